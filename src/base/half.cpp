@@ -1,0 +1,116 @@
+// Conversions written as plain loops with per-function targets: the compiler turns each into the machine's own
+// instructions (F16C, AVX2), and a resolver picks at run time, so that one binary serves every x86-64.
+#include "base/half.h"
+
+#include <cstring>
+
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace tempera {
+namespace {
+
+template <class From, class To>
+void loop(const From* from, To* to, size_t n) {
+  for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(to_float(from[i])));
+}
+
+template <class From, class To>
+void cast_loop(const From* from, To* to, size_t n) {
+  for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(from[i]));
+}
+
+#if defined(__x86_64__)
+bool has_f16c() {
+  static const bool has = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+  return has;
+}
+
+__attribute__((target("avx2,f16c"))) void f16_to_f32(const f16* from, float* to, size_t n) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
+  loop(from + i, to + i, n - i);
+}
+
+__attribute__((target("avx2,f16c"))) void f32_to_f16(const float* from, f16* to, size_t n) {
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
+  loop(from + i, to + i, n - i);
+}
+
+// Rounds eight floats to bf16 in the low halves of the lanes; quiet NaNs stay NaNs.
+__attribute__((target("avx2"))) inline __m256i round_bf16(__m256 x) {
+  const __m256i u = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+  const __m256i nan = _mm256_or_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(0x40));
+  return _mm256_blendv_epi8(rounded, nan, _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+}
+
+__attribute__((target("avx2"))) inline void store_bf16(bf16* to, __m256 low, __m256 high) {
+  const __m256i packed = _mm256_packus_epi32(round_bf16(low), round_bf16(high));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute4x64_epi64(packed, 0xd8));
+}
+
+__attribute__((target("avx2"))) void f32_to_bf16(const float* from, bf16* to, size_t n) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) store_bf16(to + i, _mm256_loadu_ps(from + i), _mm256_loadu_ps(from + i + 8));
+  loop(from + i, to + i, n - i);
+}
+
+__attribute__((target("avx2,f16c"))) void f16_to_bf16(const f16* from, bf16* to, size_t n) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    store_bf16(to + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))),
+               _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i + 8))));
+  loop(from + i, to + i, n - i);
+}
+#endif
+
+template <class To>
+void convert_to(const void* source, DType type, To* to, size_t n) {
+  switch (type) {
+    case DType::f32: return loop(static_cast<const float*>(source), to, n);
+    case DType::f16: return loop(static_cast<const f16*>(source), to, n);
+    case DType::bf16: return loop(static_cast<const bf16*>(source), to, n);
+    case DType::f64: return cast_loop(static_cast<const double*>(source), to, n);
+    case DType::i32: return cast_loop(static_cast<const int32_t*>(source), to, n);
+    case DType::i64: return cast_loop(static_cast<const int64_t*>(source), to, n);
+    case DType::u8: return cast_loop(static_cast<const uint8_t*>(source), to, n);
+    default: fail(ErrorCode::internal, "internal error: no conversion from {}", name(type));
+  }
+}
+
+}  // namespace
+
+void convert(const void* source, DType from, void* destination, DType to, size_t n) {
+  if (from == to) {
+    std::memcpy(destination, source, n * size_of(from));
+    return;
+  }
+#if defined(__x86_64__)
+  if (has_f16c()) {
+    if (from == DType::f16 && to == DType::f32)
+      return f16_to_f32(static_cast<const f16*>(source), static_cast<float*>(destination), n);
+    if (from == DType::f32 && to == DType::f16)
+      return f32_to_f16(static_cast<const float*>(source), static_cast<f16*>(destination), n);
+    if (from == DType::f32 && to == DType::bf16)
+      return f32_to_bf16(static_cast<const float*>(source), static_cast<bf16*>(destination), n);
+    if (from == DType::f16 && to == DType::bf16)
+      return f16_to_bf16(static_cast<const f16*>(source), static_cast<bf16*>(destination), n);
+  }
+#endif
+  switch (to) {
+    case DType::f32: return convert_to(source, from, static_cast<float*>(destination), n);
+    case DType::f16: return convert_to(source, from, static_cast<f16*>(destination), n);
+    case DType::bf16: return convert_to(source, from, static_cast<bf16*>(destination), n);
+    default: fail(ErrorCode::internal, "internal error: no conversion to {}", name(to));
+  }
+}
+
+}  // namespace tempera

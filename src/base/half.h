@@ -1,0 +1,73 @@
+// IEEE half and bfloat16 as storage types, and their conversions (round to nearest, ties to even).
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/dtype.h"
+
+namespace tempera {
+
+struct f16 {
+  uint16_t bits = 0;
+};
+struct bf16 {
+  uint16_t bits = 0;
+};
+
+inline float to_float(float x) { return x; }
+
+inline float to_float(bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+
+inline float to_float(f16 x) {
+  const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000u) << 16;
+  const uint32_t rest = static_cast<uint32_t>(x.bits & 0x7fffu) << 13;
+  if (rest >= 0x0f800000u) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x007fffffu));  // inf, nan
+  // Scaling by 2^112 moves the exponent bias from 15 to 127 and normalises subnormals on the way.
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(std::bit_cast<float>(rest) * 0x1p112f));
+}
+
+inline bf16 to_bf16(float x) {
+  uint32_t u = std::bit_cast<uint32_t>(x);
+  if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>((u >> 16) | 0x40u)};  // keep nan a nan
+  return {static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
+}
+
+inline f16 to_f16(float x) {
+  const uint32_t u = std::bit_cast<uint32_t>(x);
+  const uint16_t sign = static_cast<uint16_t>((u >> 16) & 0x8000u);
+  const uint32_t magnitude = u & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return {static_cast<uint16_t>(sign | 0x7e00u)};
+  if (magnitude >= 0x477ff000u) return {static_cast<uint16_t>(sign | 0x7c00u)};  // >= 65520 rounds to infinity
+  if (magnitude < 0x38800000u) {  // below 2^-14: subnormal, the addition of 0.5 lets the FPU round at the right bit
+    const float rounded = std::bit_cast<float>(magnitude) + 0.5f;
+    return {static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(rounded) - 0x3f000000u))};
+  }
+  const uint32_t odd = (magnitude >> 13) & 1u;
+  return {static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13))};
+}
+
+template <class T>
+T from_float(float x);
+template <>
+inline float from_float<float>(float x) { return x; }
+template <>
+inline bf16 from_float<bf16>(float x) { return to_bf16(x); }
+template <>
+inline f16 from_float<f16>(float x) { return to_f16(x); }
+
+template <class T>
+constexpr DType dtype_of();
+template <>
+constexpr DType dtype_of<float>() { return DType::f32; }
+template <>
+constexpr DType dtype_of<f16>() { return DType::f16; }
+template <>
+constexpr DType dtype_of<bf16>() { return DType::bf16; }
+
+// Converts n elements between any two of f32, f16, bf16 (f64, i32, i64 and u8 only as source). Throws Error(internal) for
+// other pairs. Uses the machine's vector conversions where there are any; single threaded.
+void convert(const void* source, DType source_type, void* destination, DType destination_type, size_t n);
+
+}  // namespace tempera

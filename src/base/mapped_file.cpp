@@ -1,0 +1,59 @@
+#include "base/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+#include "base/error.h"
+
+namespace tempera {
+namespace {
+// Whole pages inside [begin, end) as an address and a length; length 0 when there are none.
+std::pair<void*, size_t> whole_pages(std::span<const std::byte> range) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(range.data()) + range.size()) / page * page;
+  return {reinterpret_cast<void*>(begin), end > begin ? end - begin : 0};
+}
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const auto reason = [] { return std::error_code(errno, std::generic_category()).message(); };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(ErrorCode::bad_file, "cannot open '{}': {}", path.string(), reason());
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    fail(ErrorCode::bad_file, "'{}' is not a regular file", path.string());
+  }
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ > 0) {
+    void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (mapped == MAP_FAILED) {
+      const std::string why = reason();
+      ::close(fd);
+      fail(ErrorCode::io, "cannot map '{}': {}", path.string(), why);
+    }
+    data_ = static_cast<const std::byte*>(mapped);
+  }
+  ::close(fd);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::release(std::span<const std::byte> range) const noexcept {
+  if (const auto [address, length] = whole_pages(range); length > 0) ::madvise(address, length, MADV_DONTNEED);
+}
+
+void MappedFile::prefetch(std::span<const std::byte> range) const noexcept {
+  if (const auto [address, length] = whole_pages(range); length > 0) ::madvise(address, length, MADV_WILLNEED);
+}
+
+}  // namespace tempera

@@ -1,0 +1,34 @@
+// A file mapped read-only. Pages are read when touched; release() gives them back, so that a 7 GB checkpoint never stays
+// resident beside the copy that was made of it.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace tempera {
+
+class MappedFile {
+ public:
+  // Throws Error(bad_file) naming the path when it is missing, not a regular file, or unreadable. An empty file maps to
+  // an empty span.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+  // Drops the pages wholly inside `range` (a part of bytes()) from this process; later reads bring them back.
+  void release(std::span<const std::byte> range) const noexcept;
+  // Asks for the pages of `range` ahead of use.
+  void prefetch(std::span<const std::byte> range) const noexcept;
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace tempera
