@@ -1,0 +1,58 @@
+// The one strict way to read JSON that we did not write: files of a model, requests. Nothing is accepted that another
+// reader might understand differently (duplicate keys, text after the value), and nothing that costs out of proportion.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tempera {
+
+struct JsonLimits {
+  size_t max_bytes = 25'000'000;  // the Hugging Face hub's own limit for the header of a safetensors file
+  size_t max_values = 1'000'000;  // a tokenizer of CLIP's has 200,000; bounds the memory at a few times max_bytes
+  int max_depth = 64;             // nesting of objects and arrays
+};
+
+// The value that `text` holds. `what` names the source in messages: a path or "the request".
+// Throws Error(bad_file, "'<what>' is not valid JSON: ...") for malformed text, invalid UTF-8, anything but white space
+// after the value, a key twice in one object, and for what exceeds `limits`.
+nlohmann::json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
+
+// The whole of a file. Throws Error(bad_file) naming the path when it is missing, unreadable, not a regular file, or
+// longer than `max_bytes`.
+std::string read_text_file(const std::filesystem::path& path, size_t max_bytes);
+
+// read_text_file and parse_json.
+nlohmann::json read_json_file(const std::filesystem::path& path, const JsonLimits& limits = {});
+
+struct IntRange {  // inclusive
+  int64_t min = std::numeric_limits<int64_t>::min();
+  int64_t max = std::numeric_limits<int64_t>::max();
+};
+
+// Members of an object, typed and checked. find_* give nothing when the key is absent or its value is null, get_* throw
+// then. All throw Error(bad_file, "'<what>': ...") when `object` is no object, or the value is of another type or out
+// of range. An integer must be written as one (8, not 8.0); a number may be an integer.
+std::optional<int64_t> find_int(const nlohmann::json& object, std::string_view key, IntRange range,
+                                std::string_view what);
+std::optional<std::vector<int64_t>> find_ints(const nlohmann::json& object, std::string_view key, IntRange range,
+                                              std::string_view what);
+std::optional<double> find_number(const nlohmann::json& object, std::string_view key, std::string_view what);
+std::optional<bool> find_bool(const nlohmann::json& object, std::string_view key, std::string_view what);
+std::optional<std::string> find_string(const nlohmann::json& object, std::string_view key, std::string_view what);
+
+int64_t get_int(const nlohmann::json& object, std::string_view key, IntRange range, std::string_view what);
+std::vector<int64_t> get_ints(const nlohmann::json& object, std::string_view key, IntRange range,
+                              std::string_view what);
+double get_number(const nlohmann::json& object, std::string_view key, std::string_view what);
+bool get_bool(const nlohmann::json& object, std::string_view key, std::string_view what);
+std::string get_string(const nlohmann::json& object, std::string_view key, std::string_view what);
+
+}  // namespace tempera
