@@ -1,0 +1,92 @@
+// Writes a graph the way a paper writes a network: values are handles, weights are named by the scope they sit in.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "ir/graph.h"
+
+namespace tempera {
+
+// A dotted prefix of weight names: w / "conv1" is "<w>.conv1".
+class Scope {
+ public:
+  Scope() = default;
+  explicit Scope(std::string path) : path_(std::move(path)) {}
+  Scope operator/(std::string_view part) const {
+    return Scope(path_.empty() ? std::string(part) : path_ + "." + std::string(part));
+  }
+  Scope operator/(int index) const { return *this / std::to_string(index); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A handle to a value of the graph under construction.
+class Tensor {
+ public:
+  Tensor(const Graph* graph, ValueId id) : graph_(graph), id_(id) {}
+  ValueId id() const { return id_; }
+  const TensorDesc& desc() const { return graph_->desc(id_); }
+  const Shape& shape() const { return desc().shape; }
+  DType dtype() const { return desc().dtype; }
+  int64_t batch() const { return shape()[0]; }
+  int64_t height() const { return shape()[1]; }
+  int64_t width() const { return shape()[2]; }
+  int64_t channels() const { return shape()[-1]; }
+
+ private:
+  const Graph* graph_;
+  ValueId id_;
+};
+
+struct Conv2dOptions {
+  int64_t out = 0;
+  int kernel = 3, stride = 1, pad = 1;
+  int pad_after = -1;  // -1: as pad
+  bool bias = true;
+};
+struct LinearOptions {
+  int64_t out = 0;
+  bool bias = true;
+};
+
+// Matrices and tables take `compute`; biases and norm parameters stay f32: they are small and cheap to keep exact.
+class Builder {
+ public:
+  Builder(std::string graph_name, DType compute) : graph_(std::move(graph_name)), compute_(compute) {}
+
+  DType compute() const { return compute_; }
+
+  Tensor input(std::string name, DType dtype, Shape shape, Rate rate = Rate::request);
+  // The parameter `name` of the checkpoint; the same name twice is the same value.
+  Tensor weight(const Scope& name, DType dtype, Shape shape);
+  void output(std::string name, Tensor value, std::string over_input = {});
+
+  Tensor conv2d(Tensor x, const Scope& w, Conv2dOptions options);
+  Tensor linear(Tensor x, const Scope& w, LinearOptions options);
+  Tensor group_norm(Tensor x, const Scope& w, int groups, float eps);
+  Tensor layer_norm(Tensor x, const Scope& w, float eps);
+  Tensor attention(Tensor q, Tensor k, Tensor v, int heads, bool causal = false);  // scale 1 / sqrt(D)
+  Tensor activate(Tensor x, Activation kind);
+  Tensor silu(Tensor x) { return activate(x, Activation::silu); }
+  Tensor gelu_gate(Tensor x) { return op(GeluGate{}, {x}); }
+  Tensor add(Tensor a, Tensor b) { return op(Add{}, {a, b}); }
+  Tensor scale(Tensor x, float factor, float offset = 0) { return op(Scale{factor, offset}, {x}); }
+  Tensor concat(Tensor a, Tensor b) { return op(Concat{}, {a, b}); }
+  Tensor upsample2x(Tensor x) { return op(Upsample2x{}, {x}); }
+  Tensor view(Tensor x, Shape shape) { return x.shape() == shape ? x : op(View{shape}, {x}); }
+  Tensor cast(Tensor x, DType to) { return x.dtype() == to ? x : op(Cast{to}, {x}); }
+  Tensor op(Op op, std::initializer_list<Tensor> inputs);
+
+  Graph finish() && { return std::move(graph_); }
+
+ private:
+  Graph graph_;
+  DType compute_;
+  std::map<std::string, ValueId> weights_;
+};
+
+}  // namespace tempera

@@ -1,0 +1,116 @@
+#include "base/error.h"
+#include "ir/graph.h"
+
+namespace tempera {
+namespace {
+
+std::string epilogue(bool bias, Activation activation, bool residual) {
+  std::string out;
+  if (bias) out += " bias";
+  if (activation != Activation::none) out += fmt::format(" {}", name(activation));
+  if (residual) out += " residual";
+  return out;
+}
+
+std::string params(const Input& op) {
+  return op.name + (op.rate == Rate::step ? " per-step" : "");
+}
+std::string params(const Weight& op) {
+  return fmt::format("{}", fmt::join(op.names, " | "));
+}
+std::string params(const Conv2d& op) {
+  const std::string pad = op.pad_before == op.pad_after ? fmt::format("{}", op.pad_before)
+                                                        : fmt::format("{}:{}", op.pad_before, op.pad_after);
+  return fmt::format("{0}x{0}/{1} pad {2}{3}", op.kernel, op.stride, pad,
+                     epilogue(op.bias, op.activation, op.residual));
+}
+std::string trim(std::string text) {
+  return text.empty() || text[0] != ' ' ? text : text.substr(1);
+}
+std::string params(const Linear& op) {
+  return trim(epilogue(op.bias, op.activation, op.residual));
+}
+std::string params(const GegluLinear& op) {
+  return op.bias ? "bias" : "";
+}
+std::string params(const GeluGate&) {
+  return "";
+}
+std::string params(const GroupNorm& op) {
+  return fmt::format("{} eps {}{}{}", op.groups, op.eps, op.shift ? " shift" : "",
+                     epilogue(false, op.activation, false));
+}
+std::string params(const LayerNorm& op) {
+  return fmt::format("eps {}", op.eps);
+}
+std::string params(const Attention& op) {
+  const char* packing = op.packing == Attention::Packing::separate ? ""
+                        : op.packing == Attention::Packing::qkv    ? " qkv"
+                                                                   : " q_kv";
+  return fmt::format("{} heads scale {}{}{}", op.heads, op.scale, op.causal ? " causal" : "", packing);
+}
+std::string params(const Activate& op) {
+  return std::string(name(op.kind));
+}
+std::string params(const Add&) {
+  return "";
+}
+std::string params(const Scale& op) {
+  return fmt::format("{} + {}", op.factor, op.offset);
+}
+std::string params(const Concat&) {
+  return "";
+}
+std::string params(const Upsample2x&) {
+  return "";
+}
+std::string params(const Embed&) {
+  return "";
+}
+std::string params(const GatherRow&) {
+  return "";
+}
+std::string params(const TimestepEmbedding& op) {
+  return fmt::format("{}{} shift {}", op.dim, op.flip_sin_to_cos ? " cos first" : "", op.freq_shift);
+}
+std::string params(const View&) {
+  return "";
+}
+std::string params(const Cast& op) {
+  return std::string(name(op.to));
+}
+std::string params(const ModelInput& op) {
+  return fmt::format("{} x {}", op.copies, op.batch);
+}
+std::string params(const Guidance& op) {
+  return op.rescale ? "rescale" : "";
+}
+std::string params(const SamplerUpdate& op) {
+  return fmt::format("{} slots", op.slots);
+}
+std::string params(const ToRgb8&) {
+  return "";
+}
+
+}  // namespace
+
+std::string to_string(const Op& op) {
+  const std::string inner = std::visit([](const auto& o) { return params(o); }, op);
+  return inner.empty() ? std::string(name(kind_of(op))) : fmt::format("{}{{{}}}", name(kind_of(op)), inner);
+}
+
+std::string dump(const Graph& graph) {
+  std::string out = fmt::format("graph {}\n", graph.name());
+  for (ValueId id = 0; id < graph.nodes().size(); ++id) {
+    const Node& node = graph.node(id);
+    std::string inputs;
+    for (ValueId input : node.inputs) inputs += fmt::format("{}%{}", inputs.empty() ? "" : ", ", input);
+    out += fmt::format("%{} = {}({}) {}\n", id, to_string(node.op), inputs, to_string(node.output));
+  }
+  for (const Output& output : graph.outputs())
+    out += fmt::format("output {} %{}{}\n", output.name, output.value,
+                       output.over_input.empty() ? "" : " over " + output.over_input);
+  return out;
+}
+
+}  // namespace tempera

@@ -1,0 +1,195 @@
+// The shape rule of every op, one overload each; a missing one is a compile error.
+#include "base/error.h"
+#include "ir/graph.h"
+
+namespace tempera {
+namespace {
+
+using Descs = std::span<const TensorDesc>;
+
+[[noreturn]] void mismatch(const Op& op, Descs inputs, std::string_view why) {
+  std::string list;
+  for (const TensorDesc& d : inputs) list += (list.empty() ? "" : ", ") + to_string(d);
+  fail(ErrorCode::internal, "internal error: {} does not fit ({}): {}", to_string(op), list, why);
+}
+
+// Checks with the op at hand, so that rules read as a list of what must hold.
+struct Check {
+  const Op& op;
+  Descs inputs;
+  void operator()(bool holds, std::string_view why) const {
+    if (!holds) mismatch(op, inputs, why);
+  }
+};
+
+Shape with_last(const Shape& shape, int64_t last) {
+  Shape out = shape;
+  out.set(-1, last);
+  return out;
+}
+
+bool broadcasts(const Shape& from, const Shape& to) {
+  if (from.rank() != to.rank()) return false;
+  for (int i = 0; i < to.rank(); ++i)
+    if (from[i] != to[i] && from[i] != 1) return false;
+  return true;
+}
+
+size_t epilogue_inputs(bool bias, bool residual) {
+  return 2u + (bias ? 1u : 0u) + (residual ? 1u : 0u);
+}
+
+TensorDesc rule(const Input&, Descs in, const Check& check) {
+  check(false, "sources are given their shape");
+  return in[0];
+}
+TensorDesc rule(const Weight&, Descs in, const Check& check) {
+  check(false, "sources are given their shape");
+  return in[0];
+}
+TensorDesc rule(const Conv2d& op, Descs in, const Check& check) {
+  check(in.size() == epilogue_inputs(op.bias, op.residual), "number of inputs");
+  const Shape &x = in[0].shape, &w = in[1].shape;
+  check(x.rank() == 4 && w.rank() == 4 && w[1] == x[3] && w[2] == op.kernel && w[3] == op.kernel, "weight");
+  check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
+  const auto extent = [&](int64_t n) { return (n + op.pad_before + op.pad_after - op.kernel) / op.stride + 1; };
+  const Shape out{x[0], extent(x[1]), extent(x[2]), w[0]};
+  check(out[1] > 0 && out[2] > 0, "picture smaller than the kernel");
+  check(!op.residual || in.back() == TensorDesc{in[0].dtype, out}, "residual");
+  return {in[0].dtype, out};
+}
+TensorDesc rule(const Linear& op, Descs in, const Check& check) {
+  check(in.size() == epilogue_inputs(op.bias, op.residual), "number of inputs");
+  const Shape &x = in[0].shape, &w = in[1].shape;
+  check(x.rank() >= 1 && w.rank() == 2 && w[1] == x[-1], "weight");
+  check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
+  const Shape out = with_last(x, w[0]);
+  check(!op.residual || in.back() == TensorDesc{in[0].dtype, out}, "residual");
+  return {in[0].dtype, out};
+}
+TensorDesc rule(const GegluLinear& op, Descs in, const Check& check) {
+  check(in.size() == epilogue_inputs(op.bias, false), "number of inputs");
+  const Shape &x = in[0].shape, &w = in[1].shape;
+  check(w.rank() == 2 && w[1] == x[-1] && w[0] % 2 == 0, "weight");
+  check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
+  return {in[0].dtype, with_last(x, w[0] / 2)};
+}
+TensorDesc rule(const GeluGate&, Descs in, const Check& check) {
+  check(in.size() == 1 && in[0].shape[-1] % 2 == 0, "an even number of channels");
+  return {in[0].dtype, with_last(in[0].shape, in[0].shape[-1] / 2)};
+}
+TensorDesc rule(const GroupNorm& op, Descs in, const Check& check) {
+  check(in.size() == (op.shift ? 4u : 3u), "number of inputs");
+  const Shape& x = in[0].shape;
+  check(x.rank() == 4 && op.groups > 0 && x[3] % op.groups == 0, "groups");
+  check(in[1].shape == Shape{x[3]} && in[2].shape == Shape{x[3]}, "gamma and beta");
+  check(!op.shift || in[3].shape == Shape({x[0], 1, 1, x[3]}), "shift");
+  return in[0];
+}
+TensorDesc rule(const LayerNorm&, Descs in, const Check& check) {
+  check(in.size() == 3, "number of inputs");
+  const Shape c{in[0].shape[-1]};
+  check(in[1].shape == c && in[2].shape == c, "gamma and beta");
+  return in[0];
+}
+TensorDesc rule(const Attention& op, Descs in, const Check& check) {
+  using Packing = Attention::Packing;
+  const Shape& q = in[0].shape;
+  check(q.rank() == 3, "tokens are (N, T, C)");
+  int64_t channels = q[2];
+  if (op.packing == Packing::separate) {
+    check(in.size() == 3 && in[1].shape == in[2].shape, "k and v");
+    check(in[1].shape.rank() == 3 && in[1].shape[0] == q[0] && in[1].shape[2] == channels, "k");
+  } else if (op.packing == Packing::qkv) {
+    check(in.size() == 1 && channels % 3 == 0, "q, k and v in one");
+    channels /= 3;
+  } else {
+    check(in.size() == 2 && in[1].shape.rank() == 3 && in[1].shape[0] == q[0] && in[1].shape[2] == 2 * channels,
+          "k and v in one");
+  }
+  check(op.heads > 0 && channels % op.heads == 0, "heads divide the channels");
+  return {in[0].dtype, with_last(q, channels)};
+}
+TensorDesc rule(const Activate&, Descs in, const Check& check) {
+  check(in.size() == 1, "number of inputs");
+  return in[0];
+}
+TensorDesc rule(const Add&, Descs in, const Check& check) {
+  check(in.size() == 2 && broadcasts(in[1].shape, in[0].shape), "the second operand broadcasts to the first");
+  return in[0];
+}
+TensorDesc rule(const Scale&, Descs in, const Check& check) {
+  check(in.size() == 1, "number of inputs");
+  return in[0];
+}
+TensorDesc rule(const Concat&, Descs in, const Check& check) {
+  check(in.size() == 2 && in[0].dtype == in[1].dtype, "two inputs of one dtype");
+  check(with_last(in[0].shape, 1) == with_last(in[1].shape, 1), "all but the channels equal");
+  return {in[0].dtype, with_last(in[0].shape, in[0].shape[-1] + in[1].shape[-1])};
+}
+TensorDesc rule(const Upsample2x&, Descs in, const Check& check) {
+  check(in.size() == 1 && in[0].shape.rank() == 4, "an image");
+  const Shape& x = in[0].shape;
+  return {in[0].dtype, Shape{x[0], 2 * x[1], 2 * x[2], x[3]}};
+}
+TensorDesc rule(const Embed&, Descs in, const Check& check) {
+  check(in.size() == 2 && in[0].dtype == DType::i32 && in[0].shape.rank() == 2 && in[1].shape.rank() == 2,
+        "ids and table");
+  return {in[1].dtype, Shape{in[0].shape[0], in[0].shape[1], in[1].shape[1]}};
+}
+TensorDesc rule(const GatherRow&, Descs in, const Check& check) {
+  check(in.size() == 2 && in[0].shape.rank() == 3 && in[1].dtype == DType::i32, "tokens and indices");
+  check(in[1].shape == Shape{in[0].shape[0]}, "one index per row of the batch");
+  return {in[0].dtype, Shape{in[0].shape[0], in[0].shape[2]}};
+}
+TensorDesc rule(const TimestepEmbedding& op, Descs in, const Check& check) {
+  check(in.size() == 1 && in[0].dtype == DType::f32 && in[0].shape.rank() == 2, "numbers (N, K)");
+  check(op.dim > 0 && op.dim % 2 == 0, "an even dimension");
+  return {DType::f32, Shape{in[0].shape[0], in[0].shape[1] * op.dim}};
+}
+TensorDesc rule(const View& op, Descs in, const Check& check) {
+  check(in.size() == 1 && in[0].shape.elements() == op.shape.elements(), "as many elements");
+  return {in[0].dtype, op.shape};
+}
+TensorDesc rule(const Cast& op, Descs in, const Check& check) {
+  check(in.size() == 1, "number of inputs");
+  return {op.to, in[0].shape};
+}
+TensorDesc rule(const ModelInput& op, Descs in, const Check& check) {
+  check(in.size() == 2 && in[0].dtype == DType::f32 && in[0].shape.rank() == 4 && in[1].dtype == DType::f32,
+        "state and step");
+  check(op.batch > 0 && op.copies > 0 && in[0].shape[0] % op.batch == 0, "slots of one batch");
+  Shape out = in[0].shape;
+  out.set(0, static_cast<int64_t>(op.batch) * op.copies);
+  return {op.to, out};
+}
+TensorDesc rule(const Guidance&, Descs in, const Check& check) {
+  check(in.size() == 2 && in[0].shape.rank() == 4 && in[0].shape[0] % 2 == 0 && in[1].dtype == DType::f32,
+        "prediction and step");
+  Shape out = in[0].shape;
+  out.set(0, out[0] / 2);
+  return {DType::f32, out};
+}
+TensorDesc rule(const SamplerUpdate& op, Descs in, const Check& check) {
+  check(in.size() == 4 && in[0].dtype == DType::f32 && in[0].shape.rank() == 4, "state, prediction, noise, step");
+  Shape one = in[0].shape;
+  check(op.slots > 0 && one[0] % op.slots == 0, "slots");
+  one.set(0, one[0] / op.slots);
+  check(in[1].shape == one && in[2] == TensorDesc{DType::f32, one}, "prediction and noise are one slot");
+  check(in[3] == TensorDesc{DType::f32, Shape{StepLayout::length(op.slots)}}, "step");
+  return in[0];
+}
+TensorDesc rule(const ToRgb8&, Descs in, const Check& check) {
+  check(in.size() == 1 && in[0].shape.rank() == 4, "an image");
+  return {DType::u8, in[0].shape};
+}
+
+}  // namespace
+
+TensorDesc infer(const Op& op, std::span<const TensorDesc> inputs) {
+  const Check check{op, inputs};
+  check(!inputs.empty(), "no inputs");
+  return std::visit([&](const auto& o) { return rule(o, inputs, check); }, op);
+}
+
+}  // namespace tempera

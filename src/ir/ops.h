@@ -1,0 +1,197 @@
+// The operations a model is made of: parameters only, no behaviour. Every node has one output. Images are (N, H, W, C),
+// tokens (N, T, C); weights keep PyTorch's layout, convolutions (O, I, kh, kw) and linear layers (O, I).
+// What each op computes is defined by backend/reference; its shape rule by ir/infer.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/shape.h"
+
+namespace tempera {
+
+enum class Activation : uint8_t { none, silu, gelu, quick_gelu, relu, tanh };
+
+// How often an input changes: what depends on weights and per-request inputs alone can be computed once per request.
+enum class Rate : uint8_t { request, step };
+
+// A value handed in by the caller.
+struct Input {
+  std::string name;
+  Rate rate = Rate::request;
+  bool operator==(const Input&) const = default;
+};
+// A value from the checkpoint; several names are concatenated along the first dimension.
+struct Weight {
+  std::vector<std::string> names;
+  bool operator==(const Weight&) const = default;
+};
+// act(conv(x, w) + bias) + residual. Inputs: x, w (O, I, k, k), [bias (O)], [residual (N, Ho, Wo, O)].
+struct Conv2d {
+  int kernel = 3, stride = 1, pad_before = 1, pad_after = 1;
+  bool bias = true;
+  Activation activation = Activation::none;
+  bool residual = false;
+  bool operator==(const Conv2d&) const = default;
+};
+// act(x w^T + bias) + residual on the last dimension. Inputs: x (..., I), w (O, I), [bias (O)], [residual (..., O)].
+struct Linear {
+  bool bias = true;
+  Activation activation = Activation::none;
+  bool residual = false;
+  bool operator==(const Linear&) const = default;
+};
+// GELU-gated linear unit (Shazeer 2020, as diffusers GEGLU): y = x w^T + bias has 2F columns; out = y[:F] *
+// gelu(y[F:]). Inputs: x (..., I), w (2F, I), [bias (2F)]. Output (..., F).
+struct GegluLinear {
+  bool bias = true;
+  bool operator==(const GegluLinear&) const = default;
+};
+// The gate alone: (..., 2F) -> (..., F), first half times gelu of the second.
+struct GeluGate {
+  bool operator==(const GeluGate&) const = default;
+};
+// act(group_norm(x + shift) * gamma + beta), statistics over (H, W, C / groups) of each picture in float32.
+// Inputs: x (N, H, W, C), gamma (C), beta (C), [shift (N, 1, 1, C)].
+struct GroupNorm {
+  int groups = 32;
+  float eps = 1e-5f;
+  Activation activation = Activation::none;
+  bool shift = false;
+  bool operator==(const GroupNorm&) const = default;
+};
+// Over the last dimension, statistics in float32. Inputs: x (..., C), gamma (C), beta (C).
+struct LayerNorm {
+  float eps = 1e-5f;
+  bool operator==(const LayerNorm&) const = default;
+};
+// softmax(scale * q k^T) v per head; head h owns channels [h D, (h + 1) D). causal masks keys after the query.
+// How q (N, T, C), k and v (N, S, C) arrive: three inputs; one (N, T, 3C) holding q, k, v; or q and one (N, S, 2C).
+struct Attention {
+  enum class Packing : uint8_t { separate, qkv, q_kv };
+  int heads = 1;
+  float scale = 1;
+  bool causal = false;
+  Packing packing = Packing::separate;
+  bool operator==(const Attention&) const = default;
+};
+struct Activate {
+  Activation kind = Activation::silu;
+  bool operator==(const Activate&) const = default;
+};
+// a + b; b has a's shape or ones where it is broadcast.
+struct Add {
+  bool operator==(const Add&) const = default;
+};
+// factor * x + offset.
+struct Scale {
+  float factor = 1, offset = 0;
+  bool operator==(const Scale&) const = default;
+};
+// Along the channels (last dimension); two inputs.
+struct Concat {
+  bool operator==(const Concat&) const = default;
+};
+// Nearest neighbour, twice the height and width.
+struct Upsample2x {
+  bool operator==(const Upsample2x&) const = default;
+};
+// Rows of a table. Inputs: ids (N, T) i32, table (V, C). Output (N, T, C). Ids must be in [0, V).
+struct Embed {
+  bool operator==(const Embed&) const = default;
+};
+// Row index[n] of picture n. Inputs: x (N, T, C), index (N) i32. Output (N, C).
+struct GatherRow {
+  bool operator==(const GatherRow&) const = default;
+};
+// Sinusoidal embedding (diffusers get_timestep_embedding, max_period 10000): (N, K) f32 -> (N, K dim).
+struct TimestepEmbedding {
+  int dim = 320;
+  bool flip_sin_to_cos = true;
+  float freq_shift = 0;
+  bool operator==(const TimestepEmbedding&) const = default;
+};
+// The same elements under another shape; costs nothing.
+struct View {
+  Shape shape;
+  bool operator==(const View&) const = default;
+};
+struct Cast {
+  DType to = DType::f32;
+  bool operator==(const Cast&) const = default;
+};
+// The first `batch` rows of state (slots batch, H, W, C) f32, times step[input_scale], `copies` times along the batch.
+// Inputs: state, step (see StepLayout). Output (copies batch, H, W, C) in `to`.
+struct ModelInput {
+  int batch = 1, copies = 1;
+  DType to = DType::f32;
+  bool operator==(const ModelInput&) const = default;
+};
+// Classifier-free guidance (Ho & Salimans 2022): u + g (c - u) from (2N, H, W, C) = [u; c]; with rescale, the standard
+// deviation is pulled back to that of c (Lin et al. 2023, section 3.4). Inputs: prediction, step. Output (N, H, W, C)
+// f32.
+struct Guidance {
+  bool rescale = false;
+  bool operator==(const Guidance&) const = default;
+};
+// One linear update of a sampler: state'[k] = sum_j M[k][j] state[j] + M[k][slots] prediction + M[k][slots + 1] noise,
+// M from step. Inputs: state (slots N, H, W, C), prediction (N, ...), noise (N, ...), step. May run in place on state.
+struct SamplerUpdate {
+  int slots = 1;
+  bool operator==(const SamplerUpdate&) const = default;
+};
+// round(255 clamp(x / 2 + 1/2, 0, 1)) as u8: what diffusers' VaeImageProcessor does.
+struct ToRgb8 {
+  bool operator==(const ToRgb8&) const = default;
+};
+
+using Op = std::variant<Input, Weight, Conv2d, Linear, GegluLinear, GeluGate, GroupNorm, LayerNorm, Attention, Activate,
+                        Add, Scale, Concat, Upsample2x, Embed, GatherRow, TimestepEmbedding, View, Cast, ModelInput,
+                        Guidance, SamplerUpdate, ToRgb8>;
+
+// The index of an alternative in Op: what kernel tables are keyed by.
+enum class OpKind : uint8_t {
+  input,
+  weight,
+  conv2d,
+  linear,
+  geglu_linear,
+  gelu_gate,
+  group_norm,
+  layer_norm,
+  attention,
+  activate,
+  add,
+  scale,
+  concat,
+  upsample2x,
+  embed,
+  gather_row,
+  timestep_embedding,
+  view,
+  cast,
+  model_input,
+  guidance,
+  sampler_update,
+  to_rgb8
+};
+inline OpKind kind_of(const Op& op) {
+  return static_cast<OpKind>(op.index());
+}
+
+// "conv2d", "linear", ... as dumps and kernel tables spell them.
+std::string_view name(OpKind kind);
+std::string_view name(Activation activation);
+
+// What varies per denoising step is data: the layout of the f32 vector `step` that the step ops read.
+struct StepLayout {
+  static constexpr int kTimestep = 0, kInputScale = 1, kGuidanceScale = 2, kGuidanceRescale = 3, kUpdate = 4;
+  // Length for a sampler with that many slots: the header and the slots x (slots + 2) matrix, row-major.
+  static constexpr int64_t length(int slots) { return kUpdate + static_cast<int64_t>(slots) * (slots + 2); }
+};
+
+}  // namespace tempera
