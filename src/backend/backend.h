@@ -1,0 +1,82 @@
+// What a device must offer: kernels as a table, memory, and a way to turn a step with fixed addresses into something
+// that can be launched. Implementations live in backend/<name>/ and never see each other.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "program/program.h"
+
+namespace tempera {
+
+// An ordered stream of work on a device. CPU launches run at once on the caller's thread team.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+  // Returns when everything launched so far is done. Throws what went wrong on the device.
+  virtual void synchronize() = 0;
+};
+
+// One step bound to addresses: calling it enqueues the work and allocates nothing.
+using Launch = std::function<void(Queue&)>;
+
+// Device memory, freed with the object.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual std::byte* data() = 0;  // a device address
+  virtual size_t size() const = 0;
+};
+
+// Addresses for one step: inputs in the op's order (weights as this kernel packed them), the output, scratch.
+struct Binding {
+  std::vector<std::byte*> inputs;
+  std::byte* output = nullptr;
+  std::byte* workspace = nullptr;
+};
+
+// A parameter as the checkpoint has it: one part per name, all in host memory.
+struct WeightPart {
+  DType dtype = DType::f32;
+  std::span<const std::byte> bytes;
+};
+
+// A row of a backend's table: what lowering reads, and how to run it.
+struct Kernel {
+  KernelInfo info;
+  // Prepares the launch. Everything that takes time or memory (primitives, plans) happens here.
+  std::function<Launch(const Problem&, const Binding&)> bind;
+  // Writes weight input i in the form `info.packed` promised, in host memory. parts are concatenated along the first
+  // dimension of inputs[i]. When empty, plain conversion to the graph's dtype.
+  std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string description() const = 0;  // "CPU: 2 threads, AVX-512 with bf16 (oneDNN 2.6.3)"
+  virtual std::span<const Kernel> kernels() const = 0;
+  virtual const Target& target() const = 0;  // its kernels in the order of kernels()
+
+  // Memory of at least `bytes`, aligned to the target's alignment. Throws Error(out_of_memory) saying what was asked
+  // and what was free.
+  virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  virtual std::unique_ptr<Queue> make_queue() = 0;
+
+  // Copies ordered with the queue; the host side may be reused when the call returns.
+  virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
+  virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
+
+  // Whether device memory can be written by the host directly, so that weights are packed in place.
+  virtual bool host_visible() const = 0;
+};
+
+// Plain packing: converts the parts one after the other to `dtype`.
+void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination);
+
+}  // namespace tempera

@@ -1,0 +1,35 @@
+#include "base/error.h"
+#include "program/program.h"
+
+namespace tempera {
+namespace {
+
+std::string to_string(const Ref& ref) {
+  static constexpr std::string_view kSpaces[] = {"arena", "weights", "io"};
+  return fmt::format("{}+{:#x}:{}", kSpaces[static_cast<size_t>(ref.space)], ref.offset, to_string(ref.desc));
+}
+
+}  // namespace
+
+std::string dump(const Program& program, const Target& target) {
+  std::string out = fmt::format("program {} for {}\n", program.name, program.target);
+  for (uint32_t s = 0; s < program.steps.size(); ++s) {
+    const Step& step = program.steps[s];
+    if (s == 0 && program.prologue > 0) out += "once per request:\n";
+    if (s == program.prologue && program.prologue > 0) out += "per step:\n";
+    out += fmt::format("{} {} by {}\n", s, to_string(step.op), target.kernels[step.kernel]->name);
+    for (const Ref& input : step.inputs) out += fmt::format("    <- {}\n", to_string(input));
+    out += fmt::format("    -> {}\n", to_string(step.output));
+  }
+  for (const WeightSlot& w : program.weights)
+    out += fmt::format("weight {} {} at {:#x}, {} bytes\n", fmt::join(w.names, " | "), to_string(w.desc), w.offset,
+                       w.bytes);
+  for (const IoSlot& slot : program.inputs) out += fmt::format("input {} {}\n", slot.name, to_string(slot.ref));
+  for (const IoSlot& slot : program.outputs) out += fmt::format("output {} {}\n", slot.name, to_string(slot.ref));
+  const MemoryReport& m = program.memory;
+  out += fmt::format("memory: arena {}, workspace {}, weights {}, io {}, peak {}\n", m.arena, m.workspace, m.weights,
+                     m.io, m.peak());
+  return out;
+}
+
+}  // namespace tempera

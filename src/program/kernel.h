@@ -1,0 +1,62 @@
+// What lowering needs to know of a backend's kernels, as data: which ops a kernel can run and why not, how much scratch
+// memory it takes, and how many bytes its form of a weight has. No device, no pointers.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace tempera {
+
+// How a kernel's result relates to the graph's own rounding (docs/NUMERICS.md).
+enum class Numerics : uint8_t {
+  bitwise,      // moves data only
+  rounding,     // rounds exactly where the graph does
+  approximate,  // another order of summation, or fewer roundings: bounded by the row's tolerance
+};
+
+// One node as a kernel sees it: the op, what comes in (weights included) and what goes out.
+struct Problem {
+  Op op;
+  std::vector<TensorDesc> inputs;
+  TensorDesc output;
+};
+
+// One way to run one kind of op.
+struct KernelInfo {
+  std::string_view name;  // "linear/onednn"
+  OpKind op{};
+  Numerics numerics = Numerics::approximate;
+  // Relative norm ||out - reference|| / ||reference|| that conformance allows, per output dtype class.
+  double tolerance_f32 = 1e-5;
+  double tolerance_half = 1e-2;
+  // Whether the output may be written over the first input.
+  bool in_place = false;
+  // Why it cannot run this problem, as the end of a sentence ("needs AVX-512"); nothing when it can.
+  std::function<std::optional<std::string>(const Problem&)> refuse;
+  // Bytes of scratch memory for one run.
+  std::function<size_t(const Problem&)> workspace = [](const Problem&) -> size_t { return 0; };
+  // Bytes of its own form of weight input i; equal `layout` strings mean equal bytes, so that users can share them.
+  // As the graph has it unless the kernel says otherwise.
+  struct Packed {
+    size_t bytes = 0;
+    std::string layout = "plain";
+  };
+  std::function<Packed(const Problem&, int input)> packed = [](const Problem& p, int input) -> Packed {
+    return {p.inputs[static_cast<size_t>(input)].bytes(), "plain"};
+  };
+};
+
+// A machine to lower for. Kernels are tried in order; the first that does not refuse is taken.
+struct Target {
+  std::string name;  // "cpu", "cuda"
+  std::vector<const KernelInfo*> kernels;
+  size_t alignment = 64;  // of every offset
+};
+
+}  // namespace tempera

@@ -1,0 +1,260 @@
+// Graph to program in four moves: choose a kernel per node, order the steps (what is constant per request first), give
+// values their storage (views and in-place results share it), and place storage by lifetime.
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "program/memory_plan.h"
+#include "program/program.h"
+
+namespace tempera {
+namespace {
+
+constexpr uint32_t kNone = ~0u;
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, const Target& target, const LowerOptions& options)
+      : graph_(graph), target_(target), options_(options), storage_(graph.nodes().size(), kNone) {}
+
+  Program run() {
+    program_.name = graph_.name();
+    program_.target = target_.name;
+    order_steps();
+    place_io();
+    find_storage();
+    place_arena();
+    emit_steps();
+    program_.memory.workspace = round_up(program_.memory.workspace);
+    return std::move(program_);
+  }
+
+ private:
+  // Storage shared by a value, its views, and results written over it.
+  struct Storage {
+    Lifetime lifetime;
+    Ref ref;  // where it went; desc unused
+    bool in_arena = true;
+  };
+
+  size_t round_up(size_t n) const { return (n + target_.alignment - 1) / target_.alignment * target_.alignment; }
+
+  static bool is_step(const Node& node) {
+    const OpKind kind = kind_of(node.op);
+    return kind != OpKind::input && kind != OpKind::weight && kind != OpKind::view;
+  }
+
+  bool is_view(ValueId id) const { return kind_of(graph_.node(id).op) == OpKind::view; }
+
+  // The value that a chain of views looks at.
+  ValueId base(ValueId id) const {
+    while (is_view(id)) id = graph_.node(id).inputs[0];
+    return id;
+  }
+
+  void order_steps() {
+    std::vector<bool> varies(graph_.nodes().size());
+    std::vector<ValueId> body;
+    for (ValueId id = 0; id < graph_.nodes().size(); ++id) {
+      const Node& node = graph_.node(id);
+      if (const auto* input = std::get_if<Input>(&node.op)) varies[id] = input->rate == Rate::step;
+      for (ValueId i : node.inputs) varies[id] = varies[id] || varies[i];
+      if (!is_step(node)) continue;
+      if (varies[id] || !options_.hoist) {
+        body.push_back(id);
+      } else {
+        order_.push_back(id);
+      }
+    }
+    // A graph with nothing per step is all body: there is no request to amortise over.
+    const bool all_constant = body.empty();
+    if (all_constant) body = std::exchange(order_, {});
+    program_.prologue = static_cast<uint32_t>(order_.size());
+    order_.insert(order_.end(), body.begin(), body.end());
+    position_.assign(graph_.nodes().size(), kNone);
+    for (uint32_t i = 0; i < order_.size(); ++i) position_[order_[i]] = i;
+  }
+
+  uint32_t new_storage(Storage s) {
+    storages_.push_back(s);
+    return static_cast<uint32_t>(storages_.size() - 1);
+  }
+
+  Ref take_io(const TensorDesc& desc) {
+    const Ref ref{Space::io, program_.memory.io, desc};
+    program_.memory.io += round_up(desc.bytes());
+    return ref;
+  }
+
+  void place_io() {
+    std::map<std::string, uint32_t, std::less<>> input_storage;
+    for (ValueId id = 0; id < graph_.nodes().size(); ++id) {
+      const auto* input = std::get_if<Input>(&graph_.node(id).op);
+      if (input == nullptr) continue;
+      const Ref ref = take_io(graph_.desc(id));
+      storage_[id] = new_storage({{}, ref, false});
+      input_storage[input->name] = storage_[id];
+      program_.inputs.push_back({input->name, ref});
+    }
+    for (const Output& output : graph_.outputs()) {
+      const ValueId value = base(output.value);
+      TEMPERA_ASSERT(is_step(graph_.node(value)) && storage_[value] == kNone);
+      if (output.over_input.empty()) {
+        storage_[value] = new_storage({{}, take_io(graph_.desc(output.value)), false});
+      } else {
+        storage_[value] = input_storage.at(output.over_input);
+      }
+      Ref ref = storages_[storage_[value]].ref;
+      ref.desc = graph_.desc(output.value);
+      program_.outputs.push_back({output.name, ref});
+    }
+  }
+
+  Problem problem(ValueId id) const {
+    const Node& node = graph_.node(id);
+    Problem p{node.op, {}, node.output};
+    for (ValueId i : node.inputs) p.inputs.push_back(graph_.desc(i));
+    return p;
+  }
+
+  uint32_t choose_kernel(const Problem& p) const {
+    std::string reasons;
+    for (uint32_t k = 0; k < target_.kernels.size(); ++k) {
+      const KernelInfo& kernel = *target_.kernels[k];
+      if (kernel.op != kind_of(p.op)) continue;
+      const bool excluded =
+          std::find(options_.exclude.begin(), options_.exclude.end(), kernel.name) != options_.exclude.end();
+      const auto reason = excluded        ? std::optional<std::string>("is excluded")
+                          : kernel.refuse ? kernel.refuse(p)
+                                          : std::nullopt;
+      if (!reason) return k;
+      reasons += fmt::format("; {} {}", kernel.name, *reason);
+    }
+    fail(ErrorCode::unavailable, "{}: no kernel runs {} to {} on {}{}", graph_.name(), to_string(p.op),
+         to_string(p.output), target_.name, reasons.empty() ? "; it has none for this op" : reasons);
+  }
+
+  // Last step that reads each value through any view; values of the prologue read by the body live through all of it,
+  // since the body runs again.
+  void find_last_uses() {
+    last_use_.assign(graph_.nodes().size(), 0);
+    const auto end = static_cast<uint32_t>(order_.size());
+    for (uint32_t s = 0; s < end; ++s)
+      for (ValueId i : graph_.node(order_[s]).inputs) {
+        const ValueId value = base(i);
+        const bool crosses =
+            position_[value] != kNone && position_[value] < program_.prologue && s >= program_.prologue;
+        last_use_[value] = std::max(last_use_[value], crosses ? end : s);
+      }
+  }
+
+  void find_storage() {
+    find_last_uses();
+    kernels_.resize(order_.size());
+    for (uint32_t s = 0; s < order_.size(); ++s) {
+      const ValueId id = order_[s];
+      const Problem p = problem(id);
+      kernels_[s] = choose_kernel(p);
+      if (storage_[id] != kNone) continue;  // an output
+      const ValueId first = graph_.node(id).inputs.empty() ? id : base(graph_.node(id).inputs[0]);
+      const bool dies_here = first != id && storage_[first] != kNone && storages_[storage_[first]].in_arena &&
+                             last_use_[first] == s && storages_[storage_[first]].lifetime.last <= s;
+      const bool same_size = first != id && graph_.desc(first).bytes() == p.output.bytes();
+      if (options_.reuse && target_.kernels[kernels_[s]]->in_place && dies_here && same_size && read_once(id, first)) {
+        storage_[id] = storage_[first];
+      } else {
+        storage_[id] = new_storage({{round_up(p.output.bytes()), s, s}, {}, true});
+      }
+      Lifetime& lifetime = storages_[storage_[id]].lifetime;
+      lifetime.last = std::max(lifetime.last, std::max(last_use_[id], s));
+    }
+  }
+
+  // Whether the node reads `value` as its first input only: an in-place kernel must not overwrite what it reads
+  // elsewhere.
+  bool read_once(ValueId id, ValueId value) const {
+    const auto& inputs = graph_.node(id).inputs;
+    return std::count_if(inputs.begin(), inputs.end(), [&](ValueId i) { return base(i) == value; }) == 1;
+  }
+
+  void place_arena() {
+    std::vector<Lifetime> lifetimes;
+    std::vector<uint32_t> owners;
+    for (uint32_t i = 0; i < storages_.size(); ++i) {
+      if (!storages_[i].in_arena) continue;
+      Lifetime lifetime = storages_[i].lifetime;
+      if (!options_.reuse) lifetime = {lifetime.bytes, 0, static_cast<uint32_t>(order_.size())};
+      lifetimes.push_back(lifetime);
+      owners.push_back(i);
+    }
+    const MemoryPlan plan = plan_memory(lifetimes, target_.alignment);
+    for (size_t i = 0; i < owners.size(); ++i) storages_[owners[i]].ref = {Space::arena, plan.offsets[i], {}};
+    program_.memory.arena = plan.size;
+  }
+
+  Ref ref_of(ValueId id) const {
+    Ref ref = storages_[storage_[base(id)]].ref;
+    ref.desc = graph_.desc(id);
+    return ref;
+  }
+
+  Ref weight_ref(ValueId id, const Problem& p, const KernelInfo& kernel, uint32_t step, uint32_t input) {
+    const KernelInfo::Packed packed = kernel.packed(p, static_cast<int>(input));
+    const auto [it, added] = weight_offsets_.try_emplace({base(id), packed.layout}, program_.memory.weights);
+    if (added) {
+      const auto& op = std::get<Weight>(graph_.node(base(id)).op);
+      program_.weights.push_back({op.names, graph_.desc(base(id)), step, input, it->second, packed.bytes});
+      program_.memory.weights += round_up(packed.bytes);
+    }
+    return {Space::weights, it->second, graph_.desc(id)};
+  }
+
+  void emit_steps() {
+    for (uint32_t s = 0; s < order_.size(); ++s) {
+      const ValueId id = order_[s];
+      const Node& node = graph_.node(id);
+      const Problem p = problem(id);
+      const KernelInfo& kernel = *target_.kernels[kernels_[s]];
+      Step step{node.op, kernels_[s], {}, ref_of(id), id, flops(graph_, id)};
+      for (uint32_t i = 0; i < node.inputs.size(); ++i) {
+        const bool weight = kind_of(graph_.node(base(node.inputs[i])).op) == OpKind::weight;
+        step.inputs.push_back(weight ? weight_ref(node.inputs[i], p, kernel, s, i) : ref_of(node.inputs[i]));
+      }
+      program_.memory.workspace = std::max(program_.memory.workspace, kernel.workspace(p));
+      (s < program_.prologue ? program_.flops_prologue : program_.flops_step) += step.flops;
+      program_.steps.push_back(std::move(step));
+    }
+  }
+
+  const Graph& graph_;
+  const Target& target_;
+  const LowerOptions& options_;
+  Program program_;
+  std::vector<ValueId> order_;      // nodes that become steps, in order
+  std::vector<uint32_t> position_;  // node -> step
+  std::vector<uint32_t> last_use_;  // node -> step
+  std::vector<uint32_t> kernels_;   // step -> kernel
+  std::vector<uint32_t> storage_;   // node -> storage
+  std::vector<Storage> storages_;
+  std::map<std::pair<ValueId, std::string>, size_t> weight_offsets_;
+};
+
+}  // namespace
+
+Program lower(const Graph& graph, const Target& target, const LowerOptions& options) {
+  return Lowering(graph, target, options).run();
+}
+
+const IoSlot& Program::input(std::string_view input_name) const {
+  for (const IoSlot& slot : inputs)
+    if (slot.name == input_name) return slot;
+  fail(ErrorCode::internal, "internal error: program {} has no input '{}'", name, input_name);
+}
+
+const IoSlot& Program::output(std::string_view output_name) const {
+  for (const IoSlot& slot : outputs)
+    if (slot.name == output_name) return slot;
+  fail(ErrorCode::internal, "internal error: program {} has no output '{}'", name, output_name);
+}
+
+}  // namespace tempera
