@@ -16,9 +16,9 @@ template <class... Args>
 }
 
 // For our own mistakes only: never reachable by input.
-#define TEMPERA_ASSERT(condition)                                                                                   \
-  do {                                                                                                              \
-    if (!(condition))                                                                                               \
+#define TEMPERA_ASSERT(condition)                                                                                     \
+  do {                                                                                                                \
+    if (!(condition))                                                                                                 \
       ::tempera::fail(::tempera::ErrorCode::internal, "internal error: {} at {}:{}", #condition, __FILE__, __LINE__); \
   } while (false)
 

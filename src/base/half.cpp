@@ -75,14 +75,22 @@ __attribute__((target("avx2,f16c"))) void f16_to_bf16(const f16* from, bf16* to,
 template <class To>
 void convert_to(const void* source, DType type, To* to, size_t n) {
   switch (type) {
-    case DType::f32: return loop(static_cast<const float*>(source), to, n);
-    case DType::f16: return loop(static_cast<const f16*>(source), to, n);
-    case DType::bf16: return loop(static_cast<const bf16*>(source), to, n);
-    case DType::f64: return cast_loop(static_cast<const double*>(source), to, n);
-    case DType::i32: return cast_loop(static_cast<const int32_t*>(source), to, n);
-    case DType::i64: return cast_loop(static_cast<const int64_t*>(source), to, n);
-    case DType::u8: return cast_loop(static_cast<const uint8_t*>(source), to, n);
-    default: fail(ErrorCode::internal, "internal error: no conversion from {}", name(type));
+    case DType::f32:
+      return loop(static_cast<const float*>(source), to, n);
+    case DType::f16:
+      return loop(static_cast<const f16*>(source), to, n);
+    case DType::bf16:
+      return loop(static_cast<const bf16*>(source), to, n);
+    case DType::f64:
+      return cast_loop(static_cast<const double*>(source), to, n);
+    case DType::i32:
+      return cast_loop(static_cast<const int32_t*>(source), to, n);
+    case DType::i64:
+      return cast_loop(static_cast<const int64_t*>(source), to, n);
+    case DType::u8:
+      return cast_loop(static_cast<const uint8_t*>(source), to, n);
+    default:
+      fail(ErrorCode::internal, "internal error: no conversion from {}", name(type));
   }
 }
 
@@ -106,10 +114,14 @@ void convert(const void* source, DType from, void* destination, DType to, size_t
   }
 #endif
   switch (to) {
-    case DType::f32: return convert_to(source, from, static_cast<float*>(destination), n);
-    case DType::f16: return convert_to(source, from, static_cast<f16*>(destination), n);
-    case DType::bf16: return convert_to(source, from, static_cast<bf16*>(destination), n);
-    default: fail(ErrorCode::internal, "internal error: no conversion to {}", name(to));
+    case DType::f32:
+      return convert_to(source, from, static_cast<float*>(destination), n);
+    case DType::f16:
+      return convert_to(source, from, static_cast<f16*>(destination), n);
+    case DType::bf16:
+      return convert_to(source, from, static_cast<bf16*>(destination), n);
+    default:
+      fail(ErrorCode::internal, "internal error: no conversion to {}", name(to));
   }
 }
 

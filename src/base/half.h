@@ -16,9 +16,13 @@ struct bf16 {
   uint16_t bits = 0;
 };
 
-inline float to_float(float x) { return x; }
+inline float to_float(float x) {
+  return x;
+}
 
-inline float to_float(bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+inline float to_float(bf16 x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+}
 
 inline float to_float(f16 x) {
   const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000u) << 16;
@@ -51,23 +55,35 @@ inline f16 to_f16(float x) {
 template <class T>
 T from_float(float x);
 template <>
-inline float from_float<float>(float x) { return x; }
+inline float from_float<float>(float x) {
+  return x;
+}
 template <>
-inline bf16 from_float<bf16>(float x) { return to_bf16(x); }
+inline bf16 from_float<bf16>(float x) {
+  return to_bf16(x);
+}
 template <>
-inline f16 from_float<f16>(float x) { return to_f16(x); }
+inline f16 from_float<f16>(float x) {
+  return to_f16(x);
+}
 
 template <class T>
 constexpr DType dtype_of();
 template <>
-constexpr DType dtype_of<float>() { return DType::f32; }
+constexpr DType dtype_of<float>() {
+  return DType::f32;
+}
 template <>
-constexpr DType dtype_of<f16>() { return DType::f16; }
+constexpr DType dtype_of<f16>() {
+  return DType::f16;
+}
 template <>
-constexpr DType dtype_of<bf16>() { return DType::bf16; }
+constexpr DType dtype_of<bf16>() {
+  return DType::bf16;
+}
 
-// Converts n elements between any two of f32, f16, bf16 (f64, i32, i64 and u8 only as source). Throws Error(internal) for
-// other pairs. Uses the machine's vector conversions where there are any; single threaded.
+// Converts n elements between any two of f32, f16, bf16 (f64, i32, i64 and u8 only as source). Throws Error(internal)
+// for other pairs. Uses the machine's vector conversions where there are any; single threaded.
 void convert(const void* source, DType source_type, void* destination, DType destination_type, size_t n);
 
 }  // namespace tempera

@@ -1,5 +1,5 @@
-// A file mapped read-only. Pages are read when touched; release() gives them back, so that a 7 GB checkpoint never stays
-// resident beside the copy that was made of it.
+// A file mapped read-only. Pages are read when touched; release() gives them back, so that a 7 GB checkpoint never
+// stays resident beside the copy that was made of it.
 #pragma once
 
 #include <cstddef>

@@ -56,6 +56,8 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
   });
 }
 
-void parallel_region(const std::function<void(int, int)>& body) { run_team(thread_count(), body); }
+void parallel_region(const std::function<void(int, int)>& body) {
+  run_team(thread_count(), body);
+}
 
 }  // namespace tempera

@@ -11,8 +11,8 @@ namespace tempera {
 int thread_count();
 void set_thread_count(int n);
 
-// Calls body(begin, end) for disjoint ranges that cover [0, n), at most one range per thread, each at least `grain` long
-// where n allows. The split depends on n, grain and thread_count() alone, so results are the same from run to run.
+// Calls body(begin, end) for disjoint ranges that cover [0, n), at most one range per thread, each at least `grain`
+// long where n allows. The split depends on n, grain and thread_count() alone, so results are the same from run to run.
 // body must not throw.
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& body);
 

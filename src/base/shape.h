@@ -24,7 +24,11 @@ class Shape {
   void set(int i, int64_t value) { dims_[static_cast<size_t>(i < 0 ? rank_ + i : i)] = value; }
   int64_t elements() const;
   // All dimensions but the last: the rows of the matrix this shape is to a Linear or a LayerNorm.
-  int64_t rows() const { return rank_ == 0 ? 1 : elements() / (dims_[static_cast<size_t>(rank_ - 1)] == 0 ? 1 : dims_[static_cast<size_t>(rank_ - 1)]); }
+  int64_t rows() const {
+    return rank_ == 0
+               ? 1
+               : elements() / (dims_[static_cast<size_t>(rank_ - 1)] == 0 ? 1 : dims_[static_cast<size_t>(rank_ - 1)]);
+  }
   std::span<const int64_t> dims() const { return {dims_.data(), static_cast<size_t>(rank_)}; }
   bool operator==(const Shape&) const = default;
 

@@ -55,6 +55,12 @@ Tensor Builder::attention(Tensor q, Tensor k, Tensor v, int heads, bool causal) 
   return op(Attention{heads, scale, causal}, {q, k, v});
 }
 
+Tensor Builder::upsample2x(Tensor x, int64_t height, int64_t width) {
+  const Tensor out = op(Upsample2x{height % 2 != 0, width % 2 != 0}, {x});
+  TEMPERA_ASSERT((height == 0 || out.height() == height) && (width == 0 || out.width() == width));
+  return out;
+}
+
 Tensor Builder::activate(Tensor x, Activation kind) {
   return kind == Activation::none ? x : op(Activate{kind}, {x});
 }

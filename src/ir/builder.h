@@ -76,7 +76,8 @@ class Builder {
   Tensor add(Tensor a, Tensor b) { return op(Add{}, {a, b}); }
   Tensor scale(Tensor x, float factor, float offset = 0) { return op(Scale{factor, offset}, {x}); }
   Tensor concat(Tensor a, Tensor b) { return op(Concat{}, {a, b}); }
-  Tensor upsample2x(Tensor x) { return op(Upsample2x{}, {x}); }
+  // To twice the size, or to one less in a direction where `height` or `width` (the target, 0: twice) is odd.
+  Tensor upsample2x(Tensor x, int64_t height = 0, int64_t width = 0);
   Tensor view(Tensor x, Shape shape) { return x.shape() == shape ? x : op(View{shape}, {x}); }
   Tensor cast(Tensor x, DType to) { return x.dtype() == to ? x : op(Cast{to}, {x}); }
   Tensor op(Op op, std::initializer_list<Tensor> inputs);

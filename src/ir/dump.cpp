@@ -61,8 +61,8 @@ std::string params(const Scale& op) {
 std::string params(const Concat&) {
   return "";
 }
-std::string params(const Upsample2x&) {
-  return "";
+std::string params(const Upsample2x& op) {
+  return op.odd_height ? (op.odd_width ? "odd height, odd width" : "odd height") : (op.odd_width ? "odd width" : "");
 }
 std::string params(const Embed&) {
   return "";

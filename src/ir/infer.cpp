@@ -127,10 +127,10 @@ TensorDesc rule(const Concat&, Descs in, const Check& check) {
   check(with_last(in[0].shape, 1) == with_last(in[1].shape, 1), "all but the channels equal");
   return {in[0].dtype, with_last(in[0].shape, in[0].shape[-1] + in[1].shape[-1])};
 }
-TensorDesc rule(const Upsample2x&, Descs in, const Check& check) {
+TensorDesc rule(const Upsample2x& op, Descs in, const Check& check) {
   check(in.size() == 1 && in[0].shape.rank() == 4, "an image");
   const Shape& x = in[0].shape;
-  return {in[0].dtype, Shape{x[0], 2 * x[1], 2 * x[2], x[3]}};
+  return {in[0].dtype, Shape{x[0], 2 * x[1] - (op.odd_height ? 1 : 0), 2 * x[2] - (op.odd_width ? 1 : 0), x[3]}};
 }
 TensorDesc rule(const Embed&, Descs in, const Check& check) {
   check(in.size() == 2 && in[0].dtype == DType::i32 && in[0].shape.rank() == 2 && in[1].shape.rank() == 2,

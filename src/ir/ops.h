@@ -96,8 +96,10 @@ struct Scale {
 struct Concat {
   bool operator==(const Concat&) const = default;
 };
-// Nearest neighbour, twice the height and width.
+// Nearest neighbour, twice the height and width; an odd target drops the last row or column (what interpolation to the
+// size of a skip connection gives).
 struct Upsample2x {
+  bool odd_height = false, odd_width = false;
   bool operator==(const Upsample2x&) const = default;
 };
 // Rows of a table. Inputs: ids (N, T) i32, table (V, C). Output (N, T, C). Ids must be in [0, V).
@@ -189,7 +191,7 @@ std::string_view name(Activation activation);
 
 // What varies per denoising step is data: the layout of the f32 vector `step` that the step ops read.
 struct StepLayout {
-  static constexpr int kTimestep = 0, kInputScale = 1, kGuidanceScale = 2, kGuidanceRescale = 3, kUpdate = 4;
+  static constexpr int kInputScale = 0, kGuidanceScale = 1, kGuidanceRescale = 2, kUpdate = 3;
   // Length for a sampler with that many slots: the header and the slots x (slots + 2) matrix, row-major.
   static constexpr int64_t length(int slots) { return kUpdate + static_cast<int64_t>(slots) * (slots + 2); }
 };

@@ -1,0 +1,167 @@
+#include "models/unet.h"
+
+#include "ir/builder.h"
+#include "models/blocks.h"
+
+namespace tempera {
+namespace {
+
+constexpr float kTransformerGroupEps = 1e-6f, kLayerNormEps = 1e-5f;
+
+// What every block is conditioned on.
+struct Condition {
+  Tensor time;  // activated time embedding (N, E)
+  Tensor text;  // (N, T, X)
+};
+
+class Unet {
+ public:
+  Unet(Builder& b, const UnetConfig& config) : b_(b), c_(config) {}
+
+  Tensor forward(Tensor sample, Tensor timestep, const UnetGraphOptions& o) {
+    const Condition on = condition(timestep, o);
+    Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels});
+    skips_ = {x};
+    for (size_t i = 0; i < c_.down.size(); ++i) x = down(x, on, i);
+    x = mid(x, on);
+    for (size_t i = 0; i < c_.up.size(); ++i) x = up(x, on, i);
+    x = b_.silu(b_.group_norm(x, Scope{"conv_norm_out"}, c_.norm_num_groups, eps()));
+    return b_.conv2d(x, Scope{"conv_out"}, {.out = c_.out_channels});
+  }
+
+ private:
+  float eps() const { return static_cast<float>(c_.norm_eps); }
+
+  Tensor sinusoids(Tensor numbers, int dim) {
+    const Tensor embedded =
+        b_.op(TimestepEmbedding{dim, c_.flip_sin_to_cos, static_cast<float>(c_.freq_shift)}, {numbers});
+    return b_.cast(embedded, b_.compute());
+  }
+
+  // linear, SiLU, linear (diffusers TimestepEmbedding).
+  Tensor embedding_mlp(Tensor x, const Scope& w) {
+    const LinearOptions out{.out = c_.time_embedding_dim};
+    return b_.linear(b_.silu(b_.linear(x, w / "linear_1", out)), w / "linear_2", out);
+  }
+
+  Condition condition(Tensor timestep, const UnetGraphOptions& o) {
+    const int64_t pooled = c_.projection_class_embeddings_input_dim -
+                           static_cast<int64_t>(o.micro_conditions) * c_.addition_time_embed_dim;
+    const Tensor text = b_.input("encoder_hidden_states", DType::f32, {o.batch, o.tokens, c_.cross_attention_dim});
+    const Tensor text_embeds = b_.input("text_embeds", DType::f32, {o.batch, pooled});
+    const Tensor time_ids = b_.input("time_ids", DType::f32, {o.batch, o.micro_conditions});
+    const Tensor added = b_.concat(b_.cast(text_embeds, b_.compute()), sinusoids(time_ids, c_.addition_time_embed_dim));
+    const Tensor constant = embedding_mlp(added, Scope{"add_embedding"});  // (N, E), the same at every step
+    const Tensor time = embedding_mlp(sinusoids(timestep, c_.down[0].channels), Scope{"time_embedding"});  // (1, E)
+    return {b_.silu(b_.add(constant, time)), b_.cast(text, b_.compute())};
+  }
+
+  Tensor attend(Tensor x, Tensor source, const Scope& w, int heads) {
+    const LinearOptions projection{.out = x.channels(), .bias = false};
+    const Tensor q = b_.linear(x, w / "to_q", projection);
+    const Tensor k = b_.linear(source, w / "to_k", projection);
+    const Tensor v = b_.linear(source, w / "to_v", projection);
+    return b_.linear(b_.attention(q, k, v, heads), w / "to_out" / 0, {.out = x.channels()});
+  }
+
+  Tensor feed_forward(Tensor x, const Scope& w) {
+    const Tensor gated = b_.gelu_gate(b_.linear(x, w / "net" / 0 / "proj", {.out = 8 * x.channels()}));
+    return b_.linear(gated, w / "net" / 2, {.out = x.channels()});
+  }
+
+  // Spatial transformer (Rombach et al. 2022; diffusers Transformer2DModel) over the pixels of x as tokens.
+  Tensor transformer(Tensor x, const Condition& on, const Scope& w, int heads, int depth) {
+    const int64_t channels = x.channels();
+    Tensor h = b_.group_norm(x, w / "norm", c_.norm_num_groups, kTransformerGroupEps);
+    h = b_.linear(b_.view(h, {x.batch(), x.height() * x.width(), channels}), w / "proj_in", {.out = channels});
+    for (int i = 0; i < depth; ++i) {
+      const Scope block = w / "transformer_blocks" / i;
+      const Tensor n1 = b_.layer_norm(h, block / "norm1", kLayerNormEps);
+      h = b_.add(attend(n1, n1, block / "attn1", heads), h);
+      h = b_.add(attend(b_.layer_norm(h, block / "norm2", kLayerNormEps), on.text, block / "attn2", heads), h);
+      h = b_.add(feed_forward(b_.layer_norm(h, block / "norm3", kLayerNormEps), block / "ff"), h);
+    }
+    h = b_.linear(h, w / "proj_out", {.out = channels});
+    return b_.add(b_.view(h, x.shape()), x);
+  }
+
+  // A resnet and, where the block has them, a transformer.
+  Tensor layer(Tensor x, const Condition& on, const Scope& w, const UnetBlock& block, int i) {
+    x = resnet(b_, x, &on.time, w / "resnets" / i, {block.channels, c_.norm_num_groups, eps()});
+    const int depth = block.depths[static_cast<size_t>(i)];
+    return depth > 0 ? transformer(x, on, w / "attentions" / i, block.heads, depth) : x;
+  }
+
+  Tensor down(Tensor x, const Condition& on, size_t index) {
+    const UnetBlock& block = c_.down[index];
+    const Scope w = Scope{"down_blocks"} / static_cast<int>(index);
+    for (int i = 0; i < block.resnets(); ++i) skips_.push_back(x = layer(x, on, w, block, i));
+    if (index + 1 < c_.down.size())
+      skips_.push_back(x = b_.conv2d(x, w / "downsamplers" / 0 / "conv", {.out = block.channels, .stride = 2}));
+    return x;
+  }
+
+  Tensor mid(Tensor x, const Condition& on) {
+    const Scope w{"mid_block"};
+    const ResnetOptions same{x.channels(), c_.norm_num_groups, eps()};
+    if (c_.mid.kind == UnetMidBlock::Kind::none) return x;
+    x = resnet(b_, x, &on.time, w / "resnets" / 0, same);
+    if (c_.mid.kind == UnetMidBlock::Kind::resnet) return x;
+    x = transformer(x, on, w / "attentions" / 0, c_.mid.heads, c_.mid.depth);
+    return resnet(b_, x, &on.time, w / "resnets" / 1, same);
+  }
+
+  Tensor up(Tensor x, const Condition& on, size_t index) {
+    const UnetBlock& block = c_.up[index];
+    const Scope w = Scope{"up_blocks"} / static_cast<int>(index);
+    for (int i = 0; i < block.resnets(); ++i) {
+      const Tensor skip = skips_.back();
+      skips_.pop_back();
+      x = layer(b_.concat(x, skip), on, w, block, i);
+    }
+    if (index + 1 < c_.up.size()) {
+      const Tensor& next = skips_.back();
+      x = b_.upsample2x(x, next.height(), next.width());
+      x = b_.conv2d(x, w / "upsamplers" / 0 / "conv", {.out = block.channels});
+    }
+    return x;
+  }
+
+  Builder& b_;
+  const UnetConfig& c_;
+  std::vector<Tensor> skips_;
+};
+
+}  // namespace
+
+Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& o) {
+  Builder b("unet", o.dtype);
+  const Tensor sample = b.input("sample", DType::f32, {o.batch, o.height, o.width, config.in_channels}, Rate::step);
+  const Tensor timestep = b.input("timestep", DType::f32, {1, 1}, Rate::step);
+  const Tensor predicted = Unet(b, config).forward(b.cast(sample, o.dtype), timestep, o);
+  b.output("sample", b.op(Cast{DType::f32}, {predicted}));
+  return std::move(b).finish();
+}
+
+Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
+  UnetGraphOptions unet = o.unet;
+  const int copies = o.guidance ? 2 : 1;
+  unet.batch = o.images * copies;
+  Builder b("unet", unet.dtype);
+  const Shape latent{o.images, unet.height, unet.width, config.in_channels};
+  Shape state_shape = latent;
+  state_shape.set(0, static_cast<int64_t>(o.slots) * o.images);
+
+  const Tensor state = b.input("state", DType::f32, state_shape, Rate::step);
+  const Tensor noise = b.input("noise", DType::f32, latent, Rate::step);
+  const Tensor timestep = b.input("timestep", DType::f32, {1, 1}, Rate::step);
+  const Tensor step = b.input("step", DType::f32, {StepLayout::length(o.slots)}, Rate::step);
+
+  const Tensor sample = b.op(ModelInput{o.images, copies, unet.dtype}, {state, step});
+  Tensor prediction = Unet(b, config).forward(sample, timestep, unet);
+  if (o.guidance) prediction = b.op(Guidance{o.guidance_rescale}, {prediction, step});
+  b.output("state", b.op(SamplerUpdate{o.slots}, {state, prediction, noise, step}), "state");
+  return std::move(b).finish();
+}
+
+}  // namespace tempera

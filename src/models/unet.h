@@ -1,0 +1,35 @@
+// The denoising network of SDXL (Podell et al. 2023; diffusers UNet2DConditionModel), alone and as a whole denoising
+// step.
+#pragma once
+
+#include "ir/graph.h"
+#include "models/config.h"
+
+namespace tempera {
+
+struct UnetGraphOptions {
+  int batch = 2;
+  int height = 128, width = 128;  // of the latent
+  int tokens = 77;
+  int micro_conditions = 6;
+  DType dtype = DType::f32;
+};
+
+// Inputs "sample" (N, h, w, C) and "timestep" (1, 1) per step; "encoder_hidden_states" (N, T, X), "text_embeds" (N, P)
+// and "time_ids" (N, 6 or 5), all f32. Output "sample" (N, h, w, C) f32.
+Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& options);
+
+struct DenoiseGraphOptions {
+  int images = 1;
+  bool guidance = true;  // both branches in one batch: [negative..., positive...]
+  bool guidance_rescale = false;
+  int slots = 1;          // of the sampler's state
+  UnetGraphOptions unet;  // batch is set from images and guidance
+};
+
+// One evaluation of the sampler: scale the input, predict, guide, update. Inputs "state" (slots images, h, w, C),
+// "noise" (images, h, w, C), "timestep" (1, 1), "step" (see StepLayout) per step and the conditioning of unet_graph.
+// Output "state" over the input of that name.
+Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& options);
+
+}  // namespace tempera
