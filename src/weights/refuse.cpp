@@ -1,0 +1,46 @@
+// Files that are no safetensors files: told apart by their first bytes, refused with the name of what to use instead.
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "base/error.h"
+#include "weights/safetensors.h"
+
+namespace tempera {
+namespace {
+// The name under which the same weights are published as safetensors.
+std::string safetensors_twin(const std::filesystem::path& path) {
+  std::string stem = path.stem().string();
+  if (stem == "pytorch_model") stem = "model";  // transformers' names
+  return (path.parent_path() / (stem + ".safetensors")).string();
+}
+
+[[noreturn]] void refuse_pickle(const std::filesystem::path& path) {
+  fail(ErrorCode::bad_file, "'{}' is a pickle, which can run code when it is opened, and is never read: use '{}'",
+       path.string(), safetensors_twin(path));
+}
+}  // namespace
+
+void refuse_other_formats(std::span<const std::byte> first_bytes, const std::filesystem::path& path) {
+  const std::string_view text(reinterpret_cast<const char*>(first_bytes.data()), first_bytes.size());
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  // A header shorter than 2^32 bytes, then '{': no pickle and no archive looks like this.
+  if (byte(8) == '{' && byte(4) + byte(5) + byte(6) + byte(7) == 0) return;
+  if (text.starts_with("GGUF")) {
+    fail(ErrorCode::bad_file, "'{}' is a GGUF file, and GGUF is not supported: convert to safetensors", path.string());
+  }
+  // A zip archive (PyTorch since 1.6), or a bare pickle of protocol 2 to 5.
+  if (text.starts_with("PK\x03\x04") || (byte(0) == 0x80 && byte(1) >= 2 && byte(1) <= 5)) refuse_pickle(path);
+  if (text.starts_with("version https://git-lfs")) {
+    fail(ErrorCode::bad_file,
+         "'{}' is a Git LFS pointer and not the file itself: run 'git lfs pull' where it came from", path.string());
+  }
+  constexpr std::array kPickles = {".bin", ".ckpt", ".pt", ".pth"};
+  const std::string extension = path.extension().string();
+  if (std::find(kPickles.begin(), kPickles.end(), extension) != kPickles.end()) refuse_pickle(path);
+  if (extension == ".gguf") {
+    fail(ErrorCode::bad_file, "'{}': GGUF is not supported: convert to safetensors", path.string());
+  }
+}
+
+}  // namespace tempera

@@ -1,0 +1,98 @@
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header that names types, shapes and byte
+// ranges, then the bytes. The reader enforces everything the format promises before it hands out a single byte: known
+// types, ranges that are exactly as long as the shapes say and that tile the data without hole, overlap or tail.
+// Format: README of huggingface/safetensors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/mapped_file.h"
+#include "weights/checkpoint.h"
+
+namespace tempera {
+
+// The longest header accepted, as on the Hugging Face hub; SDXL's has 0.4 MB.
+inline constexpr size_t kMaxSafetensorsHeader = 25'000'000;
+
+struct SafetensorsEntry {
+  std::string name;
+  std::string dtype_name;      // as in the file, "BF16"
+  std::optional<DType> dtype;  // nothing: a type of the format that this program does not compute with
+  std::vector<int64_t> dims;
+  size_t begin = 0, end = 0;  // bytes of the file
+};
+
+struct SafetensorsHeader {
+  std::vector<SafetensorsEntry> tensors;  // sorted by name
+  std::map<std::string, std::string> metadata;
+};
+
+// Reads and checks the header of the file whose whole contents are `file`. Throws Error(bad_file, "'<what>' ...").
+SafetensorsHeader parse_safetensors(std::span<const std::byte> file, std::string_view what);
+
+// The format's name of a type, "F16". Throws Error(internal) for types it does not have: none of ours.
+std::string_view safetensors_name(DType type);
+
+// One mapped file.
+class SafetensorsFile final : public Checkpoint {
+ public:
+  // Throws Error(bad_file): besides what parse_safetensors refuses, a pickle or a GGUF file, naming what to use
+  // instead.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return file_.path(); }
+  size_t size() const { return file_.bytes().size(); }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+
+  std::vector<std::string> names() const override;
+  std::optional<TensorView> find(std::string_view name) const override;
+  void release(std::span<const std::byte> bytes) const noexcept override;
+  std::string origin(std::string_view name) const override;
+
+ private:
+  const SafetensorsEntry* entry(std::string_view name) const;
+
+  MappedFile file_;
+  SafetensorsHeader header_;
+};
+
+// tensor -> shard, from the text of a "<name>.safetensors.index.json". Every shard is a plain name of a file beside the
+// index. Throws Error(bad_file, "'<what>' ...").
+std::map<std::string, std::string, std::less<>> parse_safetensors_index(std::string_view text, std::string_view what);
+
+// Several files and the index that says which tensor is in which.
+class ShardedSafetensors final : public Checkpoint {
+ public:
+  // Throws Error(bad_file): also when a shard is missing, a tensor is not in the shard named, or it is in another as
+  // well.
+  explicit ShardedSafetensors(const std::filesystem::path& index);
+
+  const std::vector<std::unique_ptr<SafetensorsFile>>& shards() const { return shards_; }
+
+  std::vector<std::string> names() const override;
+  std::optional<TensorView> find(std::string_view name) const override;
+  void release(std::span<const std::byte> bytes) const noexcept override;
+  std::string origin(std::string_view name) const override;
+
+ private:
+  std::filesystem::path index_;
+  std::vector<std::unique_ptr<SafetensorsFile>> shards_;
+  std::map<std::string, const SafetensorsFile*, std::less<>> tensors_;
+};
+
+// Throws Error(bad_file) when `first_bytes` (16 or more where the file has them) or, where they say nothing, the name
+// of `path` show a kind of file that is never read here: pickles can run code when they are opened.
+void refuse_other_formats(std::span<const std::byte> first_bytes, const std::filesystem::path& path);
+
+}  // namespace tempera
