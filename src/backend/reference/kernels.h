@@ -1,0 +1,34 @@
+// The loops of the reference backend, one function per op, as its table lists them. Each computes the whole problem
+// from the addresses in the binding; what it computes is said at the op (ir/ops.h).
+#pragma once
+
+#include "backend/backend.h"
+
+namespace tempera::reference {
+
+void conv2d(const Problem& p, const Binding& b);
+void linear(const Problem& p, const Binding& b);
+void geglu_linear(const Problem& p, const Binding& b);
+void gelu_gate(const Problem& p, const Binding& b);
+void group_norm(const Problem& p, const Binding& b);
+void layer_norm(const Problem& p, const Binding& b);
+// The one that needs scratch: a row of scores per thread, taken when it is bound.
+Launch bind_attention(const Problem& p, const Binding& b);
+void activate(const Problem& p, const Binding& b);
+void add(const Problem& p, const Binding& b);
+void scale(const Problem& p, const Binding& b);
+void concat(const Problem& p, const Binding& b);
+void upsample2x(const Problem& p, const Binding& b);
+void cast(const Problem& p, const Binding& b);
+void to_rgb8(const Problem& p, const Binding& b);
+void embed(const Problem& p, const Binding& b);
+void gather_row(const Problem& p, const Binding& b);
+void timestep_embedding(const Problem& p, const Binding& b);
+void model_input(const Problem& p, const Binding& b);
+void guidance(const Problem& p, const Binding& b);
+void sampler_update(const Problem& p, const Binding& b);
+
+// Slots of a sampler's state that sampler_update can hold; samplers need at most six.
+inline constexpr int kMaxSlots = 16;
+
+}  // namespace tempera::reference
