@@ -1,0 +1,17 @@
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace tempera {
+
+Graph fuse_geglu(const Graph& graph) {
+  return rewrite(graph, [](Rewrite& r, ValueId id) -> std::optional<ValueId> {
+    if (r.as<GeluGate>(id) == nullptr) return std::nullopt;
+    const ValueId source = r.old().node(id).inputs[0];
+    const auto* linear = r.as<Linear>(source);
+    if (linear == nullptr || linear->activation != Activation::none || linear->residual || !r.used_once(source))
+      return std::nullopt;
+    return r.emit(GegluLinear{linear->bias}, r.now(r.old().node(source).inputs));
+  });
+}
+
+}  // namespace tempera
