@@ -13,14 +13,22 @@
 namespace tempera {
 namespace {
 
+// Tensors of a file may lie at any address.
+template <class T>
+T load(const T* from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
 template <class From, class To>
 void loop(const From* from, To* to, size_t n) {
-  for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(to_float(from[i])));
+  for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(to_float(load(from + i))));
 }
 
 template <class From, class To>
 void cast_loop(const From* from, To* to, size_t n) {
-  for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(from[i]));
+  for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(load(from + i)));
 }
 
 #if defined(__x86_64__)

@@ -1,0 +1,139 @@
+#include "runtime/executable.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace tempera {
+namespace {
+
+Problem problem_of(const Step& step) {
+  Problem p{step.op, {}, step.output.desc};
+  for (const Ref& input : step.inputs) p.inputs.push_back(input.desc);
+  return p;
+}
+
+// The parts of a parameter in the checkpoint, checked against what the graph wants.
+std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
+  std::vector<WeightPart> parts;
+  int64_t rows = 0;
+  for (const std::string& name : slot.names) {
+    const TensorView view = checkpoint.get(name);
+    const std::span<const int64_t> want = slot.desc.shape.dims();
+    const bool fits =
+        view.dims.size() == want.size() && std::equal(want.begin() + 1, want.end(), view.dims.begin() + 1);
+    const bool whole = slot.names.size() > 1 || (fits && view.dims[0] == want[0]);
+    if (!fits || !whole)
+      fail(ErrorCode::bad_file, "{} is {}, expected {}: the file does not match the model's configuration",
+           checkpoint.origin(name), dims_to_string(view.dims), to_string(slot.desc.shape));
+    rows += view.dims[0];
+    parts.push_back({view.dtype, view.bytes});
+  }
+  if (rows != slot.desc.shape[0])
+    fail(ErrorCode::bad_file,
+         "{} and its siblings have {} rows, expected {}: the file does not match the model's configuration",
+         checkpoint.origin(slot.names[0]), rows, slot.desc.shape[0]);
+  return parts;
+}
+
+}  // namespace
+
+Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch)
+    : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
+  TEMPERA_ASSERT(scratch_.size() >= scratch_bytes(program_));
+  weights_ = backend_.allocate(program_.memory.weights);
+  io_ = backend_.allocate(program_.memory.io);
+  launches_.reserve(program_.steps.size());
+  for (const Step& step : program_.steps) {
+    Binding binding;
+    for (const Ref& input : step.inputs) binding.inputs.push_back(address(input));
+    binding.output = address(step.output);
+    binding.workspace = scratch_.data() + program_.memory.arena;
+    launches_.push_back(backend_.kernels()[step.kernel].bind(problem_of(step), binding));
+  }
+}
+
+std::byte* Executable::address(const Ref& ref) const {
+  switch (ref.space) {
+    case Space::arena:
+      return scratch_.data() + ref.offset;
+    case Space::weights:
+      return weights_->data() + ref.offset;
+    case Space::io:
+      return io_->data() + ref.offset;
+  }
+  return nullptr;
+}
+
+void Executable::load(const Checkpoint& checkpoint, const CheckCancelled& check) {
+  std::vector<std::byte> staging;
+  for (const WeightSlot& slot : program_.weights) {
+    if (check) check();
+    const std::vector<WeightPart> parts = find_parts(slot, checkpoint);
+    const Step& step = program_.steps[slot.step];
+    const Kernel& kernel = backend_.kernels()[step.kernel];
+    std::byte* destination = weights_->data() + slot.offset;
+    if (!backend_.host_visible()) {
+      staging.resize(slot.bytes);
+      destination = staging.data();
+    }
+    if (kernel.pack) {
+      kernel.pack(problem_of(step), static_cast<int>(slot.input), parts, destination);
+    } else {
+      pack_plain(slot.desc.dtype, parts, destination);
+    }
+    if (!backend_.host_visible()) backend_.upload(queue_, weights_->data() + slot.offset, staging);
+    for (const WeightPart& part : parts) checkpoint.release(part.bytes);
+  }
+  queue_.synchronize();
+}
+
+void Executable::write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes) {
+  const Ref& ref = program_.input(name).ref;
+  const auto elements = static_cast<size_t>(ref.desc.shape.elements());
+  TEMPERA_ASSERT(bytes.size() == elements * size_of(dtype));
+  if (dtype == ref.desc.dtype) return backend_.upload(queue_, address(ref), bytes);
+  std::vector<std::byte> converted(ref.desc.bytes());
+  convert(bytes.data(), dtype, converted.data(), ref.desc.dtype, elements);
+  backend_.upload(queue_, address(ref), converted);
+}
+
+void Executable::read_output(std::string_view name, std::span<std::byte> bytes) {
+  const Ref& ref = program_.output(name).ref;
+  TEMPERA_ASSERT(bytes.size() == ref.desc.bytes());
+  backend_.download(queue_, bytes, address(ref));
+  queue_.synchronize();
+}
+
+std::vector<float> Executable::read_output(std::string_view name) {
+  const TensorDesc& desc = program_.output(name).ref.desc;
+  TEMPERA_ASSERT(desc.dtype == DType::f32);
+  std::vector<float> values(static_cast<size_t>(desc.shape.elements()));
+  read_output(name, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+void Executable::run_prologue(const CheckCancelled& check) {
+  run_steps(0, program_.prologue, check);
+}
+
+void Executable::run(const CheckCancelled& check) {
+  run_steps(program_.prologue, program_.steps.size(), check);
+}
+
+void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check) {
+  for (size_t s = begin; s < end; ++s) {
+    if (check) check();
+    launches_[s](queue_);
+    if (observer_) {
+      const Ref& output = program_.steps[s].output;
+      std::vector<std::byte> bytes(output.desc.bytes());
+      backend_.download(queue_, bytes, address(output));
+      queue_.synchronize();
+      observer_(program_.steps[s], bytes);
+    }
+  }
+}
+
+}  // namespace tempera

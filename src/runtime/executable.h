@@ -1,0 +1,64 @@
+// A program bound to one backend's memory: every step has its addresses and is ready to launch. Binding and loading
+// take time and memory; running allocates nothing.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "backend/backend.h"
+#include "program/program.h"
+#include "weights/checkpoint.h"
+
+namespace tempera {
+
+// Called between steps and weights; throws Error(cancelled) to stop.
+using CheckCancelled = std::function<void()>;
+
+class Executable {
+ public:
+  // `scratch` holds the program's arena and, behind it, its workspace; programs that never run at the same time may
+  // share one of the largest size (scratch_bytes). The backend, the queue and the scratch must outlive the executable.
+  Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch);
+
+  static size_t scratch_bytes(const Program& program) { return program.memory.arena + program.memory.workspace; }
+
+  // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
+  // tensor when one is missing or has another shape.
+  void load(const Checkpoint& checkpoint, const CheckCancelled& check = {});
+
+  // Copies an input in, converting from `dtype`; size must match. Inputs of a finished program keep their values.
+  void write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes);
+  void write_input(std::string_view name, std::span<const float> values) {
+    write_input(name, DType::f32, std::as_bytes(values));
+  }
+  // Copies an output out as it is (waits for the queue).
+  void read_output(std::string_view name, std::span<std::byte> bytes);
+  std::vector<float> read_output(std::string_view name);  // must be f32
+
+  // What depends on the request alone; call after its inputs changed.
+  void run_prologue(const CheckCancelled& check = {});
+  void run(const CheckCancelled& check = {});
+
+  // Sees the output of every step when set: debugging and activation goldens. Slow.
+  using Observer = std::function<void(const Step& step, std::span<const std::byte> output)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
+  const Program& program() const { return program_; }
+
+ private:
+  std::byte* address(const Ref& ref) const;
+  void run_steps(size_t begin, size_t end, const CheckCancelled& check);
+
+  Program program_;
+  Backend& backend_;
+  Queue& queue_;
+  Buffer& scratch_;
+  std::unique_ptr<Buffer> weights_, io_;
+  std::vector<Launch> launches_;
+  Observer observer_;
+};
+
+}  // namespace tempera
