@@ -83,12 +83,13 @@ void concat(const Problem& p, const Binding& b) {
 }
 
 void upsample2x(const Problem& p, const Binding& b) {
-  const int64_t height = p.output.shape[1], width = p.output.shape[2];
+  const Shape& in = p.inputs[0].shape;
+  const int64_t height = p.output.shape[1], width = p.output.shape[2];  // one less than twice where the target is odd
   const size_t pixel = static_cast<size_t>(p.output.shape[3]) * size_of(p.output.dtype);
   parallel_for(p.output.shape[0] * height, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       for (int64_t x = 0; x < width; ++x) {
-        const int64_t source = (row / height * (height / 2) + row % height / 2) * (width / 2) + x / 2;
+        const int64_t source = (row / height * in[1] + row % height / 2) * in[2] + x / 2;
         std::memcpy(b.output + static_cast<size_t>(row * width + x) * pixel,
                     b.inputs[0] + static_cast<size_t>(source) * pixel, pixel);
       }

@@ -1,0 +1,222 @@
+// Elementwise ops, lookups and sampler ops against values worked out by hand or known in closed form.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+
+#include "backend/reference/run_op.h"
+#include "base/error.h"
+
+namespace tempera {
+namespace {
+using testing::ElementsAre;
+using testing::FloatNear;
+using testing::Pointwise;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+TEST(ReferenceActivate, MatchesKnownValues) {
+  const HostTensor x({4}, {-1, 0, 1, 20});
+  const auto at = [&](Activation a, std::vector<float> expected) {
+    EXPECT_THAT(run_op(Activate{a}, {x}).values(), Pointwise(FloatNear(1e-6f), expected)) << name(a);
+    EXPECT_THAT(run_op(Activate{a}, {x}, true).values(), Pointwise(FloatNear(1e-6f), expected)) << "in place";
+  };
+  at(Activation::none, {-1, 0, 1, 20});
+  at(Activation::silu, {-0.268941421f, 0, 0.731058579f, 20 - 4.1223e-8f});
+  at(Activation::gelu, {-0.158655254f, 0, 0.841344746f, 20});  // x times the normal distribution function
+  at(Activation::quick_gelu, {-0.154204f, 0, 0.845796f, 20});
+  at(Activation::relu, {0, 0, 1, 20});
+  at(Activation::tanh, {-0.761594156f, 0, 0.761594156f, 1});
+}
+
+TEST(ReferenceActivate, FarValuesStayFinite) {
+  const HostTensor x({2}, {-1e4f, 1e4f});
+  for (Activation a : {Activation::silu, Activation::gelu, Activation::quick_gelu})
+    EXPECT_THAT(run_op(Activate{a}, {x}).values(), ElementsAre(FloatNear(0, 0), 1e4f)) << name(a);
+}
+
+TEST(ReferenceAdd, Broadcasts) {
+  const HostTensor x({2, 2, 1, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_THAT(run_op(Add{}, {x, x}).values(), ElementsAre(2, 4, 6, 8, 10, 12, 14, 16));
+  EXPECT_THAT(run_op(Add{}, {x, HostTensor({2, 1, 1, 2}, {10, 20, 30, 40})}).values(),
+              ElementsAre(11, 22, 13, 24, 35, 46, 37, 48));
+  EXPECT_THAT(run_op(Add{}, {x, HostTensor({1, 2, 1, 1}, {10, 20})}).values(),
+              ElementsAre(11, 12, 23, 24, 15, 16, 27, 28));
+  EXPECT_THAT(run_op(Add{}, {x, HostTensor({1, 1, 1, 1}, {10})}, true).values(),
+              ElementsAre(11, 12, 13, 14, 15, 16, 17, 18));
+  const HostTensor tokens({2, 1, 2}, {1, 2, 3, 4});
+  EXPECT_THAT(run_op(Add{}, {tokens, HostTensor({1, 1, 2}, {10, 20})}).values(), ElementsAre(11, 22, 13, 24));
+}
+
+TEST(ReferenceAdd, RoundsToTheDType) {
+  const HostTensor one(DType::bf16, {3}, {1, 1, 1}), x(DType::bf16, {3}, {0.00390625f, 0.005859375f, 0.01171875f});
+  // Halves of the last place go to the even neighbour.
+  EXPECT_THAT(run_op(Add{}, {one, x}).values(), ElementsAre(1, 1.0078125f, 1.015625f));
+}
+
+TEST(ReferenceScale, IsFactorTimesXPlusOffset) {
+  EXPECT_THAT(run_op(Scale{0.5f, 3}, {HostTensor({2}, {2, -4})}, true).values(), ElementsAre(4, 1));
+}
+
+TEST(ReferenceCast, RoundsToNearestEvenAndKeepsSpecials) {
+  const HostTensor x({5}, {1.00390625f, 1.01171875f, 1e5f, -kInfinity, 2});
+  EXPECT_THAT(run_op(Cast{DType::bf16}, {x}).values(), ElementsAre(1, 1.015625f, 99840, -kInfinity, 2));
+  EXPECT_THAT(run_op(Cast{DType::f16}, {x}).values(), ElementsAre(1.00390625f, 1.01171875f, kInfinity, -kInfinity, 2));
+  const HostTensor half(DType::f16, {2}, {65504, 5.9604645e-8f});
+  EXPECT_THAT(run_op(Cast{DType::f32}, {half}).values(), ElementsAre(65504, 5.9604645e-8f));
+  EXPECT_THAT(run_op(Cast{DType::bf16}, {half}, true).values(), ElementsAre(65536, 5.9604645e-8f));
+}
+
+TEST(ReferenceGeluGate, GatesTheFirstHalfByTheSecond) {
+  const HostTensor x({2, 4}, {2, 3, 0, 1, 5, 6, 20, -20});
+  EXPECT_THAT(run_op(GeluGate{}, {x}).values(),
+              Pointwise(FloatNear(1e-5f), std::vector<float>{0, 3 * 0.841344746f, 100, 0}));
+}
+
+TEST(ReferenceConcat, JoinsChannels) {
+  const HostTensor a({2, 1, 1, 1}, {1, 2}), b({2, 1, 1, 2}, {3, 4, 5, 6});
+  EXPECT_THAT(run_op(Concat{}, {a, b}).values(), ElementsAre(1, 3, 4, 2, 5, 6));
+}
+
+TEST(ReferenceUpsample2x, RepeatsPixels) {
+  const HostTensor x({2, 1, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_THAT(run_op(Upsample2x{}, {x}).values(), ElementsAre(1, 2, 1, 2, 3, 4, 3, 4, 1, 2, 1, 2, 3, 4, 3, 4,  //
+                                                              5, 6, 5, 6, 7, 8, 7, 8, 5, 6, 5, 6, 7, 8, 7, 8));
+}
+
+TEST(ReferenceUpsample2x, DropsTheLastRowOrColumnOfAnOddTarget) {
+  const HostTensor x({2, 2, 2, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_THAT(run_op(Upsample2x{true, false}, {x}).values(),
+              ElementsAre(1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 5, 5, 6, 6, 7, 7, 8, 8));
+  EXPECT_THAT(run_op(Upsample2x{false, true}, {x}).values(),
+              ElementsAre(1, 1, 2, 1, 1, 2, 3, 3, 4, 3, 3, 4, 5, 5, 6, 5, 5, 6, 7, 7, 8, 7, 7, 8));
+  EXPECT_THAT(run_op(Upsample2x{true, true}, {x}).values(),
+              ElementsAre(1, 1, 2, 1, 1, 2, 3, 3, 4, 5, 5, 6, 5, 5, 6, 7, 7, 8));
+}
+
+TEST(ReferenceToRgb8, MapsMinusOneToOneOntoBytes) {
+  // 1/255 * k * 2 - 1 is byte k; ties (half a byte) go to even; a nan is black.
+  const HostTensor x({1, 1, 2, 4}, {-1, 1, 0, -5, 5, kNan, 1.0f / 255 * 2 * 77 - 1, kInfinity});
+  const HostTensor out = run_op(ToRgb8{}, {x});
+  EXPECT_EQ(out.desc, (TensorDesc{DType::u8, {1, 1, 2, 4}}));
+  EXPECT_THAT(out.values(), ElementsAre(0, 255, 128, 0, 255, 0, 77, 255));
+}
+
+TEST(ReferenceEmbed, PicksRows) {
+  const HostTensor table(DType::bf16, {3, 2}, {1, 2, 3, 4, 5, 6});
+  const auto look_up = [&](const std::vector<float>& ids) {
+    return run_op(Embed{}, {HostTensor(DType::i32, {1, 3}, ids), table}).values();
+  };
+  EXPECT_THAT(look_up({2, 0, 2}), ElementsAre(5, 6, 1, 2, 5, 6));
+  for (float bad : {3.0f, -1.0f, 2e9f}) {
+    EXPECT_THROW(look_up({0, 0, bad}), Error) << bad;
+  }
+}
+
+TEST(ReferenceGatherRow, PicksOneRowPerPicture) {
+  const HostTensor x({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_THAT(run_op(GatherRow{}, {x, HostTensor(DType::i32, {2}, {1, 0})}).values(), ElementsAre(3, 4, 5, 6));
+  EXPECT_THROW(run_op(GatherRow{}, {x, HostTensor(DType::i32, {2}, {1, 2})}), Error);
+  EXPECT_THROW(run_op(GatherRow{}, {x, HostTensor(DType::i32, {2}, {-1, 0})}), Error);
+}
+
+TEST(ReferenceTimestepEmbedding, IsSinesOfFallingFrequencies) {
+  const HostTensor t({1, 2}, {0, 10});
+  // dim 4: frequencies 1 and 10000^(-1/2) = 1/100; with shift 1 the last is 1/10000.
+  const auto s = [](double x) { return static_cast<float>(std::sin(x)); };
+  const auto c = [](double x) { return static_cast<float>(std::cos(x)); };
+  const auto near = [](std::vector<float> expected) { return Pointwise(FloatNear(1e-6f), std::move(expected)); };
+  EXPECT_THAT(run_op(TimestepEmbedding{4, true, 0}, {t}).values(), near({1, 1, 0, 0, c(10), c(0.1), s(10), s(0.1)}));
+  EXPECT_THAT(run_op(TimestepEmbedding{4, false, 0}, {t}).values(), near({0, 0, 1, 1, s(10), s(0.1), c(10), c(0.1)}));
+  EXPECT_THAT(run_op(TimestepEmbedding{4, true, 1}, {t}).values(),
+              near({1, 1, 0, 0, c(10), c(0.001), s(10), s(0.001)}));
+}
+
+HostTensor step(std::vector<float> update, float input_scale = 1, float guidance = 1, float rescale = 0) {
+  std::vector<float> all{input_scale, guidance, rescale};
+  all.insert(all.end(), update.begin(), update.end());
+  return {{static_cast<int64_t>(all.size())}, all};
+}
+
+TEST(ReferenceModelInput, ScalesTheFirstSlotIntoCopies) {
+  const HostTensor state({4, 1, 1, 2}, {1, 2, 3, 4, 9, 9, 9, 9});
+  const HostTensor out = run_op(ModelInput{2, 2, DType::f16}, {state, step({}, 0.5f)});
+  EXPECT_EQ(out.desc, (TensorDesc{DType::f16, {4, 1, 1, 2}}));
+  EXPECT_THAT(out.values(), ElementsAre(0.5f, 1, 1.5f, 2, 0.5f, 1, 1.5f, 2));
+}
+
+TEST(ReferenceGuidance, ExtrapolatesFromUnconditionalToConditional) {
+  const HostTensor x(DType::bf16, {4, 1, 1, 1}, {1, 10, 2, 14});
+  const HostTensor out = run_op(Guidance{}, {x, step({}, 1, 7.5f, 0.7f)});
+  EXPECT_EQ(out.desc.dtype, DType::f32);
+  EXPECT_THAT(out.values(), ElementsAre(8.5f, 40));
+}
+
+TEST(ReferenceGuidance, RescalesTheDeviationOfEachPicture) {
+  // Picture 0: c = (1, -1), u = 0, g = 4, so the guided deviation is 4 times that of c: at amount 1 it becomes c, at
+  // 0.5 the middle of c and 4 c. Picture 1: c = u, nothing changes. Both have a mean of 0.
+  const HostTensor x({4, 1, 1, 2}, {0, 0, 3, -3, 1, -1, 3, -3});
+  EXPECT_THAT(run_op(Guidance{true}, {x, step({}, 1, 4, 1)}).values(), ElementsAre(1, -1, 3, -3));
+  EXPECT_THAT(run_op(Guidance{true}, {x, step({}, 1, 4, 0.5f)}).values(), ElementsAre(2.5f, -2.5f, 3, -3));
+}
+
+TEST(ReferenceSamplerUpdate, MixesSlotsPredictionAndNoise) {
+  // One picture of one element, two slots: a = 1, b = 2, prediction 3, noise 4.
+  const std::vector<HostTensor> inputs{HostTensor({2, 1, 1, 1}, {1, 2}), HostTensor(DType::bf16, {1, 1, 1, 1}, {3}),
+                                       HostTensor({1, 1, 1, 1}, {4}), step({1, 10, 100, 1000, 0, 1, 2, 0})};
+  EXPECT_THAT(run_op(SamplerUpdate{2}, inputs).values(), ElementsAre(4321, 8));
+  EXPECT_THAT(run_op(SamplerUpdate{2}, inputs, true).values(), ElementsAre(4321, 8)) << "in place";
+}
+
+TEST(ReferenceSamplerUpdate, SlotsHoldWholeBatches) {
+  // Swaps the two slots of two pictures.
+  const HostTensor state({4, 1, 1, 1}, {1, 2, 3, 4}), zero({2, 1, 1, 1}, {0, 0});
+  EXPECT_THAT(run_op(SamplerUpdate{2}, {state, zero, zero, step({0, 1, 0, 0, 1, 0, 0, 0})}, true).values(),
+              ElementsAre(3, 4, 1, 2));
+}
+
+TEST(ReferenceBackend, RefusesWhatItCannotRead) {
+  const auto backend = make_reference_backend();
+  const TensorDesc whole{DType::i32, {2}}, number{DType::f32, {2}};
+  EXPECT_TRUE(kernel_for(*backend, Activate{}).info.refuse({Activate{}, {whole}, whole}));
+  EXPECT_TRUE(kernel_for(*backend, Cast{}).info.refuse({Cast{DType::i8}, {number}, {DType::i8, {2}}}));
+  EXPECT_FALSE(kernel_for(*backend, Cast{}).info.refuse({Cast{DType::bf16}, {number}, {DType::bf16, {2}}}));
+  const TensorDesc ids{DType::i32, {1, 2}}, table{DType::f16, {3, 4}};
+  EXPECT_FALSE(kernel_for(*backend, Embed{}).info.refuse({Embed{}, {ids, table}, {DType::f16, {1, 2, 4}}}));
+  EXPECT_TRUE(kernel_for(*backend, Embed{}).info.refuse({Embed{}, {ids, ids}, {DType::i32, {1, 2, 2}}}));
+  SamplerUpdate update{17};
+  const TensorDesc state{DType::f32, {17, 1, 1, 1}}, one{DType::f32, {1, 1, 1, 1}};
+  EXPECT_TRUE(kernel_for(*backend, update)
+                  .info.refuse({update, {state, one, one, {DType::f32, {StepLayout::length(17)}}}, state}));
+}
+
+TEST(ReferenceBackend, HasOneRowForEveryOpThatComputes) {
+  const auto backend = make_reference_backend();
+  std::vector<int> rows(std::variant_size_v<Op>);
+  for (const Kernel& kernel : backend->kernels()) ++rows[static_cast<size_t>(kernel.info.op)];
+  for (size_t kind = 0; kind < rows.size(); ++kind) {
+    const auto op = static_cast<OpKind>(kind);
+    const bool computes = op != OpKind::input && op != OpKind::weight && op != OpKind::view;
+    EXPECT_EQ(rows[kind], computes ? 1 : 0) << name(op);
+  }
+}
+
+TEST(ReferenceBackend, MemoryIsAlignedAndCopied) {
+  const auto backend = make_reference_backend();
+  const auto queue = backend->make_queue();
+  for (size_t bytes : {size_t{1}, size_t{1000}}) {
+    const auto buffer = backend->allocate(bytes);
+    EXPECT_EQ(buffer->size(), bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer->data()) % backend->target().alignment, 0u);
+    const std::vector<std::byte> sent(bytes, std::byte{7});
+    std::vector<std::byte> received(bytes);
+    backend->upload(*queue, buffer->data(), sent);
+    backend->download(*queue, received, buffer->data());
+    EXPECT_EQ(received, sent);
+  }
+  EXPECT_THROW(backend->allocate(size_t{1} << 62), Error);
+}
+
+}  // namespace
+}  // namespace tempera
