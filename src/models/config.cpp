@@ -146,6 +146,12 @@ void check(const TinyVaeConfig& config, std::string_view source) {
   const auto check_half = [&](const std::vector<int>& channels, const std::vector<int>& blocks,
                               const std::string& half) {
     check_channels(channels, half + "_block_out_channels", source);
+    for (const int width : channels) {  // nothing between two blocks changes the width
+      if (width != channels[0]) {
+        fail(ErrorCode::bad_file, "'{}': {}_block_out_channels has {} beside {}, must all be equal", source, half,
+             width, channels[0]);
+      }
+    }
     if (blocks.size() != channels.size()) {
       fail(ErrorCode::bad_file, "'{}': num_{}_blocks has {} entries, must have as many as {}_block_out_channels ({})",
            source, half, blocks.size(), half, channels.size());
