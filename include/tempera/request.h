@@ -1,0 +1,70 @@
+// What a user can ask for: one picture request and how the engine shall run it. Names are those of diffusers'
+// StableDiffusionXLPipeline. Every field is described once, in request_fields(): the command line, --help, JSON and the
+// metadata of pictures are made from that list.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace tempera {
+
+// The picture.
+struct Request {
+  std::string prompt;
+  std::optional<std::string> prompt_2;           // for the second text encoder; prompt when absent
+  std::optional<std::string> negative_prompt;    // absent is not "": see force_zeros_for_empty_prompt
+  std::optional<std::string> negative_prompt_2;  // negative_prompt when absent
+  int width = 0, height = 0;                     // pixels, divisible by 8; 0: the model's own size
+  int num_inference_steps = 50;
+  double guidance_scale = 5.0;  // guidance is on above 1
+  double guidance_rescale = 0.0;
+  std::optional<uint64_t> seed;  // of the first picture; picture i has seed + i. Absent: drawn at random
+  std::string rng = "cpu";       // whose generator the noise equals: torch's "cpu" or "cuda"
+  int num_images_per_prompt = 1;
+  std::optional<int> clip_skip;
+  std::optional<std::array<int, 2>> original_size;    // width, height; the picture's size when absent
+  std::optional<std::array<int, 2>> target_size;      // width, height; the picture's size when absent
+  std::array<int, 2> crops_coords_top_left = {0, 0};  // x, y
+  std::optional<double> denoising_end;                // fraction of the schedule to run, 0 to 1
+  std::string scheduler;                              // a preset's name; empty: the model's own
+  std::string scheduler_config;                       // a diffusers scheduler_config.json; empty: the model's own
+};
+
+// The engine.
+struct EngineOptions {
+  std::string model;            // diffusers folder or single .safetensors file
+  std::string preset;           // instead of a model, for plans: "sdxl-base", ...
+  std::string model_config;     // folder with diffusers configs for a single file whose shapes do not say everything
+  std::string tokenizer;        // folder with the vocabulary that a single file lacks
+  std::string variant;          // "fp16": which weight files of a folder to take
+  std::string device = "auto";  // auto, cpu, cuda
+  std::string dtype = "auto";   // auto, fp32, bf16, fp16
+  std::string attention = "flash";  // flash, naive
+  bool eager = false;               // without passes and without hoisting what is constant per request
+  int threads = 0;                  // 0: all cores
+};
+
+enum class FieldGroup { request, engine };
+
+// One option: how it is called, what it means, and how it is read and written as text.
+struct Field {
+  std::string_view name;         // diffusers' argument: "num_inference_steps"
+  std::string_view flag;         // on the command line: "--steps"
+  std::string_view placeholder;  // "N", "WxH"; empty for switches
+  std::string_view help;
+  FieldGroup group;
+  // Parses `text` into the request or the engine options. Throws Error(invalid_argument) naming flag, value and what is
+  // allowed.
+  void (*set)(Request& request, EngineOptions& engine, std::string_view text);
+  // The value as `set` would read it; nothing when absent.
+  std::optional<std::string> (*get)(const Request& request, const EngineOptions& engine);
+};
+
+std::span<const Field> request_fields();
+
+}  // namespace tempera

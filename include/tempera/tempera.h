@@ -1,0 +1,139 @@
+// tempera: Stable Diffusion XL, text to picture. The public interface; standard library only.
+//
+//   tempera::Pipeline pipeline({.model = "models/sdxl"});
+//   tempera::Result result = pipeline.generate({.prompt = "a red apple", .seed = 1});
+//   tempera::save_png("apple.png", result.images[0]);
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tempera/error.h"
+#include "tempera/log.h"
+#include "tempera/request.h"
+
+namespace tempera {
+
+std::string_view version();
+
+struct Image {
+  int width = 0, height = 0;
+  std::vector<uint8_t> rgb;  // (H, W, 3)
+  uint64_t seed = 0;
+  std::string parameters;  // the settings as the "parameters" text that other programs read
+};
+
+// Bytes of device memory and their parts, known before anything is loaded.
+struct MemoryPlan {
+  size_t weights = 0, activations = 0, workspace = 0, io = 0;
+  size_t peak_bytes = 0;
+};
+
+// One program of the pipeline as it will run.
+struct StagePlan {
+  std::string name;                // "text_encoder", "unet", "vae_decoder"
+  size_t steps = 0, prologue = 0;  // kernel launches per run; per request
+  size_t weights = 0, activations = 0, workspace = 0, io = 0;
+  double flops = 0;  // of one run, and once per request
+  double flops_prologue = 0;
+  size_t runs = 0;  // for this request
+};
+
+struct Plan {
+  std::string model, device, dtype;
+  int width = 0, height = 0;
+  std::string scheduler;
+  std::vector<StagePlan> stages;
+  MemoryPlan memory;
+  double flops = 0;     // of the whole request
+  std::string listing;  // every step with kernel and offsets, when asked for
+};
+
+struct Stage {
+  std::string name;  // "load", "text", "denoise", "decode"
+  double seconds = 0;
+};
+
+struct Result {
+  std::vector<Image> images;
+  std::vector<Stage> stages;
+  Plan plan;
+  size_t measured_peak_bytes = 0;  // CPU: peak resident memory of the process; CUDA: of the device
+};
+
+struct Progress {
+  std::string_view stage;  // "load", "text", "denoise", "decode"
+  int image = 0, images = 1;
+  int step = 0, steps = 0;  // done, of
+};
+
+struct Callbacks {
+  std::function<void(const Progress&)> progress;
+  std::function<bool()> cancelled;  // polled between kernels; true stops with Error(cancelled)
+};
+
+// A model on a device. Loads on first use and keeps what the next request can use again: weights, programs, and the
+// text encoders' results for prompts it has seen. Not for several threads at once.
+class Pipeline {
+ public:
+  // Opens the model's files without reading weights. Throws Error.
+  explicit Pipeline(EngineOptions options, LogSink log = {});
+  ~Pipeline();
+  Pipeline(Pipeline&&) noexcept;
+  Pipeline& operator=(Pipeline&&) noexcept;
+
+  // Throws Error(invalid_argument) before any work when the request cannot be answered.
+  Result generate(const Request& request, const Callbacks& callbacks = {});
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// What `generate` would do, without reading weights. With EngineOptions::preset no file is needed; device "cuda" needs
+// no GPU. `listing` asks for every step.
+Plan plan(const EngineOptions& engine, const Request& request, bool listing = false);
+
+struct ComponentInfo {
+  std::string name;  // "unet"
+  size_t parameters = 0;
+  std::string dtypes;   // "f16", or "f16, f32" when mixed
+  std::string summary;  // "320/640/1280 channels, ..."
+};
+struct ModelInfo {
+  std::string kind;  // "SDXL base, diffusers folder"
+  std::string path;
+  size_t file_bytes = 0;
+  std::vector<ComponentInfo> components;
+  std::string scheduler, prediction_type;
+};
+ModelInfo info(const EngineOptions& engine, const LogSink& log = {});
+
+// Writes a model of a preset's names and shapes with random weights of about the spread of trained ones. `out` ending
+// in .safetensors gives a single-file (LDM) checkpoint, anything else a diffusers folder. Throws
+// Error(invalid_argument) when `out` exists. dtype: "fp16", "bf16" or "fp32".
+struct SynthOptions {
+  std::string preset = "sdxl-base";
+  std::string dtype = "fp16";
+  uint64_t seed = 0;
+};
+void synth(const SynthOptions& options, const std::filesystem::path& out,
+           const std::function<void(size_t done, size_t total)>& progress = {},
+           const std::function<bool()>& cancelled = {});
+
+// Writes a picture with its parameters as metadata; the file appears whole or not at all. With replace false an
+// existing file is an Error(invalid_argument).
+void save_png(const std::filesystem::path& path, const Image& image, bool replace = true);
+
+// Names for the command line's help.
+std::vector<std::string_view> preset_list();
+std::vector<std::string_view> scheduler_list();
+
+}  // namespace tempera

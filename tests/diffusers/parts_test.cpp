@@ -1,0 +1,175 @@
+// Every part of the model alone, on every backend, with and without passes, against what diffusers computed.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+
+#include "backend/reference/reference.h"
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+#include "passes/passes.h"
+#include "runtime/executable.h"
+#include "support/backends.h"
+#include "support/reference.h"
+#include "weights/naming.h"
+#include "weights/safetensors.h"
+
+namespace tempera {
+namespace {
+
+using test::part;
+using test::relative_error;
+using test::to_nhwc;
+
+struct Case {
+  std::string backend;
+  bool optimized;
+  DType dtype;
+};
+
+class Parts : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (!test::has_reference()) GTEST_SKIP() << "no reference beside the repository";
+    backend_ = test::make_backend(GetParam().backend);
+    queue_ = backend_->make_queue();
+    config_ = preset("tiny");
+    config_.text_encoder->eos_token_id = config_.text_encoder_2.eos_token_id = 2;
+  }
+
+  DType dtype() const { return GetParam().dtype; }
+  double bar() const { return dtype() == DType::f32 ? 1e-4 : 2e-2; }
+
+  static std::shared_ptr<const Checkpoint> weights(Component component) {
+    const auto folder = test::reference_dir() / "model" / name(component);
+    const bool text = component == Component::text_encoder || component == Component::text_encoder_2;
+    return with_canonical_names(std::make_shared<SafetensorsFile>(
+                                    folder / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors")),
+                                component);
+  }
+
+  Executable& load(Graph graph, const Checkpoint& checkpoint) {
+    if (GetParam().optimized) graph = optimize(std::move(graph));
+    Program program = lower(graph, backend_->target());
+    scratch_ = backend_->allocate(Executable::scratch_bytes(program));
+    executable_.emplace(std::move(program), *backend_, *queue_, *scratch_);
+    executable_->load(checkpoint);
+    return *executable_;
+  }
+
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Buffer> scratch_;
+  std::optional<Executable> executable_;
+  ModelConfig config_;
+};
+
+std::vector<int32_t> first_ids(const std::string& name, size_t rows) {
+  const test::Part ids = part(name);
+  return {ids.values.begin(), ids.values.begin() + static_cast<std::ptrdiff_t>(rows * 77)};
+}
+
+TEST_P(Parts, TextEncoder) {
+  Executable& e =
+      load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), *weights(Component::text_encoder));
+  const std::vector<int32_t> ids = first_ids("tokens_1", 3);
+  e.write_input("ids", DType::i32, std::as_bytes(std::span(ids)));
+  e.run();
+  EXPECT_LE(relative_error(e.read_output("hidden.0"), part("te1_penultimate").values), bar());
+}
+
+TEST_P(Parts, TextEncoder2) {
+  Executable& e = load(clip_text_graph(config_.text_encoder_2, {.batch = 3, .pooled = true, .dtype = dtype()}),
+                       *weights(Component::text_encoder_2));
+  const std::vector<int32_t> ids = first_ids("tokens_2", 3);
+  std::vector<int32_t> eos;
+  for (size_t row = 0; row < 3; ++row)
+    eos.push_back(static_cast<int32_t>(std::max_element(&ids[row * 77], &ids[row * 77] + 77) - &ids[row * 77]));
+  e.write_input("ids", DType::i32, std::as_bytes(std::span(ids)));
+  e.write_input("eos", DType::i32, std::as_bytes(std::span(eos)));
+  e.run();
+  EXPECT_LE(relative_error(e.read_output("hidden.0"), part("te2_penultimate").values), bar());
+  EXPECT_LE(relative_error(e.read_output("pooled"), part("te2_pooled").values), bar());
+}
+
+TEST_P(Parts, Unet) {
+  Executable& e = load(unet_graph(config_.unet, {.batch = 2, .height = 12, .width = 20, .dtype = dtype()}),
+                       *weights(Component::unet));
+  const auto both = [](const char* negative, const char* positive) {
+    std::vector<float> values = part(negative).values;
+    const std::vector<float> second = part(positive).values;
+    values.insert(values.end(), second.begin(), second.end());
+    return values;
+  };
+  e.write_input("encoder_hidden_states", both("negative_prompt_embeds", "prompt_embeds"));
+  e.write_input("text_embeds", both("negative_pooled_prompt_embeds", "pooled_prompt_embeds"));
+  e.write_input("time_ids", part("unet_time_ids").values);
+  e.write_input("timestep", part("unet_timestep").values);
+  e.write_input("sample", to_nhwc(part("unet_in")));
+  e.run_prologue();
+  e.run();
+  EXPECT_LE(relative_error(e.read_output("sample"), to_nhwc(part("unet_out"))), bar());
+}
+
+TEST_P(Parts, VaeDecoder) {
+  Executable& e =
+      load(vae_decoder_graph(config_.vae,
+                             {.batch = 2, .height = 12, .width = 20, .dtype = dtype(), .pixels = PixelFormat::float32}),
+           *weights(Component::vae));
+  std::vector<float> latent = to_nhwc(part("vae_latent"));
+  for (float& x : latent) x /= static_cast<float>(config_.vae.scaling_factor);
+  e.write_input("latent", latent);
+  e.run();
+  EXPECT_LE(relative_error(e.read_output("image"), to_nhwc(part("vae_decoded"))), bar());
+}
+
+TEST_P(Parts, VaeEncoder) {
+  Executable& e =
+      load(vae_encoder_graph(config_.vae, {.height = 12, .width = 20, .dtype = dtype()}), *weights(Component::vae));
+  e.write_input("image", to_nhwc(part("vae_image")));
+  e.run();
+  const std::vector<float> mean = to_nhwc(part("vae_mean")), logvar = to_nhwc(part("vae_logvar"));
+  std::vector<float> expected;
+  for (size_t p = 0; p < mean.size() / 4; ++p) {
+    expected.insert(expected.end(), &mean[p * 4], &mean[p * 4] + 4);
+    expected.insert(expected.end(), &logvar[p * 4], &logvar[p * 4] + 4);
+  }
+  EXPECT_LE(relative_error(e.read_output("moments"), expected), bar());
+}
+
+TinyVaeConfig tiny_vae() {
+  return {3, 3, 4, {16, 16, 16, 16}, {16, 16, 16, 16}, {1, 3, 3, 3}, {3, 3, 3, 1}, 1};
+}
+
+TEST_P(Parts, TinyVae) {
+  const SafetensorsFile file(test::reference_dir() / "taesd" / "diffusion_pytorch_model.safetensors");
+  Executable& decoder =
+      load(tiny_vae_decoder_graph(
+               tiny_vae(), {.batch = 2, .height = 12, .width = 20, .dtype = dtype(), .pixels = PixelFormat::float32}),
+           file);
+  decoder.write_input("latent", to_nhwc(part("vae_latent")));
+  decoder.run();
+  EXPECT_LE(relative_error(decoder.read_output("image"), to_nhwc(part("tae_decoded"))), bar());
+
+  Executable& encoder = load(tiny_vae_encoder_graph(tiny_vae(), {.height = 12, .width = 20, .dtype = dtype()}), file);
+  encoder.write_input("image", to_nhwc(part("vae_image")));
+  encoder.run();
+  EXPECT_LE(relative_error(encoder.read_output("latent"), to_nhwc(part("tae_encoded"))), bar());
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::string& backend : test::backend_names())
+    for (const bool optimized : {false, true})
+      for (const DType dtype : test::compute_dtypes(backend)) all.push_back({backend, optimized, dtype});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Parts, ::testing::ValuesIn(cases()), [](const auto& param_info) {
+  return param_info.param.backend + (param_info.param.optimized ? "_optimized_" : "_eager_") +
+         std::string(name(param_info.param.dtype));
+});
+
+}  // namespace
+}  // namespace tempera

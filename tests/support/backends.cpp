@@ -1,0 +1,32 @@
+#include "support/backends.h"
+
+#include "backend/reference/reference.h"
+#include "base/error.h"
+#if TEMPERA_HAS_CPU
+#include "backend/cpu/cpu.h"
+#endif
+
+namespace tempera::test {
+
+std::vector<std::string> backend_names() {
+  std::vector<std::string> names = {"reference"};
+#if TEMPERA_HAS_CPU
+  names.push_back("cpu");
+#endif
+  return names;
+}
+
+std::unique_ptr<Backend> make_backend(const std::string& name) {
+  if (name == "reference") return make_reference_backend();
+#if TEMPERA_HAS_CPU
+  if (name == "cpu") return make_cpu_backend();
+#endif
+  fail(ErrorCode::unavailable, "no backend '{}' in this build", name);
+}
+
+std::vector<DType> compute_dtypes(const std::string& name) {
+  if (name == "reference") return {DType::f32, DType::bf16, DType::f16};
+  return {DType::f32, DType::bf16};
+}
+
+}  // namespace tempera::test

@@ -1,0 +1,17 @@
+// The backends of this build that this machine can run, for tests that must hold on all of them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace tempera::test {
+
+std::vector<std::string> backend_names();
+std::unique_ptr<Backend> make_backend(const std::string& name);
+// What it computes in; f32 always.
+std::vector<DType> compute_dtypes(const std::string& name);
+
+}  // namespace tempera::test
