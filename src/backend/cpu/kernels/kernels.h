@@ -7,7 +7,8 @@
 
 namespace tempera {
 
-void add_norm_kernels(std::vector<Kernel>& table);         // group_norm, layer_norm
+void add_group_norm_kernels(std::vector<Kernel>& table);
+void add_layer_norm_kernels(std::vector<Kernel>& table);
 void add_activation_kernels(std::vector<Kernel>& table);   // activate, gelu_gate
 void add_elementwise_kernels(std::vector<Kernel>& table);  // add, scale, cast
 void add_movement_kernels(std::vector<Kernel>& table);     // concat, upsample2x, embed, gather_row

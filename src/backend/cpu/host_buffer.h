@@ -1,0 +1,17 @@
+// Memory of the CPU backend: anonymous pages, huge where the kernel grants them, zero when new.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "backend/backend.h"
+
+namespace tempera {
+
+// Bytes that can be taken now without swapping: MemAvailable, or less in a control group with a limit.
+size_t available_host_memory();
+
+// At least `bytes`, aligned to 64 bytes (to 2 MiB when it is that large). Throws Error(out_of_memory).
+std::unique_ptr<Buffer> allocate_host_buffer(size_t bytes);
+
+}  // namespace tempera

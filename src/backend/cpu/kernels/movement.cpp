@@ -1,0 +1,99 @@
+// concat, upsample2x, embed and gather_row: rows copied as bytes, any type.
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/launch.h"
+
+namespace tempera {
+namespace {
+
+int64_t row_bytes(const TensorDesc& d) {
+  return d.shape[-1] * static_cast<int64_t>(size_of(d.dtype));
+}
+
+void copy_bytes(std::byte* to, const std::byte* from, int64_t bytes) {
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+Launch bind_concat(const Problem& problem, const Binding& at) {
+  const int64_t rows = problem.output.shape.rows();
+  const int64_t a_bytes = row_bytes(problem.inputs[0]), b_bytes = row_bytes(problem.inputs[1]);
+  const std::byte *a = at.inputs[0], *b = at.inputs[1];
+  std::byte* y = at.output;
+  return [=](Queue&) {
+    parallel_ranges(rows, grain_for(a_bytes + b_bytes), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        copy_bytes(y + r * (a_bytes + b_bytes), a + r * a_bytes, a_bytes);
+        copy_bytes(y + r * (a_bytes + b_bytes) + a_bytes, b + r * b_bytes, b_bytes);
+      }
+    });
+  };
+}
+
+// Every pixel goes to two neighbours of two rows; the second row is copied from the first while that is in cache.
+Launch bind_upsample2x(const Problem& problem, const Binding& at) {
+  const Shape& x = problem.inputs[0].shape;
+  const int64_t rows = x[0] * x[1], width = x[2], pixel = row_bytes(problem.inputs[0]);
+  const std::byte* in = at.inputs[0];
+  std::byte* y = at.output;
+  return [=](Queue&) {
+    parallel_ranges(rows, grain_for(width * pixel), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        std::byte* out = y + r * 4 * width * pixel;
+        for (int64_t i = 0; i < width; ++i) {
+          copy_bytes(out + 2 * i * pixel, in + (r * width + i) * pixel, pixel);
+          copy_bytes(out + (2 * i + 1) * pixel, in + (r * width + i) * pixel, pixel);
+        }
+        copy_bytes(out + 2 * width * pixel, out, 2 * width * pixel);
+      }
+    });
+  };
+}
+
+// An index outside the table would read foreign memory: it is clamped, whoever computed it.
+int64_t clamp_index(int32_t index, int64_t n) {
+  return std::clamp<int64_t>(index, 0, n - 1);
+}
+
+Launch bind_embed(const Problem& problem, const Binding& at) {
+  const int64_t tokens = problem.inputs[0].shape.elements(), vocabulary = problem.inputs[1].shape[0];
+  const int64_t bytes = row_bytes(problem.inputs[1]);
+  const auto* ids = reinterpret_cast<const int32_t*>(at.inputs[0]);
+  const std::byte* table = at.inputs[1];
+  std::byte* y = at.output;
+  return [=](Queue&) {
+    for (int64_t i = 0; i < tokens; ++i)
+      copy_bytes(y + i * bytes, table + clamp_index(ids[i], vocabulary) * bytes, bytes);
+  };
+}
+
+Launch bind_gather_row(const Problem& problem, const Binding& at) {
+  const Shape& x = problem.inputs[0].shape;
+  const int64_t batch = x[0], tokens = x[1], bytes = row_bytes(problem.inputs[0]);
+  const std::byte* in = at.inputs[0];
+  const auto* index = reinterpret_cast<const int32_t*>(at.inputs[1]);
+  std::byte* y = at.output;
+  return [=](Queue&) {
+    for (int64_t n = 0; n < batch; ++n)
+      copy_bytes(y + n * bytes, in + (n * tokens + clamp_index(index[n], tokens)) * bytes, bytes);
+  };
+}
+
+}  // namespace
+
+void add_movement_kernels(std::vector<Kernel>& table) {
+  const auto row = [&](std::string_view name, OpKind op, auto bind) {
+    KernelInfo info = kernel_info(name, op);
+    info.numerics = Numerics::bitwise;
+    info.tolerance_f32 = 0;
+    info.tolerance_half = 0;
+    table.push_back({info, bind, {}});
+  };
+  row("concat/copy", OpKind::concat, bind_concat);
+  row("upsample2x/copy", OpKind::upsample2x, bind_upsample2x);
+  row("embed/copy", OpKind::embed, bind_embed);
+  row("gather_row/copy", OpKind::gather_row, bind_gather_row);
+}
+
+}  // namespace tempera

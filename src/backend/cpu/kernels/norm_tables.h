@@ -1,0 +1,15 @@
+// What the two norms share: which problems they take.
+#pragma once
+
+#include "backend/cpu/kernels/launch.h"
+
+namespace tempera {
+
+// Activations in f32 or bf16, gamma and beta in f32, as the builder makes them.
+inline std::optional<std::string> refuse_norm(const Problem& problem) {
+  if (problem.inputs[1].dtype != DType::f32 || problem.inputs[2].dtype != DType::f32)
+    return "takes gamma and beta in f32 only";
+  return refuse_other_than_f32_bf16(problem);
+}
+
+}  // namespace tempera

@@ -1,0 +1,173 @@
+// timestep_embedding, model_input, guidance, sampler_update and to_rgb8. Latents are small (0.5 MB at 1024 x 1024):
+// what counts here is precision, so sums run in f64 and plain loops suffice.
+#include <algorithm>
+#include <cmath>
+
+#include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/launch.h"
+#include "base/half.h"
+
+namespace tempera {
+namespace {
+
+constexpr int64_t kGrain = 8192;  // elements
+
+// A tensor of f32 or bf16 read element by element.
+struct Values {
+  DType type;
+  const std::byte* data;
+  float operator[](int64_t i) const {
+    return type == DType::f32 ? reinterpret_cast<const float*>(data)[i]
+                              : to_float(reinterpret_cast<const bf16*>(data)[i]);
+  }
+};
+
+void put(DType type, std::byte* data, int64_t i, float value) {
+  if (type == DType::f32) {
+    reinterpret_cast<float*>(data)[i] = value;
+  } else {
+    reinterpret_cast<bf16*>(data)[i] = to_bf16(value);
+  }
+}
+
+// Angles in f32 as diffusers computes them: at timestep 999 their rounding is visible in the sines.
+Launch bind_timestep_embedding(const Problem& problem, const Binding& at) {
+  const auto op = std::get<TimestepEmbedding>(problem.op);
+  const int64_t numbers = problem.inputs[0].shape.elements();
+  const auto* x = reinterpret_cast<const float*>(at.inputs[0]);
+  auto* y = reinterpret_cast<float*>(at.output);
+  return [=](Queue&) {
+    const int half = op.dim / 2;
+    for (int64_t n = 0; n < numbers; ++n)
+      for (int i = 0; i < half; ++i) {
+        const float exponent = -std::log(10000.0f) * static_cast<float>(i) / (static_cast<float>(half) - op.freq_shift);
+        const float angle = x[n] * std::exp(exponent);
+        float* row = y + n * op.dim;
+        row[op.flip_sin_to_cos ? half + i : i] = std::sin(angle);
+        row[op.flip_sin_to_cos ? i : half + i] = std::cos(angle);
+      }
+  };
+}
+
+Launch bind_model_input(const Problem& problem, const Binding& at) {
+  const auto op = std::get<ModelInput>(problem.op);
+  const int64_t n = problem.output.shape.elements() / op.copies;
+  const auto *state = reinterpret_cast<const float*>(at.inputs[0]),
+             *step = reinterpret_cast<const float*>(at.inputs[1]);
+  std::byte* y = at.output;
+  return [=](Queue&) {
+    const float scale = step[StepLayout::kInputScale];
+    parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
+      for (int copy = 0; copy < op.copies; ++copy)
+        for (int64_t i = begin; i < end; ++i) put(op.to, y, copy * n + i, state[i] * scale);
+    });
+  };
+}
+
+double deviation(int64_t n, const auto& value) {
+  double mean = 0, m2 = 0;
+  for (int64_t i = 0; i < n; ++i) mean += static_cast<double>(value(i));
+  mean /= static_cast<double>(n);
+  for (int64_t i = 0; i < n; ++i) m2 += (static_cast<double>(value(i)) - mean) * (static_cast<double>(value(i)) - mean);
+  return std::sqrt(m2);  // up to the factor that both deviations share
+}
+
+Launch bind_guidance(const Problem& problem, const Binding& at) {
+  const bool rescale = std::get<Guidance>(problem.op).rescale;
+  const int64_t pictures = problem.output.shape[0], n = problem.output.shape.elements() / pictures;
+  const Values prediction{problem.inputs[0].dtype, at.inputs[0]};
+  const auto* step = reinterpret_cast<const float*>(at.inputs[1]);
+  auto* y = reinterpret_cast<float*>(at.output);
+  return [=](Queue&) {
+    const float g = step[StepLayout::kGuidanceScale], phi = step[StepLayout::kGuidanceRescale];
+    parallel_ranges(pictures, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        const auto text = [&](int64_t i) { return prediction[(pictures + p) * n + i]; };
+        float* out = y + p * n;
+        for (int64_t i = 0; i < n; ++i) {
+          const float u = prediction[p * n + i];
+          out[i] = u + g * (text(i) - u);
+        }
+        if (!rescale || phi == 0) continue;
+        const double own = deviation(n, [&](int64_t i) { return out[i]; });
+        const auto factor = static_cast<float>(deviation(n, text) / own);
+        for (int64_t i = 0; i < n; ++i) out[i] = phi * (out[i] * factor) + (1 - phi) * out[i];
+      }
+    });
+  };
+}
+
+constexpr int kMaxSlots = 16;
+
+Launch bind_sampler_update(const Problem& problem, const Binding& at) {
+  const int slots = std::get<SamplerUpdate>(problem.op).slots;
+  const int64_t n = problem.output.shape.elements() / slots;
+  const auto* state = reinterpret_cast<const float*>(at.inputs[0]);
+  const Values prediction{problem.inputs[1].dtype, at.inputs[1]};
+  const auto *noise = reinterpret_cast<const float*>(at.inputs[2]),
+             *step = reinterpret_cast<const float*>(at.inputs[3]);
+  auto* y = reinterpret_cast<float*>(at.output);
+  return [=](Queue&) {
+    const float* m = step + StepLayout::kUpdate;
+    parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        double in[kMaxSlots + 2];  // all read before any is written: y may be state
+        for (int j = 0; j < slots; ++j) in[j] = static_cast<double>(state[j * n + i]);
+        in[slots] = static_cast<double>(prediction[i]);
+        in[slots + 1] = static_cast<double>(noise[i]);
+        for (int k = 0; k < slots; ++k) {
+          double sum = 0;
+          for (int j = 0; j < slots + 2; ++j) sum += static_cast<double>(m[k * (slots + 2) + j]) * in[j];
+          y[k * n + i] = static_cast<float>(sum);
+        }
+      }
+    });
+  };
+}
+
+Launch bind_to_rgb8(const Problem& problem, const Binding& at) {
+  const int64_t n = problem.output.shape.elements();
+  const Values x{problem.inputs[0].dtype, at.inputs[0]};
+  auto* y = reinterpret_cast<uint8_t*>(at.output);
+  return [=](Queue&) {
+    parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float v = x[i] / 2 + 0.5f;
+        const float clamped = v > 0 ? (v < 1 ? v : 1.0f) : 0.0f;  // NaN becomes 0
+        y[i] = static_cast<uint8_t>(std::nearbyint(clamped * 255));
+      }
+    });
+  };
+}
+
+std::optional<std::string> refuse_update(const Problem& problem) {
+  if (std::get<SamplerUpdate>(problem.op).slots > kMaxSlots) return "takes up to 16 slots";
+  return refuse_other_than_f32_bf16(problem);
+}
+
+std::optional<std::string> refuse_rgb8(const Problem& problem) {
+  if (!is_f32_or_bf16(problem.inputs[0].dtype)) return "takes f32 and bf16 only";
+  return std::nullopt;
+}
+
+}  // namespace
+
+void add_sampling_kernels(std::vector<Kernel>& table) {
+  const auto row = [&](std::string_view name, OpKind op, auto bind, auto refuse) -> KernelInfo& {
+    KernelInfo info = kernel_info(name, op);
+    info.tolerance_f32 = 1e-6;
+    info.tolerance_half = 3e-3;
+    info.refuse = refuse;
+    table.push_back({info, bind, {}});
+    return table.back().info;
+  };
+  // The reference's sines may be of a more exact angle: at 1000 radians f32 keeps four digits behind the point.
+  row("timestep_embedding/loops", OpKind::timestep_embedding, bind_timestep_embedding, refuse_other_than_f32_bf16)
+      .tolerance_f32 = 1e-4;
+  row("model_input/loops", OpKind::model_input, bind_model_input, refuse_other_than_f32_bf16);
+  row("guidance/loops", OpKind::guidance, bind_guidance, refuse_other_than_f32_bf16);
+  row("sampler_update/loops", OpKind::sampler_update, bind_sampler_update, refuse_update).in_place = true;
+  row("to_rgb8/loops", OpKind::to_rgb8, bind_to_rgb8, refuse_rgb8).tolerance_f32 = 0;
+}
+
+}  // namespace tempera

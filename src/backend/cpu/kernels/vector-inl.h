@@ -1,0 +1,137 @@
+// Vectors of f32 over f32 or bf16 storage, loops with ragged ends, and the activations. Compiled once per instruction
+// set (Highway's foreach_target), hence the toggling guard.
+#if defined(TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_
+#undef TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_
+#else
+#define TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_
+#endif
+
+#include <cstdint>
+#include <type_traits>
+
+#include "base/half.h"
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+#include "ir/ops.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tempera {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using VectorTag = hn::ScalableTag<float>;
+using ScalarTag = hn::CappedTag<float, 1>;  // for what a vector does not divide
+
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const float* p) {
+  return hn::LoadU(d, p);
+}
+
+template <class D>
+HWY_INLINE hn::Vec<D> load(D d, const bf16* p) {
+  const hn::Rebind<uint16_t, D> narrow;
+  const hn::RebindToUnsigned<D> wide;
+  const auto bits = hn::LoadU(narrow, reinterpret_cast<const uint16_t*>(p));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(wide, bits)));
+}
+
+template <class D>
+HWY_INLINE void store([[maybe_unused]] D d, hn::Vec<D> v, float* p) {
+  hn::StoreU(v, d, p);
+}
+
+// Rounds to nearest, ties to even; NaNs stay NaNs.
+template <class D>
+HWY_INLINE void store([[maybe_unused]] D d, hn::Vec<D> v, bf16* p) {
+  const hn::Rebind<uint16_t, D> narrow;
+  const hn::RebindToUnsigned<D> wide;
+  const hn::RebindToSigned<D> wide_signed;
+  const auto u = hn::BitCast(wide, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(wide, 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(wide, 0x7fff))));
+  const auto nan = hn::Or(hn::ShiftRight<16>(u), hn::Set(wide, 0x40));
+  const auto bits = hn::IfThenElse(hn::RebindMask(wide, hn::IsNaN(v)), nan, rounded);
+  hn::StoreU(hn::DemoteTo(narrow, hn::BitCast(wide_signed, bits)), narrow, reinterpret_cast<uint16_t*>(p));
+}
+
+// f(d, i) for vectors from `begin` on, then f with single elements for the rest up to `end`.
+template <class F>
+HWY_INLINE void for_each_vector(int64_t begin, int64_t end, const F& f) {
+  const VectorTag d;
+  const ScalarTag one;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = begin;
+  for (; i + lanes <= end; i += lanes) f(d, i);
+  for (; i < end; ++i) f(one, i);
+}
+
+// 1 / (1 + exp(-x)). The clamp keeps exp finite; beyond it the sigmoid is below 1e-38.
+template <class D, class V>
+HWY_INLINE V sigmoid(D d, V x) {
+  const V e = hn::Exp(d, hn::Min(hn::Neg(x), hn::Set(d, 88.0f)));
+  return hn::Div(hn::Set(d, 1.0f), hn::Add(hn::Set(d, 1.0f), e));
+}
+
+// x Phi(x) with erfc as Abramowitz & Stegun 7.1.26 (|error| <= 1.5e-7), evaluated on the side where it is small, so
+// that the negative tail keeps its digits.
+template <class D, class V>
+HWY_INLINE V gelu(D d, V x) {
+  const V z = hn::Mul(hn::Abs(x), hn::Set(d, 0.70710678f));
+  const V t = hn::Div(hn::Set(d, 1.0f), hn::MulAdd(z, hn::Set(d, 0.3275911f), hn::Set(d, 1.0f)));
+  V p = hn::MulAdd(t, hn::Set(d, 1.061405429f), hn::Set(d, -1.453152027f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.421413741f));
+  p = hn::MulAdd(p, t, hn::Set(d, -0.284496736f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.254829592f));
+  const V e = hn::Exp(d, hn::Neg(hn::Min(hn::Mul(z, z), hn::Set(d, 88.0f))));
+  const V tail = hn::Mul(hn::Mul(hn::Mul(p, t), e), hn::Set(d, 0.5f));  // Phi(-|x|)
+  const V phi = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), tail, hn::Sub(hn::Set(d, 1.0f), tail));
+  return hn::Mul(x, phi);
+}
+
+template <Activation kind, class D, class V>
+HWY_INLINE V activate([[maybe_unused]] D d, V x) {
+  if constexpr (kind == Activation::silu) return hn::Mul(x, sigmoid(d, x));
+  if constexpr (kind == Activation::gelu) return gelu(d, x);
+  if constexpr (kind == Activation::quick_gelu) return hn::Mul(x, sigmoid(d, hn::Mul(x, hn::Set(d, 1.702f))));
+  if constexpr (kind == Activation::relu) return hn::Max(x, hn::Zero(d));
+  if constexpr (kind == Activation::tanh) return hn::Tanh(d, x);
+  return x;
+}
+
+// f(std::integral_constant<Activation, kind>): the switch outside, the loop inside.
+template <class F>
+HWY_INLINE void with_activation(Activation kind, const F& f) {
+  switch (kind) {
+    case Activation::none:
+      return f(std::integral_constant<Activation, Activation::none>());
+    case Activation::silu:
+      return f(std::integral_constant<Activation, Activation::silu>());
+    case Activation::gelu:
+      return f(std::integral_constant<Activation, Activation::gelu>());
+    case Activation::quick_gelu:
+      return f(std::integral_constant<Activation, Activation::quick_gelu>());
+    case Activation::relu:
+      return f(std::integral_constant<Activation, Activation::relu>());
+    case Activation::tanh:
+      return f(std::integral_constant<Activation, Activation::tanh>());
+  }
+}
+
+// f(static_cast<T*>(p)) for the element type that `type` names, f32 or bf16.
+template <class Void, class F>
+HWY_INLINE void with_type(DType type, Void* p, const F& f) {
+  using Float = std::conditional_t<std::is_const_v<Void>, const float, float>;
+  using Bfloat = std::conditional_t<std::is_const_v<Void>, const bf16, bf16>;
+  if (type == DType::f32) {
+    f(static_cast<Float*>(p));
+  } else {
+    f(static_cast<Bfloat*>(p));
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tempera
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard

@@ -1,0 +1,73 @@
+#include "backend/cpu/onednn/api.h"
+
+#include "base/error.h"
+
+namespace tempera::onednn {
+
+#if DNNL_VERSION_MAJOR >= 3
+
+dnnl::matmul::primitive_desc matmul_descriptor(const dnnl::engine& engine, const Desc& src, const Desc& weights,
+                                               const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
+  return {engine, src, weights, bias, dst, attr};
+}
+
+dnnl::convolution_forward::primitive_desc convolution_descriptor(const dnnl::engine& engine, const Desc& src,
+                                                                 const Desc& weights, const Desc& bias, const Desc& dst,
+                                                                 const Dims& strides, const Dims& pad_before,
+                                                                 const Dims& pad_after,
+                                                                 const dnnl::primitive_attr& attr) {
+  return {engine,
+          dnnl::prop_kind::forward_inference,
+          dnnl::algorithm::convolution_direct,
+          src,
+          weights,
+          bias,
+          dst,
+          strides,
+          pad_before,
+          pad_after,
+          attr};
+}
+
+void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha) {
+  ops.append_eltwise(algorithm, alpha, 0.0f);
+}
+
+Blocking blocking_of(const Desc& desc) {
+  TEMPERA_ASSERT(desc.get_format_kind() == dnnl::memory::format_kind::blocked);
+  return {desc.get_padded_dims(), desc.get_strides(), desc.get_inner_blks(), desc.get_inner_idxs()};
+}
+
+#else
+
+dnnl::matmul::primitive_desc matmul_descriptor(const dnnl::engine& engine, const Desc& src, const Desc& weights,
+                                               const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
+  return {dnnl::matmul::desc(src, weights, bias, dst), attr, engine};
+}
+
+dnnl::convolution_forward::primitive_desc convolution_descriptor(const dnnl::engine& engine, const Desc& src,
+                                                                 const Desc& weights, const Desc& bias, const Desc& dst,
+                                                                 const Dims& strides, const Dims& pad_before,
+                                                                 const Dims& pad_after,
+                                                                 const dnnl::primitive_attr& attr) {
+  const dnnl::convolution_forward::desc operation(dnnl::prop_kind::forward_inference,
+                                                  dnnl::algorithm::convolution_direct, src, weights, bias, dst, strides,
+                                                  pad_before, pad_after);
+  return {operation, attr, engine};
+}
+
+void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha) {
+  ops.append_eltwise(1.0f, algorithm, alpha, 0.0f);
+}
+
+Blocking blocking_of(const Desc& desc) {
+  const dnnl_memory_desc_t& d = desc.data;
+  TEMPERA_ASSERT(d.format_kind == dnnl_blocked && d.offset0 == 0 && d.extra.flags == 0);
+  const dnnl_blocking_desc_t& b = d.format_desc.blocking;
+  return {Dims(d.padded_dims, d.padded_dims + d.ndims), Dims(b.strides, b.strides + d.ndims),
+          Dims(b.inner_blks, b.inner_blks + b.inner_nblks), Dims(b.inner_idxs, b.inner_idxs + b.inner_nblks)};
+}
+
+#endif
+
+}  // namespace tempera::onednn

@@ -1,0 +1,33 @@
+// The differences between oneDNN 2.6 (operation descriptors) and 3.x (primitive descriptors built at once), in one
+// place: everything else in this folder compiles against both. The only file that asks for the version.
+#pragma once
+
+#include <dnnl.hpp>
+#include <vector>
+
+namespace tempera::onednn {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+
+// weights of format `any` choose their own. An empty `bias` means none. Throw dnnl::error when nothing implements it.
+dnnl::matmul::primitive_desc matmul_descriptor(const dnnl::engine& engine, const Desc& src, const Desc& weights,
+                                               const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr);
+dnnl::convolution_forward::primitive_desc convolution_descriptor(const dnnl::engine& engine, const Desc& src,
+                                                                 const Desc& weights, const Desc& bias, const Desc& dst,
+                                                                 const Dims& strides, const Dims& pad_before,
+                                                                 const Dims& pad_after,
+                                                                 const dnnl::primitive_attr& attr);
+
+void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha);
+
+// Where the elements of a tensor lie: dimension d of index i is split by the inner blocks that name d, innermost last.
+struct Blocking {
+  Dims padded;              // dimensions rounded up to whole blocks
+  Dims strides;             // of the outer index of each dimension, in elements
+  Dims blocks, block_dims;  // inner blocks and the dimension each belongs to, outermost first
+};
+// Throws Error(internal) for a layout that is not plain blocking.
+Blocking blocking_of(const Desc& desc);
+
+}  // namespace tempera::onednn

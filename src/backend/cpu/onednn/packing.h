@@ -1,0 +1,60 @@
+// Weights from the checkpoint's form to the blocked form that a kernel reads. A blocked layout is separable: the place
+// of element (out, in, tap) is offset_out[out] + offset_in[in] + offset_tap[tap], so three small tables describe any.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace tempera::onednn {
+
+struct Blocking;
+
+// A weight (out, in, kernel, kernel), row-major, as the checkpoint has it; a matrix has kernel 1.
+struct WeightShape {
+  int64_t out = 0, in = 0, kernel = 1;
+  int64_t taps() const { return kernel * kernel; }
+};
+
+// The dimensions of a Blocking that out, in, and the kernel's rows and columns are; -1 for a matrix's kernel.
+struct WeightDims {
+  int out = 0, in = 1, y = -1, x = -1;
+};
+
+struct WeightLayout {
+  WeightShape shape;
+  DType dtype = DType::f32;
+  std::vector<int64_t> offset_out, offset_in, offset_tap;  // in elements
+  int64_t elements = 0;                                    // with padding
+  std::string name;                                        // equal names mean equal layouts
+
+  size_t bytes() const { return static_cast<size_t>(elements) * size_of(dtype); }
+};
+
+WeightLayout weight_layout(const Blocking& blocking, DType dtype, const WeightDims& dims, const WeightShape& shape);
+
+// Rows (outermost index) of a weight whose parts are concatenated.
+class WeightRows {
+ public:
+  // row_elements: elements of one row. Throws Error(internal) when the parts do not hold `rows` of them.
+  WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t row_elements);
+
+  // `count` elements of row `row` from element `first` on, converted to `dtype`.
+  void read(int64_t row, int64_t first, int64_t count, DType dtype, void* destination) const;
+
+ private:
+  struct Part {
+    int64_t begin;  // first row
+    const std::byte* data;
+    DType dtype;
+  };
+  std::vector<Part> parts_;
+  int64_t row_elements_;
+};
+
+// Writes rows [first_row, first_row + layout.shape.out) of `rows` as `layout` says, on all threads.
+void pack_weight(const WeightLayout& layout, const WeightRows& rows, int64_t first_row, std::byte* destination);
+
+}  // namespace tempera::onednn

@@ -1,0 +1,201 @@
+#include "backend/cpu/onednn/plan.h"
+
+#include <cstring>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/parallel.h"
+
+namespace tempera::onednn {
+namespace {
+
+using Tag = dnnl::memory::format_tag;
+
+dnnl::memory::data_type type_of(DType type) {
+  return type == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
+void append_activation(dnnl::post_ops& ops, Activation activation) {
+  switch (activation) {
+    case Activation::none:
+      return;
+    case Activation::silu:
+      return append_eltwise(ops, dnnl::algorithm::eltwise_swish, 1.0f);
+    case Activation::gelu:
+      return append_eltwise(ops, dnnl::algorithm::eltwise_gelu_erf, 0.0f);
+    case Activation::quick_gelu:
+      return append_eltwise(ops, dnnl::algorithm::eltwise_swish, 1.702f);
+    case Activation::relu:
+      return append_eltwise(ops, dnnl::algorithm::eltwise_relu, 0.0f);
+    case Activation::tanh:
+      return append_eltwise(ops, dnnl::algorithm::eltwise_tanh, 0.0f);
+  }
+}
+
+enum class Fusing : uint8_t { binary, sum };
+
+dnnl::primitive_attr attributes(Activation activation, Operand operand, const Desc& dst, Fusing fusing) {
+  dnnl::post_ops ops;
+  append_activation(ops, activation);
+  if (operand == Operand::add && fusing == Fusing::sum) ops.append_sum(1.0f);
+  if (operand == Operand::add && fusing == Fusing::binary) ops.append_binary(dnnl::algorithm::binary_add, dst);
+  if (operand == Operand::multiply) ops.append_binary(dnnl::algorithm::binary_mul, dst);
+  dnnl::primitive_attr attr;
+  attr.set_post_ops(ops);
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+// oneDNN's reference loops are right and hundreds of times slower: never to be taken unnoticed.
+bool is_reference(std::string_view implementation) {
+  return implementation.starts_with("ref") || implementation.find(":ref") != std::string_view::npos;
+}
+
+template <class Primitive, class Descriptor>
+std::shared_ptr<Plan> make_plan(const Descriptor& descriptor) {
+  auto plan = std::make_shared<Plan>();
+  plan->src = descriptor.src_desc();
+  plan->weights = descriptor.weights_desc();
+  plan->dst = descriptor.dst_desc();
+  plan->scratch = descriptor.scratchpad_desc().get_size();
+  plan->implementation = descriptor.impl_info_str();
+  plan->create = [descriptor]() -> dnnl::primitive { return Primitive(descriptor); };
+  return plan;
+}
+
+// The best way to fuse the operand. A sum needs a copy of the operand in dst first, and a binary post-op may push some
+// kernels out: it is taken unless it changes the implementation.
+template <class Primitive, class Describe>
+std::shared_ptr<Plan> fuse(Operand operand, Activation activation, const Describe& describe) {
+  std::shared_ptr<Plan> plan;
+  if (operand == Operand::add) {
+    try {
+      plan = make_plan<Primitive>(describe(Fusing::sum));
+      plan->accumulates = true;
+    } catch (const dnnl::error&) {  // not after this activation: only the binary form is left
+    }
+  }
+  try {
+    auto binary = make_plan<Primitive>(describe(Fusing::binary));
+    if (!plan || binary->implementation == plan->implementation) plan = std::move(binary);
+  } catch (const dnnl::error&) {
+    if (!plan) throw;
+  }
+  plan->operand = operand;
+  plan->operand_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(activation == Activation::none ? 0 : 1) | DNNL_ARG_SRC_1;
+  return plan;
+}
+
+template <class Make>
+std::shared_ptr<Plan> translate(DType dtype, const Make& make) {
+  try {
+    auto plan = make();
+    if (dtype == DType::bf16 && is_reference(plan->implementation))
+      fail(ErrorCode::unavailable, "oneDNN has no fast bf16 kernel for this problem on this machine");
+    return plan;
+  } catch (const dnnl::error& e) {
+    fail(ErrorCode::unavailable, "oneDNN does not run this problem on this machine: {}", e.what());
+  }
+}
+
+}  // namespace
+
+Library::Library() try : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+} catch (const dnnl::error& e) {
+  fail(ErrorCode::unavailable, "oneDNN does not start on this machine: {}", e.what());
+}
+
+std::shared_ptr<const Plan> Library::plan(const MatmulSpec& s) {
+  const std::scoped_lock lock(mutex_);
+  auto& cached = matmuls_[s];
+  if (cached) return cached;
+  const auto type = type_of(s.dtype);
+  const Desc src({s.m, s.k}, type, Tag::ab), weights({s.k, s.n}, type, Tag::any), dst({s.m, s.n}, type, Tag::ab);
+  const Desc bias = s.bias ? Desc({1, s.n}, dnnl::memory::data_type::f32, Tag::ab) : Desc();
+  const auto plan = translate(s.dtype, [&] {
+    return fuse<dnnl::matmul>(s.operand, s.activation, [&](Fusing fusing) {
+      return matmul_descriptor(engine_, src, weights, bias, dst, attributes(s.activation, s.operand, dst, fusing));
+    });
+  });
+  plan->bias = bias;
+  plan->layout = weight_layout(blocking_of(plan->weights), s.dtype, {.out = 1, .in = 0}, {s.n, s.k, 1});
+  TEMPERA_ASSERT(plan->layout.bytes() == plan->weights.get_size());
+  return cached = plan;
+}
+
+std::shared_ptr<const Plan> Library::plan(const ConvSpec& s) {
+  const std::scoped_lock lock(mutex_);
+  auto& cached = convolutions_[s];
+  if (cached) return cached;
+  const auto type = type_of(s.dtype);
+  const Desc src({s.batch, s.channels, s.height, s.width}, type, Tag::nhwc);
+  const Desc dst({s.batch, s.out, s.out_height(), s.out_width()}, type, Tag::nhwc);
+  const Desc weights({s.out, s.channels, s.kernel, s.kernel}, type, Tag::any);
+  const Desc bias = s.bias ? Desc({s.out}, dnnl::memory::data_type::f32, Tag::a) : Desc();
+  const auto plan = translate(s.dtype, [&] {
+    return fuse<dnnl::convolution_forward>(s.operand, s.activation, [&](Fusing fusing) {
+      return convolution_descriptor(engine_, src, weights, bias, dst, {s.stride, s.stride}, {s.pad_top, s.pad_left},
+                                    {s.pad_bottom, s.pad_right}, attributes(s.activation, s.operand, dst, fusing));
+    });
+  });
+  plan->bias = bias;
+  plan->layout = weight_layout(blocking_of(plan->weights), s.dtype, {.out = 0, .in = 1, .y = 2, .x = 3},
+                               {s.out, s.channels, s.kernel});
+  TEMPERA_ASSERT(plan->layout.bytes() == plan->weights.get_size());
+  return cached = plan;
+}
+
+dnnl::primitive Library::primitive(const std::shared_ptr<const Plan>& plan) {
+  const std::scoped_lock lock(mutex_);
+  auto& made = primitives_[plan.get()];
+  if (!made) made = plan->create();
+  return made;
+}
+
+namespace {
+void* writable(const void* p) {
+  return const_cast<void*>(p);  // oneDNN has one memory class for what it reads and what it writes
+}
+}  // namespace
+
+Call::Call(Library& library, std::shared_ptr<const Plan> plan, const CallArgs& args)
+    : plan_(std::move(plan)), primitive_(library.primitive(plan_)), stream_(library.stream()), args_(args) {
+  const auto put = [&](int index, const Desc& desc, const void* p) {
+    memories_.emplace(index, dnnl::memory(desc, library.engine(), writable(p)));
+  };
+  put(DNNL_ARG_SRC, plan_->src, args.src);
+  put(DNNL_ARG_WEIGHTS, plan_->weights, args.weights);
+  put(DNNL_ARG_DST, plan_->dst, args.dst);
+  if (args.bias != nullptr) put(DNNL_ARG_BIAS, plan_->bias, args.bias);
+  if (plan_->operand != Operand::none && !plan_->accumulates) put(plan_->operand_argument, plan_->dst, args.operand);
+  const Desc scratch({static_cast<int64_t>(plan_->scratch)}, dnnl::memory::data_type::u8, Tag::a);
+  if (plan_->scratch > 0) put(DNNL_ARG_SCRATCHPAD, scratch, args.scratch);
+}
+
+void Call::set(const CallArgs& args) {
+  args_ = args;
+  const auto move = [&](int index, const void* p) {
+    const auto it = memories_.find(index);
+    if (it != memories_.end()) it->second.set_data_handle(writable(p));
+  };
+  move(DNNL_ARG_SRC, args.src);
+  move(DNNL_ARG_WEIGHTS, args.weights);
+  move(DNNL_ARG_DST, args.dst);
+  move(DNNL_ARG_BIAS, args.bias);
+  move(plan_->operand_argument, args.operand);
+  move(DNNL_ARG_SCRATCHPAD, args.scratch);
+}
+
+void Call::run() {
+  if (plan_->accumulates) {
+    const auto bytes = static_cast<int64_t>(plan_->dst.get_size());
+    const auto copy = [&](int64_t begin, int64_t end) {
+      std::memcpy(static_cast<std::byte*>(args_.dst) + begin, static_cast<const std::byte*>(args_.operand) + begin,
+                  static_cast<size_t>(end - begin));
+    };
+    parallel_for(bytes, 65536, std::cref(copy));
+  }
+  primitive_.execute(stream_, memories_);
+}
+
+}  // namespace tempera::onednn

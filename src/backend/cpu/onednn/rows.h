@@ -1,0 +1,13 @@
+// Rows of the table that run on oneDNN.
+#pragma once
+
+#include "backend/cpu/onednn/plan.h"
+
+namespace tempera::onednn {
+
+void add_linear_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);  // linear, geglu_linear
+void add_conv2d_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);
+// The same ops for bf16 on machines whose processor has no bf16 arithmetic.
+void add_upcast_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);
+
+}  // namespace tempera::onednn
