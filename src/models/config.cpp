@@ -182,6 +182,13 @@ void check(const ModelConfig& config, std::string_view source) {
          source, config.unet.projection_class_embeddings_input_dim, condition, config.text_encoder_2.projection_dim,
          config.micro_conditioning_count(), config.unet.addition_time_embed_dim);
   }
+  const int latent = config.vae.latent_channels;
+  if (config.unet.in_channels != latent && config.unet.in_channels != 2 * latent + 1) {
+    fail(ErrorCode::bad_file,
+         "'{}': the UNet takes {} channels (in_channels), must be {} for latents, or {} with a mask and a masked "
+         "picture",
+         source, config.unet.in_channels, latent, 2 * latent + 1);
+  }
   if (config.unet.out_channels != config.vae.latent_channels) {
     fail(ErrorCode::bad_file, "'{}': the UNet gives {} channels, the VAE takes {} (latent_channels)", source,
          config.unet.out_channels, config.vae.latent_channels);

@@ -261,7 +261,9 @@ TEST(Config, PartsMustFit) {
   EXPECT_THAT(problem([](ModelConfig& m) { m.text_encoder.reset(); }), HasSubstr("the text encoders give 1280"));
   EXPECT_THAT(problem([](ModelConfig& m) { m.text_encoder_2.projection_dim = 0; }), HasSubstr("no text_projection"));
   EXPECT_THAT(problem([](ModelConfig& m) { m.requires_aesthetics_score = true; }), HasSubstr("must be 2560"));
-  EXPECT_THAT(problem([](ModelConfig& m) { m.vae.latent_channels = 16; }), HasSubstr("the VAE takes 16"));
+  EXPECT_THAT(problem([](ModelConfig& m) { m.unet.out_channels = 8; }), HasSubstr("gives 8 channels, the VAE takes 4"));
+  EXPECT_EQ(problem([](ModelConfig& m) { m.unet.in_channels = 9; }), "");
+  EXPECT_THAT(problem([](ModelConfig& m) { m.unet.in_channels = 8; }), HasSubstr("takes 8 channels (in_channels)"));
 }
 
 TEST(Config, ReadsTheReferenceModel) {

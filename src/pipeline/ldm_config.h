@@ -1,0 +1,33 @@
+// What a single-file (LDM, SGM) checkpoint says about its model. Such files carry no configuration: which tensors are
+// there and what shapes they have is all there is, and for SDXL and models distilled from it that is enough.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "models/config.h"
+#include "weights/naming.h"
+
+namespace tempera {
+
+struct LdmModel {
+  ModelConfig config;
+  LdmLayout layout;
+  std::string scheduler_config;  // diffusers JSON: what the models of this kind were published with
+};
+
+// What the tensors of `file` show. Widths, depths and block counts come from shapes; attention heads are taken to be 64
+// wide, the text encoders to be OpenAI's CLIP (quick_gelu) and OpenCLIP (gelu). Throws Error(bad_file, "'<what>' ..."):
+// not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming --model-config).
+LdmModel read_ldm_model(const Checkpoint& file, std::string_view what);
+
+// The numbering that a model of this configuration has in a single file.
+LdmLayout ldm_layout(const ModelConfig& config);
+
+// Throws Error(bad_file) when `file` is no SDXL checkpoint; otherwise, whether it is a refiner.
+bool is_ldm_refiner(const Checkpoint& file, std::string_view what);
+
+// What Stability AI publishes SDXL with (scheduler/scheduler_config.json of both models).
+std::string sdxl_scheduler_config(bool v_prediction = false, bool zero_terminal_snr = false);
+
+}  // namespace tempera

@@ -1,0 +1,290 @@
+#include "pipeline/model_source.h"
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "models/config_json.h"
+#include "pipeline/ldm_config.h"
+#include "pipeline/weight_files.h"
+#include "weights/safetensors.h"
+
+namespace tempera {
+namespace fs = std::filesystem;
+
+namespace {
+using nlohmann::json;
+
+constexpr std::array kComponents = {Component::text_encoder, Component::text_encoder_2, Component::unet,
+                                    Component::vae};
+constexpr size_t kMaxConfigBytes = 1 << 20;
+
+// The class that a component must be of.
+std::string_view expected_class(Component component) {
+  constexpr std::array<std::string_view, 4> kClasses = {"CLIPTextModel", "CLIPTextModelWithProjection",
+                                                        "UNet2DConditionModel", "AutoencoderKL"};
+  return kClasses[static_cast<size_t>(component)];
+}
+
+// What model_index.json says.
+struct ModelIndex {
+  bool has_text_encoder = true;
+  bool force_zeros_for_empty_prompt = true;
+  bool requires_aesthetics_score = false;
+};
+
+// The class of a component, "" when the index gives null or nothing for it.
+std::string component_class(const json& index, std::string_view component, const std::string& what) {
+  const auto at = index.find(component);
+  if (at == index.end() || at->is_null()) return "";
+  const bool is_pair = at->is_array() && at->size() == 2;
+  if (is_pair && (*at)[0].is_null() && (*at)[1].is_null()) return "";
+  if (!is_pair || !(*at)[0].is_string() || !(*at)[1].is_string()) {
+    fail(ErrorCode::bad_file, "'{}': {} is not given as a library and a class", what, component);
+  }
+  return (*at)[1].get<std::string>();
+}
+
+ModelIndex read_model_index(const fs::path& file) {
+  const json index = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 10'000});
+  const std::string what = file.string();
+  const std::string pipeline = get_string(index, "_class_name", what);
+  if (!pipeline.starts_with("StableDiffusionXL")) {
+    fail(ErrorCode::bad_file, "'{}' is for a {}: only models of StableDiffusionXLPipeline and its kin are supported",
+         what, in_quotes(pipeline));
+  }
+  ModelIndex result;
+  for (const Component component : kComponents) {
+    const std::string type = component_class(index, name(component), what);
+    if (type.empty() && component == Component::text_encoder) {
+      result.has_text_encoder = false;  // a refiner
+    } else if (type.empty()) {
+      fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, name(component));
+    } else if (type != expected_class(component)) {
+      fail(ErrorCode::bad_file, "'{}': the {} is a {}, which is not supported: only {} is", what, name(component),
+           in_quotes(type), expected_class(component));
+    }
+  }
+  result.force_zeros_for_empty_prompt = find_bool(index, "force_zeros_for_empty_prompt", what).value_or(true);
+  result.requires_aesthetics_score = find_bool(index, "requires_aesthetics_score", what).value_or(false);
+  return result;
+}
+
+std::string read_config(const fs::path& root, Component component, std::string& what) {
+  const fs::path file = root / name(component) / "config.json";
+  what = file.string();
+  return read_text_file(file, kMaxConfigBytes);
+}
+
+// The configs of a diffusers folder. What model_index.json says is given, since single files have their own word on it.
+ModelConfig read_configs(const fs::path& root, const ModelIndex& index) {
+  ModelConfig config;
+  std::string what;
+  std::string text;
+  if (index.has_text_encoder) {
+    text = read_config(root, Component::text_encoder, what);
+    config.text_encoder = parse_clip_config(text, what, false);
+  }
+  text = read_config(root, Component::text_encoder_2, what);
+  config.text_encoder_2 = parse_clip_config(text, what, true);
+  text = read_config(root, Component::unet, what);
+  config.unet = parse_unet_config(text, what);
+  text = read_config(root, Component::vae, what);
+  config.vae = parse_vae_config(text, what);
+  config.force_zeros_for_empty_prompt = index.force_zeros_for_empty_prompt;
+  config.requires_aesthetics_score = index.requires_aesthetics_score;
+  check(config, root.string());
+  return config;
+}
+
+void count_parameters(ComponentSource& component) {
+  for (const std::string& name : component.weights->names()) {
+    const TensorView view = component.weights->get(name);
+    component.parameters += view.elements();
+    component.parameters_by_dtype[view.dtype] += view.elements();
+    component.bytes += view.bytes.size();
+  }
+}
+
+void set_tokenizers(ModelSource& source, const OpenOptions& options) {
+  const auto folder_or_empty = [](const fs::path& folder) { return fs::is_directory(folder) ? folder : fs::path(); };
+  std::vector<fs::path> roots = {options.model_config, source.path};
+  if (source.layout == ModelSource::Layout::diffusers_folder) std::swap(roots[0], roots[1]);
+  if (!options.tokenizer.empty()) {
+    if (!fs::is_directory(options.tokenizer)) {
+      fail(ErrorCode::bad_file,
+           "'{}' is no folder: --tokenizer takes one with vocab.json and merges.txt or tokenizer.json",
+           options.tokenizer.string());
+    }
+    roots = {options.tokenizer};
+  }
+  for (const fs::path& root : roots) {
+    if (root.empty()) continue;
+    if (source.tokenizer.empty()) source.tokenizer = folder_or_empty(root / "tokenizer");
+    if (source.tokenizer_2.empty()) source.tokenizer_2 = folder_or_empty(root / "tokenizer_2");
+  }
+  // One vocabulary for both: CLIP's two encoders differ in their padding alone.
+  if (!options.tokenizer.empty() && source.tokenizer.empty()) source.tokenizer = options.tokenizer;
+  if (!options.tokenizer.empty() && source.tokenizer_2.empty()) source.tokenizer_2 = source.tokenizer;
+  if (!source.config.text_encoder) source.tokenizer.clear();
+}
+
+void warn(const OpenOptions& options, std::string_view message) {
+  if (options.log) options.log(LogLevel::warning, message);
+}
+
+ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
+  const fs::path index_file = root / "model_index.json";
+  if (!fs::exists(index_file)) {
+    fail(ErrorCode::bad_file,
+         "'{}' is no diffusers model, it has no model_index.json: give the folder that has it, or a "
+         ".safetensors file",
+         root.string());
+  }
+  const ModelIndex index = read_model_index(index_file);
+  ModelSource source;
+  source.path = root;
+  source.config = read_configs(options.model_config.empty() ? root : options.model_config, index);
+  const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
+  source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
+  source.scheduler_origin = scheduler.string();
+
+  const std::vector<std::string> variants =
+      options.variant.empty() ? std::vector<std::string>{"", "fp16"} : std::vector<std::string>{options.variant, ""};
+  std::vector<Component> plain, variant;
+  for (const Component component : kComponents) {
+    if (component == Component::text_encoder && !index.has_text_encoder) continue;
+    const bool is_text = component == Component::text_encoder || component == Component::text_encoder_2;
+    const WeightFiles files =
+        find_weight_files(root / name(component), is_text ? "model" : "diffusion_pytorch_model", variants);
+    OpenedWeights opened = open_weight_files(files);
+    ComponentSource& part = source.components[static_cast<size_t>(component)].emplace();
+    part.weights = with_canonical_names(std::move(opened.checkpoint), component);
+    part.files = std::move(opened.files);
+    part.variant = files.variant;
+    (files.variant.empty() ? plain : variant).push_back(component);
+  }
+  if (!options.variant.empty() && variant.empty()) {
+    fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
+         options.variant);
+  }
+  for (const Component component : options.variant.empty() ? variant : plain) {
+    if (plain.empty() || variant.empty()) break;
+    warn(options,
+         fmt::format("the {} of '{}' is there {} only: using a mixture", name(component), root.string(),
+                     options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant)));
+  }
+  return source;
+}
+
+ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
+  if (!options.variant.empty()) {
+    fail(ErrorCode::invalid_argument, "'{}' is a single file, which has no variants: leave out the variant '{}'",
+         path.string(), options.variant);
+  }
+  const auto file = std::make_shared<SafetensorsFile>(path);
+  const std::string what = path.string();
+  ModelSource source;
+  source.path = path;
+  source.layout = ModelSource::Layout::single_file;
+  LdmLayout layout;
+  if (options.model_config.empty()) {
+    LdmModel model = read_ldm_model(*file, what);
+    source.config = std::move(model.config);
+    source.scheduler_config = std::move(model.scheduler_config);
+    source.scheduler_origin = "the defaults of " + what;
+    layout = std::move(model.layout);
+  } else {
+    const bool refiner = is_ldm_refiner(*file, what);
+    ModelIndex index{!refiner, !refiner, refiner};
+    if (const fs::path index_file = options.model_config / "model_index.json"; fs::exists(index_file)) {
+      index = read_model_index(index_file);
+    }
+    if (index.has_text_encoder == refiner) {
+      fail(ErrorCode::bad_file, "'{}' is {} refiner, but the configs in '{}' are {}", what, refiner ? "a" : "no",
+           options.model_config.string(), refiner ? "not for one" : "for one");
+    }
+    source.config = read_configs(options.model_config, index);
+    layout = ldm_layout(source.config);
+    const fs::path scheduler = options.model_config / "scheduler" / "scheduler_config.json";
+    const bool has_scheduler = fs::exists(scheduler);
+    source.scheduler_config = has_scheduler ? read_text_file(scheduler, kMaxConfigBytes) : sdxl_scheduler_config();
+    source.scheduler_origin = has_scheduler ? scheduler.string() : "the defaults of " + what;
+  }
+
+  if (const auto names = file->names(); std::count_if(names.begin(), names.end(), [](const auto& name) {
+                                          return name.starts_with("model_ema.");
+                                        }) > 100) {
+    warn(options, fmt::format("'{}' also has averaged (EMA) weights, which are not used", what));
+  }
+  const LdmNames names(layout);
+  for (const Component component : kComponents) {
+    if (component == Component::text_encoder && !source.config.text_encoder) continue;
+    ComponentSource& part = source.components[static_cast<size_t>(component)].emplace();
+    part.weights = names.component(file, component);
+    part.files = {path};
+    if (part.weights->names().empty()) {
+      fail(ErrorCode::bad_file, "'{}' has no {}: use a file that has all of a model, or a diffusers folder", what,
+           name(component));
+    }
+  }
+  return source;
+}
+}  // namespace
+
+const ComponentSource& ModelSource::component(Component which) const {
+  const std::optional<ComponentSource>& part = components[static_cast<size_t>(which)];
+  TEMPERA_ASSERT(part.has_value());
+  return *part;
+}
+
+uint64_t ModelSource::file_bytes() const {
+  std::set<fs::path> files;
+  for (const auto& part : components) {
+    if (part) files.insert(part->files.begin(), part->files.end());
+  }
+  uint64_t bytes = 0;
+  for (const fs::path& file : files) bytes += fs::file_size(file);
+  return bytes;
+}
+
+std::string_view ModelSource::kind() const {
+  if (!config.text_encoder) return "SDXL refiner";
+  return config.unet.in_channels == config.unet.out_channels ? "SDXL" : "SDXL inpainting";
+}
+
+namespace {
+ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
+  const fs::file_status status = fs::status(model);
+  if (!fs::exists(status)) {
+    fail(ErrorCode::bad_file, "there is no model '{}': give a diffusers folder or a .safetensors file", model.string());
+  }
+  if (!options.model_config.empty() && !fs::is_directory(options.model_config)) {
+    fail(ErrorCode::bad_file, "'{}' is no folder: --model-config takes one with diffusers configs",
+         options.model_config.string());
+  }
+  ModelSource source = fs::is_directory(status) ? open_folder(model, options) : open_single_file(model, options);
+  for (auto& part : source.components) {
+    if (part) count_parameters(*part);
+  }
+  set_tokenizers(source, options);
+  return source;
+}
+}  // namespace
+
+ModelSource open_model(const fs::path& model, const OpenOptions& options) {
+  const auto is_word = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; };
+  if (!std::all_of(options.variant.begin(), options.variant.end(), is_word)) {
+    fail(ErrorCode::invalid_argument, "the variant {} is no word: give one such as fp16", in_quotes(options.variant));
+  }
+  try {
+    return open_checked(model, options);
+  } catch (const fs::filesystem_error& error) {  // a folder that may not be searched, a loop of symbolic links
+    fail(ErrorCode::bad_file, "cannot look at '{}': {}", error.path1().string(), error.code().message());
+  }
+}
+
+}  // namespace tempera

@@ -1,0 +1,69 @@
+// Opening a model, whatever it is stored as: a diffusers folder or a single file. The result is the same for both: what
+// the model is, and one checkpoint per component under diffusers' names. Files are mapped and their headers read; no
+// weights.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/log.h"
+#include "models/config.h"
+#include "weights/checkpoint.h"
+#include "weights/naming.h"
+
+namespace tempera {
+
+struct OpenOptions {
+  // A folder with diffusers configs to believe instead of the model's own; single files need it when their heads are
+  // not 64 wide. Empty: none.
+  std::filesystem::path model_config;
+  // A folder with vocab.json and merges.txt or tokenizer.json, or one that has such folders as tokenizer and
+  // tokenizer_2; single files carry no vocabulary. Empty: the model's own, else model_config's.
+  std::filesystem::path tokenizer;
+  // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
+  std::string variant;
+  LogSink log;  // may be empty
+};
+
+struct ComponentSource {
+  std::shared_ptr<const Checkpoint> weights;  // under diffusers' names; never null
+  std::vector<std::filesystem::path> files;   // all that `weights` is in
+  std::string variant;                        // "fp16" where such files were chosen
+  int64_t parameters = 0;
+  std::map<DType, int64_t> parameters_by_dtype;
+  uint64_t bytes = 0;  // of the tensors; other components may share the file
+};
+
+struct ModelSource {
+  enum class Layout : uint8_t { diffusers_folder, single_file };
+
+  std::filesystem::path path;
+  Layout layout = Layout::diffusers_folder;
+  ModelConfig config;
+  std::array<std::optional<ComponentSource>, 4> components;  // by Component; only text_encoder can be absent
+  std::filesystem::path tokenizer, tokenizer_2;              // folders; empty: the model has none
+  std::string scheduler_config;                              // diffusers JSON
+  std::string scheduler_origin;                              // where it is from, for messages
+
+  // Throws Error(internal) for an absent component.
+  const ComponentSource& component(Component which) const;
+  // Of all files, each counted once.
+  uint64_t file_bytes() const;
+  // "SDXL", "SDXL refiner", "SDXL inpainting".
+  std::string_view kind() const;
+};
+
+// Throws Error(bad_file) naming the file and the remedy: no such model, not SDXL, a component missing, a truncated or
+// malformed file, a pickle, configs that do not fit each other; Error(invalid_argument) for a variant that is no word
+// or that no component has.
+ModelSource open_model(const std::filesystem::path& model, const OpenOptions& options = {});
+
+}  // namespace tempera

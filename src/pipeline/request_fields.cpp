@@ -1,0 +1,161 @@
+// The one list of options. A field is a line: names, help, and a pair of functions made from the member it stands for.
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "tempera/request.h"
+
+namespace tempera {
+namespace {
+
+[[noreturn]] void refuse(std::string_view flag, std::string_view text, std::string_view allowed) {
+  fail(ErrorCode::invalid_argument, "{} is '{}': give {}", flag, text, allowed);
+}
+
+template <class T>
+T number(std::string_view flag, std::string_view text, T least, T most, std::string_view allowed) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most)) refuse(flag, text, allowed);
+  return value;
+}
+
+// "A<separator>B", both within [least, most].
+std::array<int, 2> pair(std::string_view flag, std::string_view text, char separator, int least, std::string_view allowed) {
+  const size_t at = text.find(separator);
+  if (at == std::string_view::npos) refuse(flag, text, allowed);
+  return {number(flag, text.substr(0, at), least, 1 << 16, allowed), number(flag, text.substr(at + 1), least, 1 << 16, allowed)};
+}
+
+std::string join(const std::array<int, 2>& values, char separator) { return fmt::format("{}{}{}", values[0], separator, values[1]); }
+
+std::optional<std::string> shown(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
+std::optional<std::string> shown(const std::optional<std::string>& text) { return text; }
+template <class T>
+std::optional<std::string> shown(const std::optional<T>& value) {
+  return value ? std::optional(fmt::format("{}", *value)) : std::nullopt;
+}
+
+using R = Request;
+using E = EngineOptions;
+using Text = std::string_view;
+using Shown = std::optional<std::string>;
+constexpr FieldGroup kRequest = FieldGroup::request, kEngine = FieldGroup::engine;
+
+void choose(std::string& member, Text flag, Text text, std::initializer_list<Text> choices, Text allowed) {
+  for (Text choice : choices)
+    if (text == choice) {
+      member = text;
+      return;
+    }
+  refuse(flag, text, allowed);
+}
+
+constexpr Text kSize = "a size as WIDTHxHEIGHT, such as 1024x1024";
+constexpr Text kSide = "a number of pixels divisible by 8, such as 1024";
+
+int side(Text flag, Text text) {
+  const int value = number(flag, text, 8, 1 << 16, kSide);
+  if (value % 8 != 0) refuse(flag, text, kSide);
+  return value;
+}
+
+// clang-format off
+constexpr Field kFields[] = {
+    {"prompt", "--prompt", "TEXT", "what to draw", kRequest,
+     [](R& r, E&, Text t) { r.prompt = t; },
+     [](const R& r, const E&) -> Shown { return r.prompt; }},
+    {"prompt_2", "--prompt-2", "TEXT", "prompt for the second text encoder (default: the prompt)", kRequest,
+     [](R& r, E&, Text t) { r.prompt_2 = t; },
+     [](const R& r, const E&) { return shown(r.prompt_2); }},
+    {"negative_prompt", "--negative-prompt", "TEXT", "what to keep away from", kRequest,
+     [](R& r, E&, Text t) { r.negative_prompt = t; },
+     [](const R& r, const E&) { return shown(r.negative_prompt); }},
+    {"negative_prompt_2", "--negative-prompt-2", "TEXT", "negative prompt for the second text encoder (default: the negative prompt)", kRequest,
+     [](R& r, E&, Text t) { r.negative_prompt_2 = t; },
+     [](const R& r, const E&) { return shown(r.negative_prompt_2); }},
+    {"width", "--width", "PIXELS", "width, divisible by 8 (default: the model's)", kRequest,
+     [](R& r, E&, Text t) { r.width = side("--width", t); },
+     [](const R& r, const E&) -> Shown { return r.width == 0 ? Shown() : fmt::format("{}", r.width); }},
+    {"height", "--height", "PIXELS", "height, divisible by 8 (default: the model's)", kRequest,
+     [](R& r, E&, Text t) { r.height = side("--height", t); },
+     [](const R& r, const E&) -> Shown { return r.height == 0 ? Shown() : fmt::format("{}", r.height); }},
+    {"num_inference_steps", "--steps", "N", "denoising steps", kRequest,
+     [](R& r, E&, Text t) { r.num_inference_steps = number("--steps", t, 1, 10000, "a number of steps from 1 to 10000"); },
+     [](const R& r, const E&) -> Shown { return fmt::format("{}", r.num_inference_steps); }},
+    {"guidance_scale", "--guidance-scale", "X", "how strongly the prompt counts; 1 turns guidance off and halves the work", kRequest,
+     [](R& r, E&, Text t) { r.guidance_scale = number("--guidance-scale", t, 0.0, 1000.0, "a number from 0 to 1000"); },
+     [](const R& r, const E&) -> Shown { return fmt::format("{}", r.guidance_scale); }},
+    {"guidance_rescale", "--guidance-rescale", "X", "pull the contrast of guided predictions back (0 to 1)", kRequest,
+     [](R& r, E&, Text t) { r.guidance_rescale = number("--guidance-rescale", t, 0.0, 1.0, "a number from 0 to 1"); },
+     [](const R& r, const E&) -> Shown { return fmt::format("{}", r.guidance_rescale); }},
+    {"seed", "--seed", "N", "seed of the first picture; picture i has seed + i (default: drawn at random)", kRequest,
+     [](R& r, E&, Text t) { r.seed = number<uint64_t>("--seed", t, 0, UINT64_MAX, "a whole number from 0 to 2^64 - 1"); },
+     [](const R& r, const E&) { return shown(r.seed); }},
+    {"rng", "--rng", "cpu|cuda", "whose generator the noise equals: PyTorch's on the CPU or on an NVIDIA card", kRequest,
+     [](R& r, E&, Text t) { choose(r.rng, "--rng", t, {"cpu", "cuda"}, "cpu or cuda"); },
+     [](const R& r, const E&) -> Shown { return r.rng; }},
+    {"num_images_per_prompt", "--images", "N", "how many pictures", kRequest,
+     [](R& r, E&, Text t) { r.num_images_per_prompt = number("--images", t, 1, 10000, "a number of pictures from 1 to 10000"); },
+     [](const R& r, const E&) -> Shown { return fmt::format("{}", r.num_images_per_prompt); }},
+    {"clip_skip", "--clip-skip", "N", "layers to leave out at the end of the text encoders, beyond the last", kRequest,
+     [](R& r, E&, Text t) { r.clip_skip = number("--clip-skip", t, 0, 64, "a number of layers from 0 to 64"); },
+     [](const R& r, const E&) { return shown(r.clip_skip); }},
+    {"original_size", "--original-size", "WxH", "the size the model is told the picture had (default: its size)", kRequest,
+     [](R& r, E&, Text t) { r.original_size = pair("--original-size", t, 'x', 1, kSize); },
+     [](const R& r, const E&) -> Shown { return r.original_size ? Shown(join(*r.original_size, 'x')) : Shown(); }},
+    {"target_size", "--target-size", "WxH", "the size the model is told to aim for (default: its size)", kRequest,
+     [](R& r, E&, Text t) { r.target_size = pair("--target-size", t, 'x', 1, kSize); },
+     [](const R& r, const E&) -> Shown { return r.target_size ? Shown(join(*r.target_size, 'x')) : Shown(); }},
+    {"crops_coords_top_left", "--crops-coords-top-left", "X,Y", "the crop the model is told of", kRequest,
+     [](R& r, E&, Text t) { r.crops_coords_top_left = pair("--crops-coords-top-left", t, ',', 0, "two numbers as X,Y, such as 0,0"); },
+     [](const R& r, const E&) -> Shown { return join(r.crops_coords_top_left, ','); }},
+    {"denoising_end", "--denoising-end", "X", "stop after this fraction of the schedule (0 to 1)", kRequest,
+     [](R& r, E&, Text t) { r.denoising_end = number("--denoising-end", t, 0.0, 1.0, "a fraction from 0 to 1"); },
+     [](const R& r, const E&) { return shown(r.denoising_end); }},
+    {"scheduler", "--scheduler", "NAME", "sampler by name (default: the model's own)", kRequest,
+     [](R& r, E&, Text t) { r.scheduler = t; },
+     [](const R& r, const E&) { return shown(r.scheduler); }},
+    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json", kRequest,
+     [](R& r, E&, Text t) { r.scheduler_config = t; },
+     [](const R& r, const E&) { return shown(r.scheduler_config); }},
+    {"model", "--model", "PATH", "diffusers folder or single .safetensors file", kEngine,
+     [](R&, E& e, Text t) { e.model = t; },
+     [](const R&, const E& e) { return shown(e.model); }},
+    {"preset", "--preset", "NAME", "plan for a known model without its files (plan only)", kEngine,
+     [](R&, E& e, Text t) { e.preset = t; },
+     [](const R&, const E& e) { return shown(e.preset); }},
+    {"model_config", "--model-config", "DIR", "diffusers configs for a single file whose shapes do not say everything", kEngine,
+     [](R&, E& e, Text t) { e.model_config = t; },
+     [](const R&, const E& e) { return shown(e.model_config); }},
+    {"tokenizer", "--tokenizer", "DIR", "folder with the vocabulary that a single file lacks", kEngine,
+     [](R&, E& e, Text t) { e.tokenizer = t; },
+     [](const R&, const E& e) { return shown(e.tokenizer); }},
+    {"variant", "--variant", "NAME", "which weight files of a folder to take, such as fp16", kEngine,
+     [](R&, E& e, Text t) { e.variant = t; },
+     [](const R&, const E& e) { return shown(e.variant); }},
+    {"device", "--device", "auto|cpu|cuda", "where to compute (default: the best there is)", kEngine,
+     [](R&, E& e, Text t) { choose(e.device, "--device", t, {"auto", "cpu", "cuda"}, "auto, cpu or cuda"); },
+     [](const R&, const E& e) -> Shown { return e.device; }},
+    {"dtype", "--dtype", "auto|fp32|bf16|fp16", "what to compute in (default: the best the device has)", kEngine,
+     [](R&, E& e, Text t) { choose(e.dtype, "--dtype", t, {"auto", "fp32", "bf16", "fp16"}, "auto, fp32, bf16 or fp16"); },
+     [](const R&, const E& e) -> Shown { return e.dtype; }},
+    {"attention", "--attention", "flash|naive", "flash never holds the score matrix; naive does", kEngine,
+     [](R&, E& e, Text t) { choose(e.attention, "--attention", t, {"flash", "naive"}, "flash or naive"); },
+     [](const R&, const E& e) -> Shown { return e.attention; }},
+    {"eager", "--eager", "", "run every operation as the model states it, without fusing", kEngine,
+     [](R&, E& e, Text t) { e.eager = t != "false"; },
+     [](const R&, const E& e) -> Shown { return e.eager ? Shown("true") : Shown(); }},
+    {"threads", "--threads", "N", "CPU threads (default: all cores)", kEngine,
+     [](R&, E& e, Text t) { e.threads = number("--threads", t, 1, 4096, "a number of threads from 1 to 4096"); },
+     [](const R&, const E& e) -> Shown { return e.threads == 0 ? Shown() : fmt::format("{}", e.threads); }},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Field> request_fields() { return kFields; }
+
+}  // namespace tempera

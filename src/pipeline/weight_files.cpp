@@ -1,0 +1,46 @@
+#include "pipeline/weight_files.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/error.h"
+#include "weights/safetensors.h"
+
+namespace tempera {
+namespace fs = std::filesystem;
+
+WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, const std::vector<std::string>& variants) {
+  for (const std::string& variant : variants) {
+    const std::string dot = variant.empty() ? "" : "." + variant;
+    if (const fs::path file = folder / fmt::format("{}{}.safetensors", stem, dot); fs::exists(file)) {
+      return {file, false, variant};
+    }
+    // diffusers since 0.30, and before it.
+    for (const std::string& index : {fmt::format("{}.safetensors.index{}.json", stem, dot),
+                                     fmt::format("{}.safetensors{}.index.json", stem, dot)}) {
+      if (fs::exists(folder / index)) return {folder / index, true, variant};
+    }
+  }
+  // transformers calls its pickles otherwise than its safetensors files.
+  const std::string expected = (folder / fmt::format("{}.safetensors", stem)).string();
+  for (const std::string& pickle : {fmt::format("{}.bin", stem), std::string("pytorch_model.bin")}) {
+    if (fs::exists(folder / pickle)) {
+      fail(ErrorCode::bad_file, "'{}' is a pickle, which can run code when it is opened, and is never read: use '{}'",
+           (folder / pickle).string(), expected);
+    }
+  }
+  fail(ErrorCode::bad_file, "'{}' is missing: the model is incomplete, get the file from where the model came from",
+       expected);
+}
+
+OpenedWeights open_weight_files(const WeightFiles& files) {
+  if (!files.sharded) return {std::make_shared<SafetensorsFile>(files.path), {files.path}};
+  OpenedWeights opened;
+  const auto sharded = std::make_shared<ShardedSafetensors>(files.path);
+  for (const auto& shard : sharded->shards()) opened.files.push_back(shard->path());
+  opened.checkpoint = sharded;
+  return opened;
+}
+
+}  // namespace tempera

@@ -1,0 +1,32 @@
+// Which weight files of a diffusers component to open: plain or variant, whole or sharded, in every spelling that
+// diffusers and transformers have used.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weights/checkpoint.h"
+
+namespace tempera {
+
+struct WeightFiles {
+  std::filesystem::path path;  // a .safetensors file or the index of several
+  bool sharded = false;
+  std::string variant;  // "" or as asked for
+};
+
+// The files in `folder` of weights called `stem` ("model"), the variants in order of preference ("" is the plain one).
+// Throws Error(bad_file) when there are none, naming what was expected, and what to do about a pickle found instead.
+WeightFiles find_weight_files(const std::filesystem::path& folder, std::string_view stem,
+                              const std::vector<std::string>& variants);
+
+struct OpenedWeights {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::vector<std::filesystem::path> files;
+};
+OpenedWeights open_weight_files(const WeightFiles& files);
+
+}  // namespace tempera
