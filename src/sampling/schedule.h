@@ -1,0 +1,84 @@
+// Sampling: a sampler is compiled for one request to a table of linear updates, in double precision and without
+// tensors. Whatever a sampler remembers between evaluations of the model (earlier predictions, the sample before a
+// half step) is one of a few latents, the slots; slot 0 is the sample that the model sees. An evaluation of the model
+// is followed by one linear map
+//
+//   slot'[k] = sum over j of update[k][j] slot[j] + update[k][slots] prediction + update[k][slots + 1] noise
+//
+// whose coefficients are all known up front, so one n-ary axpy kernel runs every sampler, on every device.
+//
+//   Schedule schedule = make_schedule(scheduler_config("dpmpp_2m_karras"), 25);
+//   slot[0] = schedule.init_noise_sigma * gaussian;
+//   for (const Evaluation& e : schedule.evaluations) {
+//     prediction = model(e.input_scale * slot[0], e.timestep);
+//     if (e.uses_noise) generator.normal(noise);
+//     slots = e.update applied to (slots, prediction, noise);
+//   }
+//   slot[0] is the picture's latent.
+//
+// The formulas are those of diffusers' schedulers (src/diffusers/schedulers at 58eb52c), and the results are equal to
+// theirs. Two deliberate differences: timestep_spacing "trailing" always yields the number of steps asked for
+// (np.arange yields one more for a few numbers, 61 for example), and LMS started in the middle uses the order that its
+// history allows. Layers: config.h (what is asked) -> sigmas.h (noise levels) -> one file per sampler family, each a
+// row of registry.cpp -> Schedule. rng.h makes the noise.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "sampling/config.h"
+
+namespace tempera {
+
+// One evaluation of the model and the update that follows it.
+struct Evaluation {
+  double timestep = 0;     // what the model is told (scheduler.timesteps[i])
+  double input_scale = 1;  // the model's input is input_scale * slot 0 (scale_model_input)
+
+  // Slot 0 at this point is signal * picture + noise * gaussian: the coefficients of add_noise for starting here.
+  double signal = 1;
+  double noise = 0;
+
+  // slots x (slots + 2) coefficients, row by row; column `slots` is the prediction, column slots + 1 fresh noise. All
+  // rows read the slots as they were before the update. The slots other than 0 start as anything finite.
+  std::vector<double> update = {};
+  // Whether diffusers draws noise here. The generator must advance even where the coefficients of the noise are 0.
+  bool uses_noise = false;
+};
+
+struct Schedule {
+  int slots = 1;
+  int order = 1;  // evaluations per step; 2 for Heun and KDPM2, whose last step has only one
+  int num_train_timesteps = 1000;
+  double init_noise_sigma = 1;      // slot 0 starts as this times noise of variance 1
+  std::vector<double> sigmas = {};  // scheduler.sigmas; empty for the samplers that have none
+  std::vector<Evaluation> evaluations = {};
+
+  // update[row][column] of evaluation i.
+  double coefficient(size_t i, int row, int column) const {
+    return evaluations[i].update[static_cast<size_t>(row * (slots + 2) + column)];
+  }
+};
+
+struct ScheduleOptions {
+  static constexpr int kMaxSteps = 10000;
+
+  int steps = 50;  // num_inference_steps, 1 to kMaxSteps (fewer where the sampler says so)
+  double eta = 0;  // DDIM and TCD, 0 to 1: the part of fresh noise. StableDiffusionXLPipeline passes 0 unless told
+                   // otherwise; TCDScheduler.step alone would take 0.3
+  int first = 0;   // evaluations left out at the beginning (set_begin_index): picture to picture starts in the middle
+};
+
+// Compiles a sampler. Throws Error(invalid_argument) naming the range when a number is outside of it, or when this
+// sampler cannot make so many steps; Error(bad_file) for a value of the config that it does not support.
+Schedule make_schedule(const SchedulerConfig& config, const ScheduleOptions& options);
+
+inline Schedule make_schedule(const SchedulerConfig& config, int num_inference_steps) {
+  return make_schedule(config, ScheduleOptions{.steps = num_inference_steps});
+}
+
+// Keeps the beginning of a schedule, as StableDiffusionXLPipeline does for denoising_end: the evaluations whose
+// timestep is at least round(num_train_timesteps * (1 - denoising_end)). Values not between 0 and 1 keep all, as there.
+Schedule truncate(Schedule schedule, double denoising_end);
+
+}  // namespace tempera

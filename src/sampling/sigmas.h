@@ -1,0 +1,63 @@
+// Noise levels: the table a model was trained on, and the few of it that a sampler visits.
+//
+// diffusers keeps these tables in float32, and fractional timesteps and the far end of zero terminal SNR depend on how
+// they were rounded, so they are rounded here as PyTorch rounds them; what follows from them is double.
+#pragma once
+
+#include <vector>
+
+#include "sampling/config.h"
+
+namespace tempera {
+
+// prod over s <= t of (1 - beta[s]) for every training timestep t, each a float32 value, decreasing from near 1. With
+// rescale_betas_zero_snr the last is 0 (Lin et al. 2023). Throws Error(bad_file) unless every beta lies in (0, 1].
+std::vector<double> alphas_cumprod(const SchedulerConfig& config);
+
+// sqrt((1 - a) / a) for every a, increasing, float32 values; a last 0 counts as 2^-24 (sigma 4096), as in the
+// schedulers that support zero terminal SNR. Throws Error(bad_file) unless all are positive and finite.
+std::vector<double> sigma_table(const SchedulerConfig& config, std::vector<double> alphas);
+
+// The timesteps of `steps` evaluations by timestep_spacing and steps_offset, highest first.
+enum class Grid {
+  fractional,   // linspace as it comes
+  whole,        // linspace rounded
+  without_end,  // the first `steps` of steps + 1 whole ones, the last of which would be timestep 0
+};
+// `range` replaces num_train_timesteps where lambda_min_clipped cuts the noisy end.
+std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, Grid grid, int range);
+
+// The timesteps to evaluate, and the sigma of each followed by the one to end at.
+struct Ladder {
+  std::vector<double> timesteps;
+  std::vector<double> sigmas;
+};
+
+// For the samplers that walk in sigma itself (Euler, Heun, LMS, KDPM2): Karras, exponential and beta spacings lie
+// between the ends of the plain spacing, and timesteps may be fractional (rounded with round_karras for Karras).
+Ladder karras_ladder(const SchedulerConfig& config, int steps, bool round_karras = false);
+
+// For the DPM-Solver family: respacings lie between the ends of the training table, timesteps are whole.
+struct SolverLadderRules {
+  bool sigma_min_repeats_last = false;  // final_sigmas_type sigma_min of a respaced ladder is its own last sigma
+  bool cosine_truncates = false;        // with cosine betas, Karras timesteps are truncated instead of rounded
+};
+Ladder solver_ladder(const SchedulerConfig& config, int steps, SolverLadderRules rules = {});
+
+// init_noise_sigma of the samplers of karras_ladder.
+double karras_init_noise_sigma(const SchedulerConfig& config, const std::vector<double>& sigmas);
+
+// The timestep at which the training table has this sigma, linear in its logarithm and clamped to the table.
+double timestep_of_sigma(double sigma, const std::vector<double>& log_sigmas);
+std::vector<double> logarithms(const std::vector<double>& sigmas);  // float32 values, as timestep_of_sigma wants them
+
+// The quantile function of the symmetric beta distribution with both parameters `shape` (use_beta_sigmas: 0.6), for p
+// in [0, 1].
+double beta_quantile(double p, double shape);
+
+// To the nearest float32.
+inline double to_float32(double x) {
+  return static_cast<double>(static_cast<float>(x));
+}
+
+}  // namespace tempera
