@@ -30,10 +30,12 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory and their parts, known before anything is loaded.
+// Bytes of device memory, known before anything is loaded: the parts at the moment of the peak. overhead is what the
+// process takes beside its programs (code, libraries, driver).
 struct MemoryPlan {
-  size_t weights = 0, activations = 0, workspace = 0, io = 0;
+  size_t weights = 0, activations = 0, workspace = 0, io = 0, overhead = 0;
   size_t peak_bytes = 0;
+  std::string peak_stage;  // the stage that reaches it
 };
 
 // One program of the pipeline as it will run.

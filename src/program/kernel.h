@@ -57,6 +57,8 @@ struct Target {
   std::string name;  // "cpu", "cuda"
   std::vector<const KernelInfo*> kernels;
   size_t alignment = 64;  // of every offset
+  // Memory beside what programs report: code, libraries, driver. Measured; docs/MEMORY.md says how.
+  size_t overhead = 0;
 };
 
 }  // namespace tempera

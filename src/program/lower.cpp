@@ -203,7 +203,8 @@ class Lowering {
     const auto [it, added] = weight_offsets_.try_emplace({base(id), packed.layout}, program_.memory.weights);
     if (added) {
       const auto& op = std::get<Weight>(graph_.node(base(id)).op);
-      program_.weights.push_back({op.names, graph_.desc(base(id)), step, input, it->second, packed.bytes});
+      program_.weights.push_back(
+          {op.names, graph_.desc(base(id)), step, input, it->second, packed.bytes, packed.layout});
       program_.memory.weights += round_up(packed.bytes);
     }
     return {Space::weights, it->second, graph_.desc(id)};

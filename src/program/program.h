@@ -36,6 +36,7 @@ struct WeightSlot {
   uint32_t step = 0;               // the (first) step that reads it, and as which input: how it is packed
   uint32_t input = 0;
   size_t offset = 0, bytes = 0;  // in the weights space
+  std::string layout;            // of the packed bytes, see KernelInfo::Packed
 };
 
 struct IoSlot {

@@ -1,6 +1,6 @@
 #include "runtime/executable.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -12,6 +12,11 @@ Problem problem_of(const Step& step) {
   Problem p{step.op, {}, step.output.desc};
   for (const Ref& input : step.inputs) p.inputs.push_back(input.desc);
   return p;
+}
+
+// Whether two programs expect the same bytes at the same place.
+bool same_bytes(const WeightSlot& a, const WeightSlot& b) {
+  return a.names == b.names && a.desc == b.desc && a.offset == b.offset && a.bytes == b.bytes && a.layout == b.layout;
 }
 
 // The parts of a parameter in the checkpoint, checked against what the graph wants.
@@ -39,10 +44,12 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
 
 }  // namespace
 
-Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch)
+Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier)
     : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
   TEMPERA_ASSERT(scratch_.size() >= scratch_bytes(program_));
-  weights_ = backend_.allocate(program_.memory.weights);
+  loaded_ = earlier.buffer != nullptr && std::equal(earlier.slots.begin(), earlier.slots.end(),
+                                                    program_.weights.begin(), program_.weights.end(), same_bytes);
+  weights_ = loaded_ ? earlier.buffer : std::shared_ptr<Buffer>(backend_.allocate(program_.memory.weights));
   io_ = backend_.allocate(program_.memory.io);
   launches_.reserve(program_.steps.size());
   for (const Step& step : program_.steps) {
@@ -87,6 +94,7 @@ void Executable::load(const Checkpoint& checkpoint, const CheckCancelled& check)
     for (const WeightPart& part : parts) checkpoint.release(part.bytes);
   }
   queue_.synchronize();
+  loaded_ = true;
 }
 
 void Executable::write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes) {

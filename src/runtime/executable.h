@@ -17,17 +17,27 @@ namespace tempera {
 // Called between steps and weights; throws Error(cancelled) to stop.
 using CheckCancelled = std::function<void()>;
 
+// Packed parameters that outlive the program they were packed for.
+struct LoadedWeights {
+  std::shared_ptr<Buffer> buffer;
+  std::vector<WeightSlot> slots;
+};
+
 class Executable {
  public:
   // `scratch` holds the program's arena and, behind it, its workspace; programs that never run at the same time may
   // share one of the largest size (scratch_bytes). The backend, the queue and the scratch must outlive the executable.
-  Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch);
+  // Weights of an earlier program are taken over when they are packed just as this one wants them; loaded() tells.
+  Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier = {});
 
   static size_t scratch_bytes(const Program& program) { return program.memory.arena + program.memory.workspace; }
 
   // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
   // tensor when one is missing or has another shape.
   void load(const Checkpoint& checkpoint, const CheckCancelled& check = {});
+
+  bool loaded() const { return loaded_; }
+  LoadedWeights weights() const { return loaded_ ? LoadedWeights{weights_, program_.weights} : LoadedWeights{}; }
 
   // Copies an input in, converting from `dtype`; size must match. Inputs of a finished program keep their values.
   void write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes);
@@ -56,7 +66,9 @@ class Executable {
   Backend& backend_;
   Queue& queue_;
   Buffer& scratch_;
-  std::unique_ptr<Buffer> weights_, io_;
+  std::shared_ptr<Buffer> weights_;
+  bool loaded_ = false;
+  std::unique_ptr<Buffer> io_;
   std::vector<Launch> launches_;
   Observer observer_;
 };
