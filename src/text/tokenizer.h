@@ -1,0 +1,57 @@
+// CLIP's tokenizer: a prompt in, the token ids out that transformers' CLIPTokenizer (5.x) gives for
+// padding="max_length", truncation=True.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/bpe.h"
+#include "text/tokenizer_files.h"
+
+namespace tempera {
+
+class Tokenizer {
+ public:
+  // A folder with tokenizer.json, or vocab.json and merges.txt, and their companions. Error(bad_file): see
+  // read_tokenizer_folder and parse_tokenizer_files.
+  static Tokenizer from_folder(const std::filesystem::path& folder);
+  explicit Tokenizer(TokenizerFiles files);
+
+  struct Encoding {
+    std::vector<int32_t> ids;  // max_length() of them: BOS, text, EOS, padding
+    int tokens = 0;            // without the padding
+    int eos_index = 0;         // of the EOS that ends the text: tokens - 1
+    std::string truncated;     // what did not fit, as text; empty when all did
+  };
+  // Any bytes; what is not UTF-8 counts as U+FFFD.
+  Encoding encode(std::string_view text) const;
+
+  int max_length() const { return files_.max_length; }       // BOS and EOS included: 77 for SDXL
+  int vocabulary_size() const { return files_.bpe.size(); }  // ids are smaller: the rows that the embedding must have
+  int32_t bos() const { return files_.bos; }
+  int32_t eos() const { return files_.eos; }
+  int32_t pad() const { return files_.pad; }
+
+ private:
+  // Appends the ids of `text`, in which added tokens are recognised: first those that are looked for in the raw text,
+  // then, in what is left and normalised, the others.
+  void append_text(std::string_view text, bool normalised, std::vector<int32_t>& ids) const;
+  void append_words(std::string_view text, std::vector<int32_t>& ids) const;
+  const AddedToken* added_token_at(std::string_view text, size_t at, bool normalised) const;
+
+  TokenizerFiles files_;
+  // Indices of the added tokens by whether they are normalised and by first byte, the longest first.
+  std::array<std::array<std::vector<uint16_t>, 256>, 2> added_by_byte_;
+};
+
+// Which of a sequence's positions the pooled text embedding is taken from, given the text encoder's eos_token_id
+// (transformers CLIPTextTransformer): the first eos_token_id, or the first position when there is none. Configurations
+// with eos_token_id 2 are older than that rule and mean the largest id, the first of equals.
+int pooled_index(std::span<const int32_t> ids, int64_t eos_token_id);
+
+}  // namespace tempera

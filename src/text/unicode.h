@@ -1,0 +1,27 @@
+// Unicode as CLIP's tokenizer sees it: repair of broken UTF-8, its normal form, its division into words. The only place
+// that knows utf8proc. Every function but valid_utf8 expects valid UTF-8.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tempera {
+
+// `bytes` with every maximal ill-formed part replaced by U+FFFD (the practice that the Unicode standard recommends).
+std::string valid_utf8(std::string_view bytes);
+
+// Canonical composition (NFC), then every run of white space becomes one space, then lower case code point by code
+// point (a capital sigma never becomes a final one). The order matters: transformers' CLIPTokenizer.
+std::string normalise(std::string_view text);
+
+// The words of normalised text, as CLIP's regular expression and then the byte-level one of GPT-2 cut it: English
+// contractions ('s 't 're 've 'm 'll 'd), runs of letters, single numbers, runs of anything else; white space separates
+// and is dropped. Special tokens spelled out, which other code has taken out before, count as three words.
+std::vector<std::string_view> split_words(std::string_view text);
+
+// Whether `text` ends or starts with a character that belongs to words (a letter, mark, decimal digit or connector).
+bool ends_in_word(std::string_view text);
+bool starts_in_word(std::string_view text);
+
+}  // namespace tempera
