@@ -1,0 +1,174 @@
+// Whatever goes wrong, the target is whole or untouched and no temporary file stays.
+#include "base/atomic_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace tempera {
+namespace {
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+std::span<const std::byte> bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+std::string io_message(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::io) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+class AtomicFileTest : public testing::Test {
+ protected:
+  AtomicFileTest() {
+    std::string name = (fs::temp_directory_path() / "tempera-atomic-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+  ~AtomicFileTest() override { fs::remove_all(folder_); }
+
+  std::string content(const char* name) const { return read_text_file(folder_ / name, 1 << 20); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(folder_)) found.push_back(entry.path().filename().string());
+    return found;
+  }
+  fs::path folder_;
+};
+
+TEST_F(AtomicFileTest, AppearsOnCommitOnly) {
+  {
+    AtomicFile file(folder_ / "a");
+    file.append(bytes("hello "));
+    file.append(bytes("world"));
+    EXPECT_FALSE(fs::exists(folder_ / "a"));
+    EXPECT_EQ(names().size(), 1u);
+    file.commit();
+    EXPECT_EQ(content("a"), "hello world");
+  }
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+TEST_F(AtomicFileTest, WithoutCommitNothingStays) {
+  write_file_atomically(folder_ / "a", bytes("old"));
+  {
+    AtomicFile file(folder_ / "a");
+    file.append(bytes("new"));
+  }
+  EXPECT_EQ(content("a"), "old");
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+TEST_F(AtomicFileTest, ReplacesOrRefuses) {
+  write_file_atomically(folder_ / "a", bytes("old"));
+  write_file_atomically(folder_ / "a", bytes(""));
+  EXPECT_EQ(content("a"), "");
+  EXPECT_THAT(io_message([&] { write_file_atomically(folder_ / "a", bytes("x"), IfExists::fail); }),
+              HasSubstr("exists already and is not overwritten"));
+  write_file_atomically(folder_ / "b", bytes("b"), IfExists::fail);
+  EXPECT_EQ(content("b"), "b");
+}
+
+TEST_F(AtomicFileTest, RefusesWhatAppearedMeanwhile) {
+  {
+    AtomicFile file(folder_ / "a", IfExists::fail);
+    file.append(bytes("mine"));
+    write_file_atomically(folder_ / "a", bytes("theirs"));
+    EXPECT_THAT(io_message([&] { file.commit(); }), HasSubstr("exists already"));
+  }
+  EXPECT_EQ(content("a"), "theirs");
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+TEST_F(AtomicFileTest, WritesAtOffsets) {
+  AtomicFile file(folder_ / "a");
+  file.write_at(4, bytes("5678"));
+  file.append(bytes("ab"));
+  file.write_at(6, bytes("!"));
+  file.append(bytes("c"));
+  file.commit();
+  EXPECT_EQ(content("a"), std::string("abc\0"
+                                      "56!8",
+                                      8));
+}
+
+TEST_F(AtomicFileTest, HasTheModeOfAnOrdinaryFile) {
+  const mode_t before = ::umask(0027);
+  write_file_atomically(folder_ / "a", bytes("x"));
+  ::umask(before);
+  EXPECT_EQ(fs::status(folder_ / "a").permissions(), static_cast<fs::perms>(0640));
+}
+
+TEST_F(AtomicFileTest, TakesTheLongestName) {
+  const std::string name(255, 'n');
+  write_file_atomically(folder_ / name, bytes("x"));
+  EXPECT_EQ(content(name.c_str()), "x");
+}
+
+TEST_F(AtomicFileTest, NamesWhatCannotBeWritten) {
+  EXPECT_THAT(io_message([&] { write_file_atomically(folder_ / "none" / "a", bytes("x")); }),
+              testing::AllOf(HasSubstr("none/a'"), HasSubstr("none' does not exist")));
+  EXPECT_THAT(io_message([&] { write_file_atomically(folder_, bytes("x")); }), HasSubstr("Is a directory"));
+  EXPECT_THAT(io_message([&] { write_file_atomically(folder_ / "", bytes("x")); }), HasSubstr("Is a directory"));
+  EXPECT_THAT(io_message([&] { write_file_atomically("", bytes("x")); }), HasSubstr("cannot write ''"));
+  EXPECT_THAT(io_message([&] { write_file_atomically("/dev/null", bytes("x")); }), HasSubstr("not a regular file"));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_NE(io_message([&] { write_file_atomically(folder_ / std::string(256, 'n'), bytes("x")); }), "");
+  EXPECT_TRUE(names().empty());
+}
+
+TEST_F(AtomicFileTest, SurvivesALimitOnTheSizeOfFiles) {
+  write_file_atomically(folder_ / "a", bytes("old"));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = 10'000;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::string much(20'000, 'x');  // the first write is cut short, the second fails
+  const std::string message = io_message([&] { write_file_atomically(folder_ / "a", bytes(much)); });
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(message, HasSubstr("/a': File too large"));
+  EXPECT_EQ(content("a"), "old");
+  EXPECT_THAT(names(), testing::ElementsAre("a"));
+}
+
+TEST_F(AtomicFileTest, SurvivesAFullDisk) {
+  write_file_atomically(folder_ / "marker", bytes("outside"));
+  bool mounted = false;
+  std::string message;
+  size_t left = 0;
+  // The mount is seen by this thread only and ends with it.
+  std::thread([&] {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+    if (::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=64k") != 0) return;
+    mounted = true;
+    message = io_message([&] { write_file_atomically(folder_ / "big", bytes(std::string(100'000, 'x'))); });
+    left = names().size();
+    write_file_atomically(folder_ / "small", bytes("fits"));
+  }).join();
+  if (!mounted) GTEST_SKIP() << "mounting needs privileges";
+  EXPECT_THAT(message, HasSubstr("/big': No space left on device: free some space"));
+  EXPECT_EQ(left, 0u);
+}
+
+}  // namespace
+}  // namespace tempera
