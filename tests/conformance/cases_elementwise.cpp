@@ -1,0 +1,105 @@
+// Ops that move elements or look at one at a time, lookups, and the sampler's.
+#include "conformance/cases.h"
+
+namespace tempera {
+namespace {
+
+void add_maps(std::vector<Case>& cases, DType d) {
+  for (const Shape& shape : {Shape{1}, Shape{3, 5, 7}, Shape{2, 8, 8, 320}, Shape{4099}}) {
+    for (Activation a : kActivations) cases.push_back(make_case(Activate{a}, {activations(d, shape, 5)}));
+    cases.push_back(make_case(Scale{0.5f, 0.5f}, {activations(d, shape)}));
+    cases.push_back(make_case(Scale{1 / 0.13025f, 0}, {activations(d, shape)}));
+    for (DType to : kFloats) cases.push_back(make_case(Cast{to}, {activations(d, shape)}));
+    cases.push_back(make_case(Add{}, {activations(d, shape), activations(d, shape)}));
+  }
+  for (const Shape& shape : {Shape{2}, Shape{13, 34}, Shape{2, 9, 320}, Shape{2, 3, 5, 14}})
+    cases.push_back(make_case(GeluGate{}, {activations(d, shape, 2)}));
+}
+
+void add_sums(std::vector<Case>& cases, DType d) {
+  const Shape image{2, 5, 7, 12};
+  for (const Shape& b : {Shape{2, 1, 1, 12}, Shape{1, 1, 1, 12}, Shape{1, 5, 7, 12}, Shape{2, 5, 7, 1},
+                         Shape{1, 1, 7, 12}, Shape{2, 5, 1, 12}, Shape{1, 1, 1, 1}})
+    cases.push_back(make_case(Add{}, {activations(d, image), activations(d, b)}));
+  cases.push_back(make_case(Add{}, {activations(d, {2, 16, 16, 320}), activations(d, {2, 1, 1, 320})}));
+  // Position embeddings come from the checkpoint.
+  cases.push_back(make_case(Add{}, {activations(d, {2, 77, 64}), parameters(d, {1, 77, 64})}));
+}
+
+void add_moves(std::vector<Case>& cases, DType d) {
+  struct Widths {
+    int64_t a, b;
+  };
+  for (auto [a, b] : {Widths{320, 320}, Widths{640, 320}, Widths{1, 1}, Widths{3, 5}, Widths{33, 31}}) {
+    cases.push_back(make_case(Concat{}, {activations(d, {2, 4, 4, a}), activations(d, {2, 4, 4, b})}));
+    cases.push_back(make_case(Concat{}, {activations(d, {3, a}), activations(d, {3, b})}));
+    cases.push_back(make_case(Concat{}, {activations(d, {2, 7, a}), activations(d, {2, 7, b})}));
+  }
+  for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{2, 3, 5, 7}, Shape{1, 8, 8, 320}, Shape{3, 2, 2, 33}})
+    for (bool odd_height : {false, true})
+      for (bool odd_width : {false, true})
+        cases.push_back(make_case(Upsample2x{odd_height, odd_width}, {activations(d, shape)}));
+  cases.push_back(make_case(Embed{}, {ids({2, 77}, 1000), parameters(d, {1000, 64})}));
+  cases.push_back(make_case(Embed{}, {ids({1, 1}, 1), parameters(d, {1, 1})}));
+  cases.push_back(make_case(Embed{}, {ids({3, 5}, 7), parameters(d, {7, 33})}));
+  cases.push_back(make_case(GatherRow{}, {activations(d, {2, 77, 64}), ids({2}, 77)}));
+  cases.push_back(make_case(GatherRow{}, {activations(d, {3, 5, 33}), ids({3}, 5)}));
+  cases.push_back(make_case(GatherRow{}, {activations(d, {1, 1, 1}), ids({1}, 1)}));
+}
+
+void add_sampling(std::vector<Case>& cases, DType d) {
+  const CaseInput step = step_vector(1);
+  struct Copies {
+    int slots, batch, copies;
+    int64_t height, width;
+  };
+  for (auto [slots, batch, copies, height, width] :
+       {Copies{1, 1, 1, 1, 1}, Copies{1, 1, 2, 16, 16}, Copies{3, 2, 2, 5, 7}, Copies{4, 3, 1, 3, 9}})
+    cases.push_back(make_case(ModelInput{batch, copies, d},
+                              {activations(DType::f32, {slots * batch, height, width, 4}, 10), step_vector(slots)}));
+  for (bool rescale : {false, true})
+    for (const Shape& shape : {Shape{2, 16, 16, 4}, Shape{4, 5, 7, 4}, Shape{6, 1, 3, 1}})
+      cases.push_back(make_case(Guidance{rescale}, {activations(d, shape), step}));
+  for (int slots : {1, 2, 3, 4, 6})
+    for (const Shape& one : {Shape{1, 16, 16, 4}, Shape{3, 5, 7, 1}, Shape{1, 1, 1, 1}}) {
+      Shape state = one;
+      state.set(0, one[0] * slots);
+      cases.push_back(make_case(SamplerUpdate{slots}, {activations(DType::f32, state, 10), activations(d, one),
+                                                       activations(DType::f32, one), step_vector(slots)}));
+    }
+  for (const Shape& shape : {Shape{1, 16, 16, 3}, Shape{2, 5, 7, 3}, Shape{1, 1, 1, 1}})
+    cases.push_back(make_case(ToRgb8{}, {activations(d, shape, 0.8)}));
+}
+
+void add_full_size(std::vector<Case>& cases, DType d) {
+  constexpr auto kFull = CaseSize::full;
+  const Shape image{2, 128, 128, 320};
+  cases.push_back(make_case(Activate{Activation::silu}, {activations(d, image)}, kFull));
+  cases.push_back(make_case(Add{}, {activations(d, image), activations(d, image)}, kFull));
+  cases.push_back(make_case(Add{}, {activations(d, image), activations(d, {2, 1, 1, 320})}, kFull));
+  cases.push_back(make_case(GeluGate{}, {activations(d, {2, 1024, 10240})}, kFull));
+  cases.push_back(make_case(GeluGate{}, {activations(d, {2, 4096, 5120})}, kFull));
+  cases.push_back(make_case(Concat{}, {activations(d, {2, 128, 128, 640}), activations(d, image)}, kFull));
+  cases.push_back(make_case(Upsample2x{}, {activations(d, {2, 64, 64, 640})}, kFull));
+  cases.push_back(make_case(Upsample2x{}, {activations(d, {1, 512, 512, 256})}, kFull));
+  cases.push_back(make_case(Embed{}, {ids({2, 77}, 49408), parameters(d, {49408, 768})}, kFull));
+  cases.push_back(make_case(ToRgb8{}, {activations(d, {1, 1024, 1024, 3}, 0.8)}, kFull));
+}
+
+}  // namespace
+
+void add_elementwise_cases(std::vector<Case>& cases) {
+  for (DType dtype : kFloats) {
+    add_maps(cases, dtype);
+    add_sums(cases, dtype);
+    add_moves(cases, dtype);
+    add_sampling(cases, dtype);
+  }
+  for (const TimestepEmbedding& op : {TimestepEmbedding{320, true, 0}, TimestepEmbedding{256, true, 0},
+                                      TimestepEmbedding{2, false, 0}, TimestepEmbedding{34, false, 1}})
+    for (const Shape& shape : {Shape{1, 1}, Shape{2, 6}, Shape{3, 5}})
+      cases.push_back(make_case(op, {activations(DType::f32, shape, 200, 500)}));
+  for (DType d : {DType::bf16, DType::f32}) add_full_size(cases, d);
+}
+
+}  // namespace tempera

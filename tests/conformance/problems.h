@@ -1,0 +1,72 @@
+// The problems that every kernel row is checked and measured on: SDXL's shapes (at full size, and scaled down so that
+// the reference is quick), and shapes chosen to break kernels: ones, primes, ragged tails, every flag, packing and
+// dtype.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace tempera {
+
+// How an input is filled, always the same for the same description.
+struct Fill {
+  enum class Kind : uint8_t {
+    normal,  // mean + deviation * normal
+    ids,     // whole numbers in [0, limit)
+    step,    // a StepLayout vector: input scale 0.3, guidance 7.5 rescaled by 0.7, then normal
+  };
+  Kind kind = Kind::normal;
+  double mean = 0, deviation = 1;
+  int64_t limit = 0;
+  bool weight = false;  // comes from the checkpoint, through Kernel::pack
+};
+
+struct CaseInput {
+  TensorDesc desc;
+  Fill fill;
+};
+
+enum class CaseSize : uint8_t {
+  quick,  // the whole list takes the reference a second or two
+  full,   // one layer of SDXL at 1024 x 1024, seconds for the reference
+  huge,   // likewise, minutes for the reference: for benchmarks
+};
+
+struct Case {
+  std::string name;  // "linear{bias} bf16[2x77x768], bf16[768x768], f32[768] -> bf16[2x77x768]"; unique
+  Problem problem;
+  std::vector<Fill> fills;  // one per input
+  CaseSize size = CaseSize::quick;
+  double flops = 0, bytes = 0;  // arithmetic as flops() counts it; inputs, weights and output read or written once
+
+  const TensorDesc& input(size_t i) const { return problem.inputs[i]; }
+};
+
+// `note` tells cases of equal shapes apart. Throws Error(internal) when the inputs do not fit the op.
+Case make_case(const Op& op, const std::vector<CaseInput>& inputs, CaseSize size = CaseSize::quick,
+               std::string_view note = "");
+
+// All of them, grouped by op.
+std::vector<Case> all_cases();
+
+// The bytes of input i in its own dtype.
+std::vector<std::byte> input_bytes(const Case& c, size_t i);
+
+// Weight input i as a checkpoint may have it: in one to three parts along the first dimension, in the graph's dtype or
+// another. Depends on the weight's description alone, so that equal weights of two cases are the same weight.
+struct SourceWeight {
+  struct Part {
+    DType dtype;
+    std::vector<std::byte> bytes;
+  };
+  std::string name;  // equal names, equal bytes
+  std::vector<Part> parts;
+
+  // Refers to this object.
+  std::vector<WeightPart> view() const;
+};
+SourceWeight source_weight(const Case& c, size_t i);
+
+}  // namespace tempera
