@@ -31,21 +31,22 @@ Launch bind_concat(const Problem& problem, const Binding& at) {
   };
 }
 
-// Every pixel goes to two neighbours of two rows; the second row is copied from the first while that is in cache.
+// Every pixel goes to two neighbours of two rows; the second row is copied from the first while that is in cache. Odd
+// targets lack the last row or column.
 Launch bind_upsample2x(const Problem& problem, const Binding& at) {
-  const Shape& x = problem.inputs[0].shape;
-  const int64_t rows = x[0] * x[1], width = x[2], pixel = row_bytes(problem.inputs[0]);
+  const Shape &x = problem.inputs[0].shape, &out = problem.output.shape;
+  const int64_t height = x[1], rows = x[0] * height, out_height = out[1];
+  const int64_t pixel = row_bytes(problem.inputs[0]), in_bytes = x[2] * pixel, out_bytes = out[2] * pixel;
   const std::byte* in = at.inputs[0];
   std::byte* y = at.output;
   return [=](Queue&) {
-    parallel_ranges(rows, grain_for(width * pixel), [&](int64_t begin, int64_t end) {
+    parallel_ranges(rows, grain_for(4 * in_bytes), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        std::byte* out = y + r * 4 * width * pixel;
-        for (int64_t i = 0; i < width; ++i) {
-          copy_bytes(out + 2 * i * pixel, in + (r * width + i) * pixel, pixel);
-          copy_bytes(out + (2 * i + 1) * pixel, in + (r * width + i) * pixel, pixel);
-        }
-        copy_bytes(out + 2 * width * pixel, out, 2 * width * pixel);
+        const int64_t out_row = 2 * (r % height);
+        std::byte* first = y + (r / height * out_height + out_row) * out_bytes;
+        for (int64_t i = 0; i < out_bytes; i += pixel)
+          copy_bytes(first + i, in + r * in_bytes + i / pixel / 2 * pixel, pixel);
+        if (out_row + 1 < out_height) copy_bytes(first + out_bytes, first, out_bytes);
       }
     });
   };
