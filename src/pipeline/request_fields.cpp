@@ -18,21 +18,30 @@ template <class T>
 T number(std::string_view flag, std::string_view text, T least, T most, std::string_view allowed) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most)) refuse(flag, text, allowed);
+  if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
+    refuse(flag, text, allowed);
   return value;
 }
 
 // "A<separator>B", both within [least, most].
-std::array<int, 2> pair(std::string_view flag, std::string_view text, char separator, int least, std::string_view allowed) {
+std::array<int, 2> pair(std::string_view flag, std::string_view text, char separator, int least,
+                        std::string_view allowed) {
   const size_t at = text.find(separator);
   if (at == std::string_view::npos) refuse(flag, text, allowed);
-  return {number(flag, text.substr(0, at), least, 1 << 16, allowed), number(flag, text.substr(at + 1), least, 1 << 16, allowed)};
+  return {number(flag, text.substr(0, at), least, 1 << 16, allowed),
+          number(flag, text.substr(at + 1), least, 1 << 16, allowed)};
 }
 
-std::string join(const std::array<int, 2>& values, char separator) { return fmt::format("{}{}{}", values[0], separator, values[1]); }
+std::string join(const std::array<int, 2>& values, char separator) {
+  return fmt::format("{}{}{}", values[0], separator, values[1]);
+}
 
-std::optional<std::string> shown(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
-std::optional<std::string> shown(const std::optional<std::string>& text) { return text; }
+std::optional<std::string> shown(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+std::optional<std::string> shown(const std::optional<std::string>& text) {
+  return text;
+}
 template <class T>
 std::optional<std::string> shown(const std::optional<T>& value) {
   return value ? std::optional(fmt::format("{}", *value)) : std::nullopt;
@@ -156,6 +165,8 @@ constexpr Field kFields[] = {
 
 }  // namespace
 
-std::span<const Field> request_fields() { return kFields; }
+std::span<const Field> request_fields() {
+  return kFields;
+}
 
 }  // namespace tempera

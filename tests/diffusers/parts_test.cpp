@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <map>
+#include <numeric>
 
 #include "backend/reference/reference.h"
 #include "models/clip.h"
@@ -70,11 +70,18 @@ std::vector<int32_t> first_ids(const std::string& name, size_t rows) {
   return {ids.values.begin(), ids.values.begin() + static_cast<std::ptrdiff_t>(rows * 77)};
 }
 
+void write_tokens(Executable& e, const std::vector<int32_t>& ids) {
+  std::vector<int32_t> positions(77);
+  std::iota(positions.begin(), positions.end(), 0);
+  e.write_input("ids", DType::i32, std::as_bytes(std::span(ids)));
+  e.write_input("positions", DType::i32, std::as_bytes(std::span(positions)));
+}
+
 TEST_P(Parts, TextEncoder) {
   Executable& e =
       load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), *weights(Component::text_encoder));
   const std::vector<int32_t> ids = first_ids("tokens_1", 3);
-  e.write_input("ids", DType::i32, std::as_bytes(std::span(ids)));
+  write_tokens(e, ids);
   e.run();
   EXPECT_LE(relative_error(e.read_output("hidden.0"), part("te1_penultimate").values), bar());
 }
@@ -86,7 +93,7 @@ TEST_P(Parts, TextEncoder2) {
   std::vector<int32_t> eos;
   for (size_t row = 0; row < 3; ++row)
     eos.push_back(static_cast<int32_t>(std::max_element(&ids[row * 77], &ids[row * 77] + 77) - &ids[row * 77]));
-  e.write_input("ids", DType::i32, std::as_bytes(std::span(ids)));
+  write_tokens(e, ids);
   e.write_input("eos", DType::i32, std::as_bytes(std::span(eos)));
   e.run();
   EXPECT_LE(relative_error(e.read_output("hidden.0"), part("te2_penultimate").values), bar());
@@ -163,6 +170,7 @@ std::vector<Case> cases() {
   for (const std::string& backend : test::backend_names())
     for (const bool optimized : {false, true})
       for (const DType dtype : test::compute_dtypes(backend)) all.push_back({backend, optimized, dtype});
+
   return all;
 }
 

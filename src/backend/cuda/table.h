@@ -1,0 +1,16 @@
+// The CUDA kernels as lowering sees them. No CUDA header is needed here, so that programs for a GPU are lowered, and
+// their memory is known, on machines without one.
+#pragma once
+
+#include "program/kernel.h"
+
+namespace tempera {
+
+// Scratch memory that one library call may have: our policy, handed to cuBLASLt as its workspace and to cuDNN as the
+// limit above which its plans are not considered.
+inline constexpr size_t kCudaLibraryWorkspace = size_t{64} << 20;
+
+// The target named "cuda". Its overhead does not count the driver's context, which depends on the card.
+const Target& cuda_target();
+
+}  // namespace tempera

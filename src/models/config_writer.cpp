@@ -1,0 +1,116 @@
+#include "models/config_writer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace tempera {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text(const Json& json) {
+  return json.dump(2) + "\n";
+}
+
+bool has_transformers(const UnetBlock& block) {
+  return std::any_of(block.depths.begin(), block.depths.end(), [](int depth) { return depth > 0; });
+}
+
+}  // namespace
+
+std::string to_json(const ClipConfig& c) {
+  const bool projects = c.projection_dim > 0;
+  return text({{"architectures", {projects ? "CLIPTextModelWithProjection" : "CLIPTextModel"}},
+               {"model_type", "clip_text_model"},
+               {"vocab_size", c.vocab_size},
+               {"hidden_size", c.hidden_size},
+               {"intermediate_size", c.intermediate_size},
+               {"num_hidden_layers", c.num_hidden_layers},
+               {"num_attention_heads", c.num_attention_heads},
+               {"max_position_embeddings", c.max_position_embeddings},
+               {"hidden_act", c.hidden_act == ClipActivation::quick_gelu ? "quick_gelu" : "gelu"},
+               {"layer_norm_eps", c.layer_norm_eps},
+               {"projection_dim", projects ? c.projection_dim : c.hidden_size},
+               {"eos_token_id", c.eos_token_id}});
+}
+
+std::string to_json(const UnetConfig& c) {
+  Json down_types = Json::array(), up_types = Json::array(), channels = Json::array(), heads = Json::array(),
+       depths = Json::array();
+  for (size_t i = 0; i < c.down.size(); ++i) {
+    const UnetBlock &down = c.down[i], &up = c.up[c.up.size() - 1 - i];
+    const int depth = down.depths[0];
+    const auto same = [&](int d) { return d == depth; };
+    TEMPERA_ASSERT(up.heads == down.heads && std::all_of(down.depths.begin(), down.depths.end(), same) &&
+                   std::all_of(up.depths.begin(), up.depths.end(), same));
+    down_types.push_back(has_transformers(down) ? "CrossAttnDownBlock2D" : "DownBlock2D");
+    up_types.insert(up_types.begin(), has_transformers(up) ? "CrossAttnUpBlock2D" : "UpBlock2D");
+    channels.push_back(down.channels);
+    // Blocks without transformers state what they would have: heads as wide as the middle's.
+    heads.push_back(down.heads > 0 ? down.heads : std::max(1, down.channels * c.mid.heads / c.down.back().channels));
+    // The middle block takes its depth from the last entry.
+    depths.push_back(i + 1 == c.down.size() && depth == 0 ? std::max(1, c.mid.depth) : std::max(1, depth));
+  }
+  Json json = {{"_class_name", "UNet2DConditionModel"},
+               {"act_fn", "silu"},
+               {"addition_embed_type", "text_time"},
+               {"addition_time_embed_dim", c.addition_time_embed_dim},
+               {"attention_head_dim", heads},
+               {"block_out_channels", channels},
+               {"cross_attention_dim", c.cross_attention_dim},
+               {"down_block_types", down_types},
+               {"flip_sin_to_cos", c.flip_sin_to_cos},
+               {"freq_shift", c.freq_shift},
+               {"in_channels", c.in_channels},
+               {"layers_per_block", c.down[0].resnets()},
+               {"mid_block_type",
+                c.mid.kind == UnetMidBlock::Kind::cross_attention ? Json("UNetMidBlock2DCrossAttn") : Json(nullptr)},
+               {"norm_eps", c.norm_eps},
+               {"norm_num_groups", c.norm_num_groups},
+               {"out_channels", c.out_channels},
+               {"projection_class_embeddings_input_dim", c.projection_class_embeddings_input_dim},
+               {"sample_size", c.sample_size},
+               {"transformer_layers_per_block", depths},
+               {"up_block_types", up_types},
+               {"use_linear_projection", c.use_linear_projection}};
+  return text(json);
+}
+
+std::string to_json(const VaeConfig& c) {
+  const size_t blocks = c.block_out_channels.size();
+  return text({{"_class_name", "AutoencoderKL"},
+               {"act_fn", "silu"},
+               {"block_out_channels", c.block_out_channels},
+               {"down_block_types", std::vector<std::string>(blocks, "DownEncoderBlock2D")},
+               {"up_block_types", std::vector<std::string>(blocks, "UpDecoderBlock2D")},
+               {"force_upcast", c.force_upcast},
+               {"in_channels", c.in_channels},
+               {"latent_channels", c.latent_channels},
+               {"layers_per_block", c.layers_per_block},
+               {"norm_num_groups", c.norm_num_groups},
+               {"out_channels", c.out_channels},
+               {"sample_size", c.sample_size},
+               {"scaling_factor", c.scaling_factor}});
+}
+
+std::string model_index_json(const ModelConfig& c, const std::string& scheduler_class) {
+  const Json none = {nullptr, nullptr};
+  const Json clip = {"transformers", "CLIPTextModel"}, tokenizer = {"transformers", "CLIPTokenizer"};
+  const bool first = c.text_encoder.has_value();
+  Json json = {
+      {"_class_name", c.requires_aesthetics_score ? "StableDiffusionXLImg2ImgPipeline" : "StableDiffusionXLPipeline"},
+      {"force_zeros_for_empty_prompt", c.force_zeros_for_empty_prompt},
+      {"scheduler", {"diffusers", scheduler_class}},
+      {"text_encoder", first ? clip : none},
+      {"text_encoder_2", {"transformers", "CLIPTextModelWithProjection"}},
+      {"tokenizer", first ? tokenizer : none},
+      {"tokenizer_2", tokenizer},
+      {"unet", {"diffusers", "UNet2DConditionModel"}},
+      {"vae", {"diffusers", "AutoencoderKL"}}};
+  if (c.requires_aesthetics_score) json["requires_aesthetics_score"] = true;
+  return text(json);
+}
+
+}  // namespace tempera

@@ -1,0 +1,22 @@
+// Every parameter of a component by name and shape, read off its graphs: the only list there is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/shape.h"
+#include "models/config.h"
+
+namespace tempera {
+
+struct Parameter {
+  std::string name;  // diffusers' or transformers' name
+  Shape shape;       // in PyTorch's layout
+};
+
+// Sorted by name, each once.
+std::vector<Parameter> parameters(const ClipConfig& config);
+std::vector<Parameter> parameters(const UnetConfig& config);
+std::vector<Parameter> parameters(const VaeConfig& config);
+
+}  // namespace tempera

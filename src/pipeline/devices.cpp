@@ -1,0 +1,61 @@
+#include "pipeline/devices.h"
+
+#include "backend/cuda/table.h"
+#include "base/error.h"
+#if TEMPERA_HAS_CPU
+#include "backend/cpu/cpu.h"
+#endif
+
+namespace tempera {
+namespace {
+
+[[noreturn]] void no_cpu() {
+  fail(ErrorCode::unavailable,
+       "this build of tempera has no CPU backend: build with -DTEMPERA_CPU=ON and oneDNN installed");
+}
+
+DType best_dtype(const std::string& device) {
+  if (device == "cuda") return DType::f16;
+#if TEMPERA_HAS_CPU
+  return cpu_features().bf16_arithmetic ? DType::bf16 : DType::f32;
+#else
+  no_cpu();
+#endif
+}
+
+DeviceChoice with_dtype(std::string device, const std::string& dtype) {
+  if (dtype == "auto") return {device, best_dtype(device)};
+  const DType chosen = parse_dtype(dtype).value();
+  if (device == "cpu" && chosen == DType::f16)
+    fail(ErrorCode::invalid_argument, "--dtype fp16 needs --device cuda: the CPU computes in fp32 or bf16");
+  return {std::move(device), chosen};
+}
+
+}  // namespace
+
+DeviceChoice choose_device(const EngineOptions& options) {
+  if (options.device == "cuda")
+    fail(ErrorCode::unavailable, "--device cuda: this build of tempera cannot run on a GPU; use --device cpu");
+  return with_dtype("cpu", options.dtype);
+}
+
+DeviceChoice choose_target(const EngineOptions& options) {
+  return with_dtype(options.device == "auto" ? "cpu" : options.device, options.dtype);
+}
+
+std::unique_ptr<Backend> open_device(const std::string& device) {
+#if TEMPERA_HAS_CPU
+  if (device == "cpu") return make_cpu_backend();
+#else
+  if (device == "cpu") no_cpu();
+#endif
+  fail(ErrorCode::unavailable, "there is no device '{}': use cpu", device);
+}
+
+PlanTarget plan_target(const std::string& device) {
+  if (device == "cuda") return {nullptr, &cuda_target()};
+  const std::shared_ptr<Backend> backend = open_device(device);
+  return {backend, &backend->target()};
+}
+
+}  // namespace tempera

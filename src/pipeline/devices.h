@@ -1,0 +1,34 @@
+// The registry of backends: the one place above backend/ that knows their names.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "backend/backend.h"
+#include "tempera/request.h"
+
+namespace tempera {
+
+// A device and what to compute in, with "auto" resolved.
+struct DeviceChoice {
+  std::string device;  // "cpu", "cuda"
+  DType dtype = DType::f32;
+};
+
+// For generating: the best device this machine has, unless one is named. Throws Error(unavailable) saying what is
+// missing, Error(invalid_argument) for a dtype that the device does not compute in.
+DeviceChoice choose_device(const EngineOptions& options);
+// For planning: needs no device.
+DeviceChoice choose_target(const EngineOptions& options);
+
+// The device of choose_device.
+std::unique_ptr<Backend> open_device(const std::string& device);
+
+// What to lower for; needs no device of that kind. The owner keeps it alive.
+struct PlanTarget {
+  std::shared_ptr<const void> owner;
+  const Target* target = nullptr;
+};
+PlanTarget plan_target(const std::string& device);
+
+}  // namespace tempera

@@ -1,0 +1,37 @@
+// From a resolved request to the programs that answer it, and from those to a plan: what will run, how often, and the
+// peak.
+#pragma once
+
+#include <optional>
+
+#include "models/config.h"
+#include "pipeline/resolve.h"
+#include "program/program.h"
+#include "tempera/tempera.h"
+
+namespace tempera {
+
+struct ProgramOptions {
+  DType dtype = DType::f32;
+  std::string attention = "flash";
+  bool eager = false;
+  int images_per_forward = 1;  // pictures in one UNet batch (twice that with guidance)
+  int tokens = 77;
+};
+
+struct Programs {
+  std::optional<Program> text_encoder;  // absent in the refiner
+  Program text_encoder_2, denoise, decoder;
+};
+
+Programs build_programs(const ModelConfig& model, const ResolvedRequest& request, const Target& target,
+                        const ProgramOptions& options);
+
+// The largest arena and workspace of all: what they share, since no two run at the same time.
+size_t scratch_bytes(const Programs& programs);
+
+// The text encoders are loaded one after the other and released; UNet and decoder stay.
+Plan make_plan(const Programs& programs, const ResolvedRequest& request, const Target& target,
+               const ProgramOptions& options);
+
+}  // namespace tempera

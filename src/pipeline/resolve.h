@@ -1,0 +1,36 @@
+// A request with every default filled in and every limit checked, before any work is done.
+#pragma once
+
+#include "models/config.h"
+#include "sampling/schedule.h"
+#include "tempera/request.h"
+
+namespace tempera {
+
+// The texts of a request, by text encoder.
+struct Prompts {
+  std::string positive[2], negative[2];
+  bool zero_negative = false;  // no negative prompt was given and the model wants zeros then
+};
+
+struct ResolvedRequest {
+  Request request;  // seed and sizes set
+  int latent_width = 0, latent_height = 0;
+  Prompts prompts;
+  bool guidance = true;  // both branches are computed
+  bool guidance_rescale = false;
+  std::string scheduler;  // what the user would call it: a preset's name, a file, or the class of the model's own
+  std::string prediction_type;
+  Schedule schedule;
+};
+
+// The model's own scheduler and where it came from, for messages.
+struct SchedulerSource {
+  std::string json;
+  std::string origin;
+};
+
+// Throws Error(invalid_argument) naming the option and what it may be.
+ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler);
+
+}  // namespace tempera

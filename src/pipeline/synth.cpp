@@ -1,0 +1,234 @@
+// synth(): a model of a preset's names and shapes with random weights, so that speed and memory can be measured
+// anywhere. Values are a hash of (seed, tensor, element): the same on every machine, made by all cores, streamed to
+// disk.
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <map>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "base/parallel.h"
+#include "models/config_writer.h"
+#include "models/inventory.h"
+#include "pipeline/ldm_config.h"
+#include "tempera/tempera.h"
+#include "weights/naming.h"
+#include "weights/safetensors_writer.h"
+
+namespace tempera {
+namespace {
+
+namespace fs = std::filesystem;
+
+// splitmix64 (Steele et al. 2014): good enough bits for weights, and any element by itself.
+uint64_t hash(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+// How a tensor's values spread, so that activations keep their size through the network: norms near identity, small
+// biases, matrices with unit gain.
+struct Spread {
+  float mean, deviation;
+};
+
+Spread spread_of(const std::string& name, const std::vector<int64_t>& dims) {
+  if (dims.size() > 1) {
+    double inputs = 1;
+    for (size_t i = 1; i < dims.size(); ++i) inputs *= static_cast<double>(dims[i]);
+    return {0, static_cast<float>(1 / std::sqrt(inputs))};
+  }
+  const bool scale = name.ends_with("weight");
+  return scale ? Spread{1, 0.05f} : Spread{0, 0.02f};
+}
+
+class Writer {
+ public:
+  Writer(const SynthOptions& options, DType dtype, const std::function<void(size_t, size_t)>& progress,
+         const std::function<bool()>& cancelled)
+      : options_(options), dtype_(dtype), progress_(progress), cancelled_(cancelled) {}
+
+  void add_total(const std::vector<TensorSpec>& tensors) {
+    for (const TensorSpec& t : tensors) total_ += t.bytes();
+  }
+
+  void write(const fs::path& path, const std::vector<TensorSpec>& tensors) {
+    SafetensorsWriter file(path, tensors, {{"format", "pt"}});
+    for (const TensorSpec& tensor : tensors) append_values(file, tensor);
+    file.commit();
+  }
+
+ private:
+  static constexpr size_t kBlock = size_t{1} << 22;  // elements at a time
+
+  void append_values(SafetensorsWriter& file, const TensorSpec& tensor) {
+    const Spread spread = spread_of(tensor.name, tensor.dims);
+    const size_t elements = static_cast<size_t>(tensor.bytes()) / size_of(dtype_);
+    const uint64_t stream = hash(options_.seed ^ hash(tensors_done_++));
+    std::vector<float> values(std::min(elements, kBlock));
+    std::vector<std::byte> bytes(values.size() * size_of(dtype_));
+    for (size_t begin = 0; begin < elements; begin += kBlock) {
+      if (cancelled_ && cancelled_()) fail(ErrorCode::cancelled, "stopped");
+      const size_t n = std::min(kBlock, elements - begin);
+      parallel_for(static_cast<int64_t>(n), 1 << 14, [&](int64_t from, int64_t to) {
+        for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
+          // The sum of two uniform numbers has variance 1/6: a triangle is close enough to a bell.
+          const uint64_t bits = hash(stream + begin + i);
+          const float sum =
+              static_cast<float>(bits >> 40) * 0x1p-24f + static_cast<float>((bits >> 16) & 0xffffff) * 0x1p-24f - 1;
+          values[i] = spread.mean + spread.deviation * 2.4494897f * sum;
+        }
+        const auto offset = static_cast<size_t>(from);
+        convert(&values[offset], DType::f32, &bytes[offset * size_of(dtype_)], dtype_, static_cast<size_t>(to - from));
+      });
+      file.append(std::span(bytes).first(n * size_of(dtype_)));
+      done_ += n * size_of(dtype_);
+      if (progress_) progress_(done_, total_);
+    }
+  }
+
+  const SynthOptions& options_;
+  DType dtype_;
+  const std::function<void(size_t, size_t)>& progress_;
+  const std::function<bool()>& cancelled_;
+  size_t done_ = 0, total_ = 0;
+  uint64_t tensors_done_ = 0;
+};
+
+struct ComponentParameters {
+  Component component;
+  std::vector<Parameter> list;
+};
+
+std::vector<ComponentParameters> all_parameters(const ModelConfig& model) {
+  std::vector<ComponentParameters> all;
+  if (model.text_encoder) all.push_back({Component::text_encoder, parameters(*model.text_encoder)});
+  all.push_back({Component::text_encoder_2, parameters(model.text_encoder_2)});
+  all.push_back({Component::unet, parameters(model.unet)});
+  all.push_back({Component::vae, parameters(model.vae)});
+  return all;
+}
+
+std::vector<int64_t> dims_of(const Shape& shape) {
+  return {shape.dims().begin(), shape.dims().end()};
+}
+
+// Every tensor of the single-file layout once: thirds of one tensor name the same source.
+std::vector<TensorSpec> ldm_tensors(const ModelConfig& model, DType dtype) {
+  const LdmNames names(ldm_layout(model));
+  std::map<std::string, TensorSpec> tensors;
+  for (const auto& [component, list] : all_parameters(model))
+    for (const Parameter& p : list) {
+      const auto source = names.ldm_name(component, p.name);
+      TEMPERA_ASSERT(source.has_value());
+      tensors.try_emplace(source->name,
+                          TensorSpec{source->name, dtype, untransformed(source->transform, dims_of(p.shape))});
+    }
+  std::vector<TensorSpec> list;
+  for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
+  return list;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  write_file_atomically(path, std::as_bytes(std::span(text)));
+}
+
+// A vocabulary of bytes alone in CLIP's form: 256 symbols, the same ending a word, and the special tokens at the end.
+void write_tokenizer(const fs::path& folder, int vocab_size, const std::string& pad) {
+  std::vector<std::string> symbols;
+  // The printable stand-in of each byte (GPT-2's bytes_to_unicode), in the order of CLIP's vocabulary.
+  const auto printable = [](int b) {
+    return (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || (b >= 0xae && b <= 0xff);
+  };
+  const auto utf8 = [](int code) {
+    if (code < 0x80) return std::string(1, static_cast<char>(code));
+    return std::string{static_cast<char>(0xc0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3f))};
+  };
+  for (int b = 0; b < 256; ++b)
+    if (printable(b)) symbols.push_back(utf8(b));
+  for (int b = 0, next = 256; b < 256; ++b)
+    if (!printable(b)) symbols.push_back(utf8(next++));
+  std::vector<std::string> entries;
+  const auto quoted = [](const std::string& s) { return s == "\"" || s == "\\" ? "\\" + s : s; };
+  for (const char* end : {"", "</w>"})
+    for (const std::string& s : symbols) entries.push_back(fmt::format("\"{}{}\": {}", quoted(s), end, entries.size()));
+  entries.push_back(fmt::format("\"<|startoftext|>\": {}", vocab_size - 2));
+  entries.push_back(fmt::format("\"<|endoftext|>\": {}", vocab_size - 1));
+  write_text(folder / "vocab.json", fmt::format("{{{}}}\n", fmt::join(entries, ", ")));
+  write_text(folder / "merges.txt", "#version: 0.2\n");
+  write_text(
+      folder / "tokenizer_config.json",
+      fmt::format(
+          "{{\"tokenizer_class\": \"CLIPTokenizer\", \"model_max_length\": 77, \"bos_token\": \"<|startoftext|>\", "
+          "\"eos_token\": \"<|endoftext|>\", \"unk_token\": \"<|endoftext|>\", \"pad_token\": \"{}\"}}\n",
+          pad));
+}
+
+std::string config_of(Component component, const ModelConfig& model) {
+  switch (component) {
+    case Component::text_encoder:
+      return to_json(*model.text_encoder);
+    case Component::text_encoder_2:
+      return to_json(model.text_encoder_2);
+    case Component::unet:
+      return to_json(model.unet);
+    case Component::vae:
+      return to_json(model.vae);
+  }
+  return {};
+}
+
+void write_folder(const ModelConfig& model, const fs::path& out, DType dtype, Writer& writer) {
+  std::vector<std::pair<fs::path, std::vector<TensorSpec>>> files;
+  for (const auto& [component, list] : all_parameters(model)) {
+    const bool text = component == Component::text_encoder || component == Component::text_encoder_2;
+    std::vector<TensorSpec> tensors;
+    for (const Parameter& p : list) tensors.push_back({p.name, dtype, dims_of(p.shape)});
+    const fs::path folder = out / name(component);
+    fs::create_directories(folder);
+    write_text(folder / "config.json", config_of(component, model));
+    writer.add_total(tensors);
+    files.emplace_back(folder / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors"),
+                       std::move(tensors));
+  }
+  for (const char* folder : {"tokenizer", "tokenizer_2", "scheduler"}) fs::create_directories(out / folder);
+  if (model.text_encoder) write_tokenizer(out / "tokenizer", model.text_encoder->vocab_size, "<|endoftext|>");
+  write_tokenizer(out / "tokenizer_2", model.text_encoder_2.vocab_size, "!");
+  write_text(out / "scheduler" / "scheduler_config.json", sdxl_scheduler_config());
+  for (const auto& [path, tensors] : files) writer.write(path, tensors);
+  // Last: a folder without its index is no model, so an interrupted one cannot be mistaken for a whole one.
+  write_text(out / "model_index.json", model_index_json(model, "EulerDiscreteScheduler"));
+}
+
+}  // namespace
+
+void synth(const SynthOptions& options, const fs::path& out, const std::function<void(size_t, size_t)>& progress,
+           const std::function<bool()>& cancelled) {
+  const ModelConfig model = preset(options.preset);
+  const auto dtype = parse_dtype(options.dtype);
+  if (dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f32)
+    fail(ErrorCode::invalid_argument, "--dtype is '{}': give fp16, bf16 or fp32", options.dtype);
+  if (fs::exists(out)) fail(ErrorCode::invalid_argument, "'{}' exists: give a name that is free", out.string());
+  Writer writer(options, *dtype, progress, cancelled);
+  if (out.extension() == ".safetensors") {
+    const std::vector<TensorSpec> tensors = ldm_tensors(model, *dtype);
+    writer.add_total(tensors);
+    writer.write(out, tensors);
+    return;
+  }
+  std::error_code error;
+  fs::create_directories(out, error);
+  if (error) fail(ErrorCode::io, "cannot make the folder '{}': {}", out.string(), error.message());
+  try {
+    write_folder(model, out, *dtype, writer);
+  } catch (...) {
+    fs::remove_all(out, error);  // we made it, and it is not whole
+    throw;
+  }
+}
+
+}  // namespace tempera
