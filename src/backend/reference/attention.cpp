@@ -46,44 +46,52 @@ void softmax(double* scores, int64_t n) {
   for (int64_t i = 0; i < n; ++i) scores[i] /= sum;
 }
 
-// Output row (n, t, head): `scores` has room for every key.
-template <class T>
-void attend(const Problem& p, const Binding& b, const Layout& l, int64_t n, int64_t t, int64_t head, double* scores) {
+// Output row (n, t, head). `inputs` are the op's; `scores` has room for every key.
+void attend(const Problem& p, const Result& out, const Layout& l, const std::vector<const float*>& inputs, int64_t n,
+            int64_t t, int64_t head, double* scores) {
   const auto& op = std::get<Attention>(p.op);
   const int64_t channels = p.output.shape[2], dim = channels / op.heads;
   const auto element = [&](const Part& part, int64_t token) {
-    return reinterpret_cast<const T*>(b.inputs[part.input]) + part.at(n, token) + head * dim;
+    return inputs[part.input] + part.at(n, token) + head * dim;
   };
   const int64_t keys = op.causal ? std::min(t + 1, l.k.tokens) : l.k.tokens;
   for (int64_t s = 0; s < keys; ++s)
-    scores[s] = static_cast<double>(op.scale) * dot(element(l.q, t), element(l.k, s), 1, dim);
+    scores[s] = static_cast<double>(op.scale) * dot(element(l.q, t), element(l.k, s), dim);
   softmax(scores, keys);
-  const Result out = result(p, b);
   for (int64_t d = 0; d < dim; ++d) {
     double sum = 0;
-    for (int64_t s = 0; s < keys; ++s) sum += scores[s] * static_cast<double>(to_float(element(l.v, s)[d]));
+    for (int64_t s = 0; s < keys; ++s) sum += scores[s] * static_cast<double>(element(l.v, s)[d]);
     out.set((n * p.output.shape[1] + t) * channels + head * dim + d, sum);
   }
 }
+
+// What a launch writes to beside its output.
+struct Scratch {
+  std::vector<Operand> operands;
+  std::vector<const float*> inputs;
+  int64_t teams = 0;           // rows of scores
+  std::vector<double> scores;  // (teams, keys)
+};
 
 }  // namespace
 
 Launch bind_attention(const Problem& p, const Binding& b) {
   const Layout l = layout(p);
-  const int64_t teams = thread_count(), keys = l.k.tokens;
-  std::vector<double> scratch(static_cast<size_t>(teams * keys));
-  return [p, b, l, teams, keys, scratch = std::move(scratch)](Queue&) mutable {
+  Scratch scratch;
+  for (size_t i = 0; i < p.inputs.size(); ++i) scratch.operands.emplace_back(p, b, i);
+  scratch.inputs.resize(p.inputs.size());
+  scratch.teams = thread_count();
+  scratch.scores.resize(static_cast<size_t>(scratch.teams * l.k.tokens));
+  return [p, l, out = result(p, b), s = std::move(scratch)](Queue&) mutable {
+    for (size_t i = 0; i < s.operands.size(); ++i) s.inputs[i] = s.operands[i].load();
     const int64_t queries = p.output.shape[1], heads = std::get<Attention>(p.op).heads;
     const int64_t rows = p.output.shape[0] * heads * queries;
-    with_type(p.output.dtype, [&](auto type) {
-      using T = std::remove_cvref_t<decltype(*type)>;
-      // One range of rows per score row, however many threads there are by now.
-      parallel_for(teams, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t team = begin; team < end; ++team)
-          for (int64_t row = rows * team / teams; row < rows * (team + 1) / teams; ++row)
-            attend<T>(p, b, l, row / (heads * queries), row % queries, row / queries % heads,
-                      scratch.data() + team * keys);
-      });
+    // One range of rows per row of scores, however many threads there are by now.
+    parallel_for(s.teams, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t team = begin; team < end; ++team)
+        for (int64_t row = rows * team / s.teams; row < rows * (team + 1) / s.teams; ++row)
+          attend(p, out, l, s.inputs, row / (heads * queries), row % queries, row / queries % heads,
+                 s.scores.data() + team * l.k.tokens);
     });
   };
 }

@@ -54,9 +54,9 @@ std::vector<Kernel> table() {
   using enum Numerics;
   constexpr auto kNo = InPlace::no, kYes = InPlace::yes;
   return {
-      row("conv2d/reference", OpKind::conv2d, rounding, kNo, reference::conv2d),
-      row("linear/reference", OpKind::linear, rounding, kNo, reference::linear),
-      row("geglu_linear/reference", OpKind::geglu_linear, rounding, kNo, reference::geglu_linear),
+      row("conv2d/reference", OpKind::conv2d, rounding, kNo, reference::bind_conv2d),
+      row("linear/reference", OpKind::linear, rounding, kNo, reference::bind_linear),
+      row("geglu_linear/reference", OpKind::geglu_linear, rounding, kNo, reference::bind_geglu_linear),
       row("gelu_gate/reference", OpKind::gelu_gate, rounding, kNo, reference::gelu_gate),
       row("group_norm/reference", OpKind::group_norm, rounding, kYes, reference::group_norm),
       row("layer_norm/reference", OpKind::layer_norm, rounding, kYes, reference::layer_norm),

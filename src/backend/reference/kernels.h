@@ -6,14 +6,15 @@
 
 namespace tempera::reference {
 
-void conv2d(const Problem& p, const Binding& b);
-void linear(const Problem& p, const Binding& b);
-void geglu_linear(const Problem& p, const Binding& b);
+// Those that need scratch take it when they are bound.
+Launch bind_conv2d(const Problem& p, const Binding& b);
+Launch bind_linear(const Problem& p, const Binding& b);
+Launch bind_geglu_linear(const Problem& p, const Binding& b);
+Launch bind_attention(const Problem& p, const Binding& b);
+
 void gelu_gate(const Problem& p, const Binding& b);
 void group_norm(const Problem& p, const Binding& b);
 void layer_norm(const Problem& p, const Binding& b);
-// The one that needs scratch: a row of scores per thread, taken when it is bound.
-Launch bind_attention(const Problem& p, const Binding& b);
 void activate(const Problem& p, const Binding& b);
 void add(const Problem& p, const Binding& b);
 void scale(const Problem& p, const Binding& b);

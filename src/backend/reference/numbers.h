@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "backend/backend.h"
 #include "base/half.h"
@@ -72,29 +73,33 @@ inline Result result(const Problem& p, const Binding& b) {
   return {b.output, p.output.dtype};
 }
 
-// Calls body with a null pointer of the element type, so that hot loops are compiled for it.
-template <class Body>
-void with_type(DType dtype, const Body& body) {
-  switch (dtype) {
-    case DType::f16:
-      return body(static_cast<const f16*>(nullptr));
-    case DType::bf16:
-      return body(static_cast<const bf16*>(nullptr));
-    default:
-      return body(static_cast<const float*>(nullptr));
+// An input of a product as f32, which holds every dtype exactly. Its memory is taken when the launch is bound.
+class Operand {
+ public:
+  Operand(const Problem& p, const Binding& b, size_t input)
+      : data_(b.inputs[input]),
+        dtype_(p.inputs[input].dtype),
+        values_(static_cast<size_t>(p.inputs[input].shape.elements())) {}
+  // Reads the input as it is now.
+  const float* load() {
+    convert(data_, dtype_, values_.data(), DType::f32, values_.size());
+    return values_.data();
   }
-}
+  int64_t elements() const { return static_cast<int64_t>(values_.size()); }
 
-// sum_i a[i] b[i * stride] in double, where every product of two floats is exact. Four sums, so that the additions
-// do not wait for each other.
-template <class A, class B>
-double dot(const A* a, const B* b, int64_t stride, int64_t n) {
+ private:
+  const std::byte* data_;
+  DType dtype_;
+  std::vector<float> values_;
+};
+
+// In double, where every product of two floats is exact. Four sums, so that the additions do not wait for each other.
+inline double dot(const float* a, const float* b, int64_t n) {
   double sum[4] = {};
   int64_t i = 0;
   for (; i + 4 <= n; i += 4)
-    for (int64_t k = 0; k < 4; ++k)
-      sum[k] += static_cast<double>(to_float(a[i + k])) * static_cast<double>(to_float(b[(i + k) * stride]));
-  for (; i < n; ++i) sum[0] += static_cast<double>(to_float(a[i])) * static_cast<double>(to_float(b[i * stride]));
+    for (int64_t k = 0; k < 4; ++k) sum[k] += static_cast<double>(a[i + k]) * static_cast<double>(b[i + k]);
+  for (; i < n; ++i) sum[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
