@@ -1,0 +1,139 @@
+// tempera generate: a prompt in, PNG files out.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "console.h"
+#include "fields.h"
+#include "interrupt.h"
+#include "json_text.h"
+#include "output_pattern.h"
+#include "plan_output.h"
+#include "progress_bar.h"
+#include "tempera/tempera.h"
+#include "units.h"
+
+namespace tempera::cli {
+namespace {
+
+struct Options {
+  Inputs inputs;
+  std::string output;  // empty: kDefaultOutput, and nothing is replaced
+  bool json = false;
+};
+
+Callbacks callbacks_for(ProgressBar& bar) {
+  Callbacks callbacks;
+  callbacks.progress = [&bar](const Progress& progress) {
+    const std::string which = progress.images > 1
+                                  ? fmt::format("{} {}/{} ", progress.stage, progress.image + 1, progress.images)
+                                  : std::string(progress.stage);
+    bar.update(which, progress.step, progress.steps);
+  };
+  callbacks.cancelled = interrupted;
+  return callbacks;
+}
+
+std::vector<std::filesystem::path> save(const Result& result, const OutputPattern& pattern, bool replace) {
+  std::vector<uint64_t> seeds;
+  for (const Image& image : result.images) seeds.push_back(image.seed);
+  const auto taken = [replace](const std::filesystem::path& path) {
+    std::error_code ignored;
+    return !replace && std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+  };
+  const std::vector<std::filesystem::path> files = pattern.names(seeds, taken);
+  for (size_t i = 0; i < files.size(); ++i) save_png(files[i], result.images[i], replace);
+  return files;
+}
+
+nlohmann::ordered_json result_json(const Result& result, const std::vector<std::filesystem::path>& files,
+                                   double total_seconds) {
+  nlohmann::ordered_json names = nlohmann::ordered_json::array(), seeds = names;
+  for (size_t i = 0; i < files.size(); ++i) {
+    names.push_back(files[i].string());
+    seeds.push_back(result.images[i].seed);
+  }
+  nlohmann::ordered_json seconds = nlohmann::ordered_json::object();
+  for (const Stage& stage : result.stages) seconds[stage.name] = stage.seconds;
+  seconds["total"] = total_seconds;
+  return {
+      {"files", names},
+      {"seeds", seeds},
+      {"seconds", seconds},
+      {"memory",
+       {{"planned_peak_bytes", result.plan.memory.peak_bytes}, {"measured_peak_bytes", result.measured_peak_bytes}}},
+      {"plan", plan_json(result.plan)}};
+}
+
+// "12.3 s (load 1.0, text 0.2, denoise 9.1, decode 2.0), peak memory 6.46 GiB".
+std::string summary(const Result& result, double total_seconds) {
+  std::string stages;
+  for (const Stage& stage : result.stages) {
+    stages += fmt::format("{}{} {:.1f}", stages.empty() ? "" : ", ", stage.name, stage.seconds);
+  }
+  return fmt::format("{:.1f} s ({}), peak memory {}", total_seconds, stages,
+                     format_bytes(static_cast<double>(result.measured_peak_bytes)));
+}
+
+int run(const Options& options) {
+  const Inputs& inputs = options.inputs;
+  if (!inputs.prompt_given) {
+    throw Error(ErrorCode::invalid_argument, "no prompt: say what to draw, as in tempera generate \"a red apple\"");
+  }
+  const OutputPattern pattern(options.output.empty() ? std::string(kDefaultOutput) : options.output);
+  pattern.check_folder();
+  catch_interrupts();
+  std::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may leave; the pictures are still to be saved
+
+  const auto start = std::chrono::steady_clock::now();
+  ProgressBar bar(stderr);
+  Pipeline pipeline(inputs.engine, warnings_to_console(&bar));
+  const Result result = pipeline.generate(inputs.request, callbacks_for(bar));
+  const std::vector<std::filesystem::path> files = save(result, pattern, !options.output.empty());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  bar.clear();
+
+  if (bar.is_terminal()) print_error(summary(result, seconds));
+  if (options.json) {
+    print_out(json_text(result_json(result, files, seconds)));
+  } else {
+    for (const std::filesystem::path& file : files) print_out(file.string() + "\n");
+  }
+  return 0;
+}
+
+std::string footer() {
+  std::string samplers;
+  for (const std::string_view name : scheduler_list())
+    samplers += fmt::format("{}{}", samplers.empty() ? "" : ", ", name);
+  return "Samplers: " + samplers +
+         "\n\nFiles that --output names are replaced. Without --output nothing is: the next free number is taken. "
+         "Several pictures of one plain name become NAME.png, NAME-1.png, NAME-2.png, ...\n\n"
+         "Exit status: 0 done, 1 it failed, 2 the request or a file is wrong, 130 stopped by Ctrl-C.";
+}
+
+}  // namespace
+
+Run add_generate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_fields(app, options->inputs, [](const Field& field) { return field.name != "preset"; });
+  app.add_option(
+         "-o,--output", options->output,
+         fmt::format("file to write, a name or a pattern with {{seed}} and {{index}} (default {})", kDefaultOutput))
+      ->type_name("NAME.png")
+      ->group("Output")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_flag("--json", options->json, "say what was done as JSON on standard output")->group("Output");
+  app.footer(footer());
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli

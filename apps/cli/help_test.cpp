@@ -1,0 +1,114 @@
+#include "help.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "fields.h"
+#include "tempera/error.h"
+
+namespace tempera::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// A command with every field, parsed as main does it.
+struct CommandOfAllFields {
+  CommandOfAllFields() : app("draws", "tempera") {
+    app.allow_extras();
+    add_fields(app, inputs, [](const Field&) { return true; });
+  }
+
+  std::string error_of(std::vector<std::string> arguments) {
+    arguments = separate_empty_values(arguments);
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+      app.parse(std::move(arguments));
+      refuse_left_over(app);
+    } catch (const CLI::ParseError& error) {
+      return describe(error, app);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  CLI::App app;
+  Inputs inputs;
+};
+
+TEST(Fields, AreReadByBothNames) {
+  CommandOfAllFields command;
+  EXPECT_EQ(command.error_of({"a red apple", "--steps", "7", "--num-images-per-prompt=2", "--eager"}), "");
+  EXPECT_TRUE(command.inputs.prompt_given);
+  EXPECT_EQ(command.inputs.request.prompt, "a red apple");
+  EXPECT_EQ(command.inputs.request.num_inference_steps, 7);
+  EXPECT_EQ(command.inputs.request.num_images_per_prompt, 2);
+  EXPECT_TRUE(command.inputs.engine.eager);
+}
+
+TEST(Fields, EmptyTextIsAValue) {
+  CommandOfAllFields command;
+  EXPECT_EQ(command.error_of({"--negative-prompt=", "--prompt", "", "--seed", "3"}), "");
+  EXPECT_EQ(command.inputs.request.negative_prompt, "");
+  EXPECT_EQ(command.inputs.request.prompt, "");
+  EXPECT_EQ(command.inputs.request.seed, 3u);
+}
+
+TEST(Fields, TextsThatLookLikeSyntaxStayTexts) {
+  for (const std::string text : {"[a, b]", "{}", "%%", "'x'", "info", "a=b", "\"q\"", "-1"}) {
+    CommandOfAllFields command;
+    EXPECT_EQ(command.error_of({"--prompt", text}), "") << text;
+    EXPECT_EQ(command.inputs.request.prompt, text);
+  }
+}
+
+TEST(Fields, TheLastOfSeveralCountsButNotForPrompts) {
+  CommandOfAllFields command;
+  EXPECT_EQ(command.error_of({"a", "--steps", "7", "--steps", "8"}), "");
+  EXPECT_EQ(command.inputs.request.num_inference_steps, 8);
+  CommandOfAllFields twice;
+  EXPECT_THAT(twice.error_of({"--prompt", "a", "--prompt", "b"}), StartsWith("--prompt is given more than once"));
+}
+
+TEST(Mistakes, NameTheOptionAndTheRemedy) {
+  const auto error_of = [](std::vector<std::string> arguments) {
+    return CommandOfAllFields().error_of(std::move(arguments));
+  };
+  EXPECT_EQ(error_of({"a", "--stesp", "4"}), "unknown option --stesp: did you mean --steps? (see tempera --help)");
+  EXPECT_EQ(error_of({"a", "--banana"}), "unknown option --banana: see tempera --help");
+  EXPECT_EQ(error_of({"a", "-x"}), "unknown option -x: see tempera --help");
+  EXPECT_THAT(error_of({"a", "red", "apple"}), StartsWith("unexpected argument 'red': put a prompt of several words"));
+  EXPECT_EQ(error_of({"a", "--steps"}), "--steps needs a value (N): see tempera --help");
+  EXPECT_EQ(error_of({"--prompt", "--steps", "4"}),
+            "--prompt needs a value (TEXT), but the option --steps follows it (see tempera --help)");
+  EXPECT_THAT(error_of({"a", "--steps", "0"}), HasSubstr("--steps is '0'"));
+}
+
+TEST(SeparateEmptyValues, LeavesEverythingElseAlone) {
+  EXPECT_THAT(separate_empty_values({"--a=", "--b=c", "--=", "d=", "--", "--a="}),
+              ElementsAre("--a", "", "--b=c", "--=", "d=", "--", "--a="));
+}
+
+TEST(HelpText, ListsEveryFieldWithItsDefault) {
+  CommandOfAllFields command;
+  command.app.footer("First line.\n\n" + std::string(20, 'a') + " " + std::string(70, 'b'));
+  const std::string text = help_text(command.app, 80);
+  EXPECT_THAT(text, testing::EndsWith("First line.\n\n" + std::string(20, 'a') + "\n" + std::string(70, 'b') + "\n"));
+  for (const Field& field : request_fields()) EXPECT_THAT(text, HasSubstr("  " + std::string(field.flag)));
+  EXPECT_THAT(text, HasSubstr("--steps N                   denoising steps (default 50)\n"));
+  EXPECT_THAT(text, HasSubstr("Usage: tempera [TEXT] [options]\n"));
+  size_t longest = 0;
+  for (size_t at = 0, end; at < text.size(); at = end + 1) {
+    end = text.find('\n', at);
+    longest = std::max(longest, end - at);
+  }
+  EXPECT_LE(longest, 80u);
+}
+
+}  // namespace
+}  // namespace tempera::cli

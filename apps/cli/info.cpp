@@ -1,0 +1,77 @@
+// tempera info: what a model is.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "commands.h"
+#include "console.h"
+#include "fields.h"
+#include "json_text.h"
+#include "tempera/tempera.h"
+#include "units.h"
+
+namespace tempera::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  Inputs inputs;
+  bool json = false;
+};
+
+std::string info_table(const ModelInfo& info) {
+  std::string text =
+      fmt::format("kind        {}\npath        {}\nsize        {}\nscheduler   {}\nprediction  {}\n\n", info.kind,
+                  info.path, format_bytes(static_cast<double>(info.file_bytes)), info.scheduler, info.prediction_type);
+  text += fmt::format("{:<16}{:>12}  {:<12}{}\n", "component", "parameters", "stored as", "what");
+  for (const ComponentInfo& component : info.components) {
+    text += fmt::format("{:<16}{:>12}  {:<12}{}\n", component.name,
+                        format_count(static_cast<double>(component.parameters)), component.dtypes, component.summary);
+  }
+  return text;
+}
+
+nlohmann::ordered_json info_json(const ModelInfo& info) {
+  nlohmann::ordered_json components = nlohmann::ordered_json::array();
+  for (const ComponentInfo& component : info.components) {
+    components.push_back({{"name", component.name},
+                          {"parameters", component.parameters},
+                          {"dtypes", component.dtypes},
+                          {"summary", component.summary}});
+  }
+  return {{"kind", info.kind},
+          {"path", info.path},
+          {"file_bytes", info.file_bytes},
+          {"scheduler", info.scheduler},
+          {"prediction_type", info.prediction_type},
+          {"components", components}};
+}
+
+int run(const Options& options) {
+  if (options.model.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                "no model: name a diffusers folder or a .safetensors file, as in tempera info MODEL");
+  }
+  EngineOptions engine = options.inputs.engine;
+  engine.model = options.model;
+  const ModelInfo result = info(engine, warnings_to_console());
+  print_out(options.json ? json_text(info_json(result)) : info_table(result));
+  return 0;
+}
+
+}  // namespace
+
+Run add_info(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("model", options->model, "diffusers folder or single .safetensors file")->type_name("MODEL");
+  add_fields(app, options->inputs, [](const Field& field) {
+    return field.name == "model_config" || field.name == "tokenizer" || field.name == "variant";
+  });
+  app.add_flag("--json", options->json, "the same as JSON")->group("Output");
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli

@@ -1,0 +1,146 @@
+// The command line of tempera: which command, and how its outcome becomes an exit status.
+//   0 done   1 it failed   2 the request or a file is wrong   130 stopped by Ctrl-C (143 by SIGTERM)
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "console.h"
+#include "help.h"
+#include "interrupt.h"
+#include "json_text.h"
+#include "tempera/tempera.h"
+
+namespace tempera::cli {
+namespace {
+
+constexpr int kFailed = 1, kMistake = 2;
+
+std::string_view name_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::bad_file:
+      return "bad_file";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::internal:
+      return "internal";
+  }
+  return "internal";
+}
+
+// A wrong request, a wrong file and a device that is not there are for the user to mend; the rest is a failure.
+int exit_status(ErrorCode code) {
+  if (code == ErrorCode::cancelled && interrupted()) return interrupted_exit_status();
+  const bool mistake =
+      code == ErrorCode::invalid_argument || code == ErrorCode::bad_file || code == ErrorCode::unavailable;
+  return mistake ? kMistake : kFailed;
+}
+
+int report(const Error& error, bool json) {
+  print_error(fmt::format("tempera: error: {}", error.what()));
+  if (json) {
+    try {
+      print_out(json_text({{"error", {{"code", name_of(error.code())}, {"message", error.what()}}}}));
+    } catch (const Error&) {
+      // Standard output is gone; the line above and the exit status have said it.
+    }
+  }
+  return exit_status(error.code());
+}
+
+size_t help_columns() {
+  winsize size{};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return std::clamp<size_t>(known ? size.ws_col : 100, 60, 120);
+}
+
+class CommandLine {
+ public:
+  CommandLine() : app_("Draws pictures from text with Stable Diffusion XL.", "tempera") {
+    // What neither a command nor an option claims is left over, so that refuse_left_over can say what was meant.
+    app_.allow_extras();
+    app_.require_subcommand(0, 1);
+    app_.set_help_flag("-h,--help", "this text");
+    app_.add_flag("--version", version_wanted_, "the version of tempera");
+    add("generate", "draw pictures from a prompt", add_generate);
+    add("plan", "say what a request takes in memory and arithmetic, without reading weights", add_plan);
+    add("info", "say what a model is", add_info);
+    add("synth", "write a model with random weights, to measure with", add_synth);
+    app_.footer("tempera COMMAND --help tells more about a command.");
+  }
+
+  int run(std::vector<std::string> arguments) {
+    arguments = separate_empty_values(arguments);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    try {
+      app_.parse(std::move(arguments));
+    } catch (const CLI::CallForHelp&) {
+      print_out(help_text(chosen(), help_columns()));
+      return 0;
+    } catch (const CLI::ParseError& error) {
+      throw Error(ErrorCode::invalid_argument, describe(error, chosen()));
+    }
+    refuse_left_over(app_);
+    refuse_left_over(chosen());
+    if (version_wanted_) {
+      print_out(fmt::format("tempera {}\n", version()));
+      return 0;
+    }
+    if (&chosen() == &app_) throw Error(ErrorCode::invalid_argument, "no command: see tempera --help");
+    return commands_.at(&chosen())();
+  }
+
+ private:
+  void add(const char* name, const char* description, Run (*declare)(CLI::App&)) {
+    CLI::App* command = app_.add_subcommand(name, description);
+    command->allow_extras();
+    commands_[command] = declare(*command);
+  }
+
+  const CLI::App& chosen() const {
+    const std::vector<CLI::App*> parsed = app_.get_subcommands();
+    return parsed.empty() ? app_ : *parsed.back();
+  }
+
+  CLI::App app_;
+  std::map<const CLI::App*, Run> commands_;
+  bool version_wanted_ = false;
+};
+
+int run(const std::vector<std::string>& arguments) {
+  const auto options_end = std::find(arguments.begin(), arguments.end(), "--");
+  const bool json = std::find(arguments.begin(), options_end, "--json") != options_end;
+  try {
+    return CommandLine().run(arguments);
+  } catch (const Error& error) {
+    return report(error, json);
+  } catch (const std::bad_alloc&) {
+    return report({ErrorCode::out_of_memory, "out of memory: ask for a smaller or for fewer pictures"}, json);
+  } catch (const std::exception& error) {
+    return report({ErrorCode::internal, fmt::format("internal error: {}; please report it", error.what())}, json);
+  }
+}
+
+}  // namespace
+}  // namespace tempera::cli
+
+int main(int argc, char** argv) {
+  tempera::cli::keep_standard_streams_open();
+  return tempera::cli::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+}

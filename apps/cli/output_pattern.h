@@ -1,0 +1,39 @@
+// Where pictures go. --output is a name or a pattern with {seed} and {index}; names within one run never collide.
+//
+// The rule: files that --output names are replaced, as by other programs' -o; without --output nothing is replaced and
+// the next free number is taken.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tempera::cli {
+
+inline constexpr std::string_view kDefaultOutput = "tempera-{seed}.png";
+
+class OutputPattern {
+ public:
+  // Throws Error(invalid_argument) for a placeholder other than {seed} and {index}, for one in the folder's name, and
+  // for a name that does not end in .png.
+  explicit OutputPattern(std::string pattern);
+
+  // The names for pictures 0 ... seeds.size()-1, all different. Names the pattern would give twice, or that `taken`
+  // says are not to be had, get -1, -2, ... before the extension: "a.png", "a-1.png", "a-2.png".
+  std::vector<std::filesystem::path> names(const std::vector<uint64_t>& seeds,
+                                           const std::function<bool(const std::filesystem::path&)>& taken = {}) const;
+
+  // Throws Error(invalid_argument) when the folder that the pictures go to is missing or cannot be written to, or when
+  // the name is that of a folder: before the work, not after it.
+  void check_folder() const;
+
+ private:
+  std::string expand(uint64_t seed, size_t index) const;
+
+  std::string pattern_;
+};
+
+}  // namespace tempera::cli

@@ -1,0 +1,53 @@
+// tempera plan: what a request would take, without reading weights.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "commands.h"
+#include "console.h"
+#include "fields.h"
+#include "json_text.h"
+#include "plan_output.h"
+#include "tempera/tempera.h"
+
+namespace tempera::cli {
+namespace {
+
+struct Options {
+  Inputs inputs;
+  bool json = false;
+  bool listing = false;
+};
+
+int run(const Options& options) {
+  const Plan result = plan(options.inputs.engine, options.inputs.request, options.listing);
+  if (options.json) {
+    print_out(json_text(plan_json(result)));
+    return 0;
+  }
+  print_out(plan_table(result));
+  if (options.listing) print_out("\n" + result.listing);
+  return 0;
+}
+
+std::string footer() {
+  std::string presets;
+  for (const std::string_view name : preset_list()) presets += fmt::format("{}{}", presets.empty() ? "" : ", ", name);
+  return "Presets: " + presets + "\n\nNo GPU is needed to plan for --device cuda.";
+}
+
+}  // namespace
+
+Run add_plan(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_fields(app, options->inputs, [](const Field&) { return true; });
+  app.add_flag("--json", options->json, "the plan as JSON: peak_bytes, its parts, every stage")->group("Output");
+  app.add_flag("--listing", options->listing, "every step with its kernel and its place in memory")->group("Output");
+  app.footer(footer());
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli

@@ -1,0 +1,64 @@
+#include "plan_output.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "units.h"
+
+namespace tempera::cli {
+
+std::string plan_table(const Plan& plan) {
+  std::string text = fmt::format("model      {}\ndevice     {}, {}\npicture    {}x{}\nscheduler  {}\n\n", plan.model,
+                                 plan.device, plan.dtype, plan.width, plan.height, plan.scheduler);
+  const auto row = [&text](const auto&... cells) {
+    text += fmt::format("{:<16}{:>6}{:>10}{:>14}{:>14}{:>12}{:>13}{:>12}{:>12}\n", cells...);
+  };
+  row("stage", "runs", "kernels", "once", "per run", "weights", "activations", "workspace", "io");
+  for (const StagePlan& stage : plan.stages) {
+    row(stage.name, stage.runs, stage.steps, format_flops(stage.flops_prologue), format_flops(stage.flops),
+        format_bytes(static_cast<double>(stage.weights)), format_bytes(static_cast<double>(stage.activations)),
+        format_bytes(static_cast<double>(stage.workspace)), format_bytes(static_cast<double>(stage.io)));
+  }
+  const auto bytes = [](size_t count) { return format_bytes(static_cast<double>(count)); };
+  const MemoryPlan& memory = plan.memory;
+  text += fmt::format("\narithmetic  {}\n", format_flops(plan.flops));
+  text += fmt::format("memory      {} at the peak: weights {}, activations {}, workspace {}, io {}\n",
+                      bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations),
+                      bytes(memory.workspace), bytes(memory.io));
+  return text;
+}
+
+nlohmann::ordered_json plan_json(const Plan& plan) {
+  nlohmann::ordered_json stages = nlohmann::ordered_json::array();
+  for (const StagePlan& stage : plan.stages) {
+    stages.push_back({{"name", stage.name},
+                      {"runs", stage.runs},
+                      {"steps", stage.steps},
+                      {"prologue", stage.prologue},
+                      {"flops", stage.flops},
+                      {"flops_prologue", stage.flops_prologue},
+                      {"weights", stage.weights},
+                      {"activations", stage.activations},
+                      {"workspace", stage.workspace},
+                      {"io", stage.io}});
+  }
+  nlohmann::ordered_json json = {{"model", plan.model},
+                                 {"device", plan.device},
+                                 {"dtype", plan.dtype},
+                                 {"width", plan.width},
+                                 {"height", plan.height},
+                                 {"scheduler", plan.scheduler},
+                                 {"peak_bytes", plan.memory.peak_bytes},
+                                 {"memory",
+                                  {{"weights", plan.memory.weights},
+                                   {"activations", plan.memory.activations},
+                                   {"workspace", plan.memory.workspace},
+                                   {"io", plan.memory.io}}},
+                                 {"flops", plan.flops},
+                                 {"stages", stages}};
+  if (!plan.listing.empty()) json["listing"] = plan.listing;
+  return json;
+}
+
+}  // namespace tempera::cli

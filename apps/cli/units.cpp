@@ -1,0 +1,35 @@
+#include "units.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+
+namespace tempera::cli {
+namespace {
+
+// Three significant digits with the largest prefix that keeps the number at least 1.
+std::string scaled(double value, double base, const std::array<std::string_view, 5>& units) {
+  size_t unit = 0;
+  while (value >= base && unit + 1 < units.size()) {
+    value /= base;
+    ++unit;
+  }
+  if (unit == 0) return fmt::format("{:.0f} {}", value, units[0]);
+  const int decimals = value < 10 ? 2 : value < 100 ? 1 : 0;
+  return fmt::format("{:.{}f} {}", value, decimals, units[unit]);
+}
+
+}  // namespace
+
+std::string format_bytes(double bytes) {
+  return scaled(bytes, 1024, {"B", "KiB", "MiB", "GiB", "TiB"});
+}
+std::string format_flops(double flops) {
+  return scaled(flops, 1000, {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"});
+}
+std::string format_count(double count) {
+  return scaled(count, 1000, {"", "k", "M", "G", "T"});
+}
+
+}  // namespace tempera::cli

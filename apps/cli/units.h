@@ -1,0 +1,12 @@
+// Numbers for people: bytes, arithmetic, seconds.
+#pragma once
+
+#include <string>
+
+namespace tempera::cli {
+
+std::string format_bytes(double bytes);  // "6.46 GiB", "512 B"
+std::string format_flops(double flops);  // "5.98 TFLOP"
+std::string format_count(double count);  // "2.57 G", "3.4 k"
+
+}  // namespace tempera::cli
