@@ -8,20 +8,11 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace tempera {
 namespace {
 enum class Kind { letter, number, space, other };
-
-// The code point at `at` and the position after it; valid UTF-8 only.
-char32_t next_code_point(std::string_view text, size_t& at) {
-  utf8proc_int32_t code = 0;
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  const auto length = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code);
-  TEMPERA_ASSERT(length > 0);
-  at += static_cast<size_t>(length);
-  return static_cast<char32_t>(code);
-}
 
 utf8proc_category_t category(char32_t code) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(code));
@@ -63,12 +54,6 @@ bool is_word_character(char32_t code) {
   }
 }
 
-void append_utf8(std::string& text, char32_t code) {
-  std::array<utf8proc_uint8_t, 4> bytes{};
-  const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), bytes.data());
-  text.append(reinterpret_cast<const char*>(bytes.data()), static_cast<size_t>(length));
-}
-
 std::string compose(std::string_view text) {
   if (text.empty()) return {};
   utf8proc_uint8_t* mapped = nullptr;
@@ -90,35 +75,7 @@ size_t run_end(std::string_view text, size_t at, Kind kind) {
   }
   return at;
 }
-
-// The length of the well-formed sequence at `at`, or, negated, of the ill-formed part there (Unicode 15.0, table 3-7).
-int sequence_length(std::string_view bytes, size_t at) {
-  const auto byte = [&](size_t i) { return at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return -1;
-  const int length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  const unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < low || byte(1) > high) return -1;
-  for (int i = 2; i < length; ++i) {
-    if (byte(i) < 0x80 || byte(i) > 0xBF) return -i;
-  }
-  return length;
-}
 }  // namespace
-
-std::string valid_utf8(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size());
-  for (size_t at = 0; at < bytes.size();) {
-    const int length = sequence_length(bytes, at);
-    const auto taken = static_cast<size_t>(std::abs(length));
-    text += length > 0 ? bytes.substr(at, taken) : std::string_view("\xEF\xBF\xBD");
-    at += taken;
-  }
-  return text;
-}
 
 std::string normalise(std::string_view text) {
   const std::string composed = compose(text);

@@ -1,5 +1,6 @@
-// Unicode as CLIP's tokenizer sees it: repair of broken UTF-8, its normal form, its division into words. The only place
-// that knows utf8proc. Every function but valid_utf8 expects valid UTF-8.
+// Unicode as CLIP's tokenizer sees it: its normal form, its division into words. All functions expect valid UTF-8. The
+// only place that knows utf8proc, whose tables differ from the tokenizers library's in what Unicode added after 15.0,
+// and for the order of accents added after 9.0.
 #pragma once
 
 #include <string>
@@ -7,9 +8,6 @@
 #include <vector>
 
 namespace tempera {
-
-// `bytes` with every maximal ill-formed part replaced by U+FFFD (the practice that the Unicode standard recommends).
-std::string valid_utf8(std::string_view bytes);
 
 // Canonical composition (NFC), then every run of white space becomes one space, then lower case code point by code
 // point (a capital sigma never becomes a final one). The order matters: transformers' CLIPTokenizer.

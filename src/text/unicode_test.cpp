@@ -8,22 +8,6 @@ namespace tempera {
 namespace {
 using testing::ElementsAre;
 
-TEST(Unicode, ReplacesEachIllFormedPartOnce) {
-  const std::string bad = "\xEF\xBF\xBD";
-  EXPECT_EQ(valid_utf8(""), "");
-  EXPECT_EQ(valid_utf8("a\xC3\xA9\xE2\x98\x95\xF0\x9F\x98\x80"), "a\xC3\xA9\xE2\x98\x95\xF0\x9F\x98\x80");
-  EXPECT_EQ(valid_utf8(std::string_view("a\0b", 3)), std::string_view("a\0b", 3));
-  EXPECT_EQ(valid_utf8("\xFFz\x80"), bad + "z" + bad);
-  EXPECT_EQ(valid_utf8("\xC3"), bad);
-  EXPECT_EQ(valid_utf8("\xC3("
-                       "\xC0\xAF"),
-            bad + "(" + bad + bad);
-  EXPECT_EQ(valid_utf8("\xE2\x98z\xF0\x9F\x98"), bad + "z" + bad);   // cut off: one part
-  EXPECT_EQ(valid_utf8("\xED\xA0\x80"), bad + bad + bad);            // a surrogate
-  EXPECT_EQ(valid_utf8("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // beyond U+10FFFF
-  EXPECT_EQ(valid_utf8("\xE0\x80\x80"), bad + bad + bad);            // overlong
-}
-
 TEST(Unicode, Normalises) {
   EXPECT_EQ(normalise(""), "");
   EXPECT_EQ(normalise("e\u0301 \t\r\n\u00A0\u3000X"), "\u00E9 x");
