@@ -49,10 +49,10 @@ struct WeightPart {
 struct Kernel {
   KernelInfo info;
   // Prepares the launch. Everything that takes time or memory (primitives, plans) happens here.
-  std::function<Launch(const Problem&, const Binding&)> bind;
+  std::function<Launch(const Problem&, const Binding&)> bind = {};
   // Writes weight input i in the form `info.packed` promised, in host memory. parts are concatenated along the first
   // dimension of inputs[i]. When empty, plain conversion to the graph's dtype.
-  std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack;
+  std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack = {};
 };
 
 class Backend {

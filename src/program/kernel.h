@@ -38,7 +38,7 @@ struct KernelInfo {
   // Whether the output may be written over the first input.
   bool in_place = false;
   // Why it cannot run this problem, as the end of a sentence ("needs AVX-512"); nothing when it can.
-  std::function<std::optional<std::string>(const Problem&)> refuse;
+  std::function<std::optional<std::string>(const Problem&)> refuse = {};
   // Bytes of scratch memory for one run.
   std::function<size_t(const Problem&)> workspace = [](const Problem&) -> size_t { return 0; };
   // Bytes of its own form of weight input i; equal `layout` strings mean equal bytes, so that users can share them.
