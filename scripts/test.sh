@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# From a fresh clone to a tested build: installs what is missing, builds, runs the tests. Arguments go to ctest; without
+# any, all but the tests labelled slow run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/install_packages.sh build test
+cmake --preset dev
+cmake --build --preset dev
+if [[ $# -eq 0 ]]; then
+  set -- --label-exclude slow
+fi
+ctest --preset dev "$@"

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Checks who includes whom: the layers of docs/ARCHITECTURE.md, and vendors' headers only in their folders.
+
+A folder may include itself, what the table grants it, the standard library and the third-party headers granted to it.
+Tests (files ending in _test.cpp, and everything under tests/) may include any of our folders, but vendors' headers only
+where the code may. Prints one line per violation; exit status 1 if there is any.
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Folder (of src/, or a top folder) -> folders of src/ that it may include besides itself.
+LAYERS = {
+    "base": [],
+    "weights": ["base"],
+    "text": ["base"],
+    "image": ["base"],
+    "sampling": ["base"],
+    "ir": ["base"],
+    "models": ["ir", "base"],
+    "passes": ["ir", "base"],
+    "program": ["passes", "ir", "base"],
+    "backend": ["program", "ir", "base"],
+    "backend/reference": ["backend", "program", "ir", "base"],
+    "backend/cpu": ["backend", "program", "ir", "base"],
+    "backend/cuda": ["backend", "program", "ir", "base"],
+    "runtime": ["program", "backend", "weights", "ir", "base"],
+    "pipeline": ["weights", "text", "image", "sampling", "ir", "models", "passes", "program", "backend", "runtime", "base"],
+    "apps": [],
+}
+
+# Of the backends, the pipeline sees what makes them (and, to plan without one, CUDA's kernel table), nothing of their
+# insides. Benchmarks of kernels are about those insides.
+GRANTED_HEADERS = {
+    "pipeline": ["backend/cpu/cpu.h", "backend/cuda/cuda.h", "backend/cuda/table.h", "backend/reference/reference.h"],
+}
+FREE_FOLDERS = ["tests", "apps/bench"]
+
+# The public interface is the standard library alone; base/error.h and base/log.h carry its names into src/.
+PUBLIC_USERS = ["base", "pipeline", "apps", "include"]
+
+# Vendor header (prefix) -> path prefixes that may include it.
+VENDORS = {
+    "oneapi/dnnl": ["src/backend/cpu/onednn/"],
+    "dnnl": ["src/backend/cpu/onednn/"],
+    "hwy/": ["src/backend/cpu/"],
+    "cuda": ["src/backend/cuda/"],
+    "cudnn": ["src/backend/cuda/"],
+    "cublas": ["src/backend/cuda/"],
+    "nvrtc": ["src/backend/cuda/"],
+    "omp.h": ["src/base/", "src/backend/cpu/"],
+    "png.h": ["src/image/"],
+    "zlib.h": ["src/image/"],
+    "utf8proc.h": ["src/text/"],
+    "CLI/": ["apps/"],
+    "spdlog/": ["apps/"],
+    "gtest/": ["tests/", "_test.cpp", "/test_files.h"],
+    "gmock/": ["tests/", "_test.cpp", "/test_files.h"],
+    "benchmark/": ["apps/bench/", "_bench.cpp"],
+    "fmt/": ["src/", "apps/", "tests/"],
+    "nlohmann/": ["src/", "apps/", "tests/"],
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+STANDARD = re.compile(r"^[a-z_0-9]+(\.h)?$")
+SYSTEM = re.compile(r"^(sys/[a-z]+\.h|[a-z_0-9]+intrin\.h|cpuid\.h)$")
+
+
+def sources():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "src", "apps", "include", "tests"],
+                            cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    wanted = (".h", ".cpp", ".cu", ".cuh", ".hpp")
+    return [name for name in listed if name.endswith(wanted) and (ROOT / name).exists()]
+
+
+def layer_of(name):
+    parts = name.split("/")
+    if parts[0] != "src":
+        return parts[0]
+    if parts[1] == "backend" and len(parts) > 3:
+        return "/".join(parts[1:3])
+    return parts[1]
+
+
+def layer_of_include(header):
+    parts = header.split("/")
+    if parts[0] == "backend" and len(parts) > 2:
+        return "/".join(parts[:2])
+    return parts[0]
+
+
+def is_test(name):
+    return name.endswith("_test.cpp") or any(name.startswith(folder + "/") for folder in FREE_FOLDERS)
+
+
+def check_own(name, header):
+    """What is wrong with `name` including our own `header`, or None."""
+    layer = layer_of(name)
+    if header.startswith("tempera/"):
+        if layer in PUBLIC_USERS or is_test(name):
+            return None
+        return "the public interface stands on top of this folder: include base/ instead"
+    if "/" not in header or (ROOT / name).parent.joinpath(header).exists():
+        return None  # a neighbour
+    target = layer_of_include(header)
+    if not (ROOT / "src" / header).exists():
+        return None if is_test(name) else "no such file in src/"
+    if is_test(name) or target == layer or header in GRANTED_HEADERS.get(layer, []):
+        return None
+    if target in LAYERS.get(layer, []):
+        return None
+    return f"{layer} may include only {', '.join(LAYERS.get(layer, [])) or 'the standard library'}"
+
+
+def check_vendor(name, header):
+    for prefix, allowed in VENDORS.items():
+        if header.startswith(prefix):
+            if any(name.startswith(place) or name.endswith(place) for place in allowed):
+                break
+            return f"belongs in {', '.join(allowed)}"
+    else:
+        if not STANDARD.match(header) and not SYSTEM.match(header) and "/" in header:
+            return "third-party header unknown to tools/check_includes.py"
+        return None
+    if header == "nlohmann/json.hpp" and name.startswith("src/") and name.endswith(".h"):
+        return "heavy: headers include nlohmann/json_fwd.hpp"
+    return None
+
+
+def main():
+    violations = 0
+    names = sources()
+    for name in names:
+        for number, line in enumerate((ROOT / name).read_text(errors="replace").splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            kind, header = match.groups()
+            own = kind == '"' and not header.startswith(("hwy/", "dnnl", "oneapi/"))
+            wrong = check_own(name, header) if own else check_vendor(name, header)
+            if wrong:
+                violations += 1
+                print(f"{name}:{number}: includes {header}: {wrong}")
+            if name.startswith("include/") and not own and not STANDARD.match(header):
+                violations += 1
+                print(f"{name}:{number}: includes {header}: the public interface is the standard library alone")
+    print(f"check_includes: {len(names)} files, {violations} violations")
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

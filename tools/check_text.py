@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Checks what can be seen without compiling: unfinished work, paths of one machine, long files, the size of it all.
+
+Prints one line per violation; exit status 1 if there is any. Files over 400 lines are only mentioned (the target), over
+600 they are violations.
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT_BYTES = 40 * 1024 * 1024
+TARGET_LINES, MOST_LINES = 400, 600
+
+# Written so that this file does not contain what it looks for.
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK|not imple" r"mented|unimple" r"mented)\b")
+MACHINE_PATHS = re.compile(r"(/(work|farm|home|root)/[a-z.]|/(tmp)/[a-z])")
+CODE = (".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".mjs", ".cmake")
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    return [name.decode() for name in listed.split(b"\0") if name and (ROOT / name.decode()).is_file()]
+
+
+def main():
+    violations = []
+    total = 0
+    for name in tracked():
+        data = (ROOT / name).read_bytes()
+        total += len(data)
+        if b"\0" in data or name == "LICENSE" or name.startswith(("tests/data/", "models/")):
+            continue
+        lines = data.decode(errors="replace").splitlines()
+        for number, line in enumerate(lines, 1):
+            if UNFINISHED.search(line):
+                violations.append(f"{name}:{number}: unfinished by its own words: {line.strip()}")
+            if MACHINE_PATHS.search(line):
+                violations.append(f"{name}:{number}: a path of one machine: {line.strip()}")
+        if name.endswith(CODE):
+            if len(lines) > MOST_LINES:
+                violations.append(f"{name}: {len(lines)} lines; split what holds two ideas")
+            elif len(lines) > TARGET_LINES:
+                print(f"note: {name}: {len(lines)} lines, the target is {TARGET_LINES}")
+    if total > LIMIT_BYTES:
+        violations.append(f"the tree holds {total / 2**20:.1f} MiB; the limit is {LIMIT_BYTES >> 20}")
+    print("\n".join(violations), end="\n" if violations else "")
+    print(f"check_text: {total / 2**20:.1f} MiB, {len(violations)} violations")
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
