@@ -52,9 +52,11 @@ TensorDesc rule(const Conv2d& op, Descs in, const Check& check) {
   const Shape &x = in[0].shape, &w = in[1].shape;
   check(x.rank() == 4 && w.rank() == 4 && w[1] == x[3] && w[2] == op.kernel && w[3] == op.kernel, "weight");
   check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
-  const auto extent = [&](int64_t n) { return (n + op.pad_before + op.pad_after - op.kernel) / op.stride + 1; };
+  check(op.stride > 0, "stride");
+  const int padding = op.pad_before + op.pad_after;
+  check(x[1] + padding >= op.kernel && x[2] + padding >= op.kernel, "picture smaller than the kernel");
+  const auto extent = [&](int64_t n) { return (n + padding - op.kernel) / op.stride + 1; };
   const Shape out{x[0], extent(x[1]), extent(x[2]), w[0]};
-  check(out[1] > 0 && out[2] > 0, "picture smaller than the kernel");
   check(!op.residual || in.back() == TensorDesc{in[0].dtype, out}, "residual");
   return {in[0].dtype, out};
 }
@@ -70,12 +72,12 @@ TensorDesc rule(const Linear& op, Descs in, const Check& check) {
 TensorDesc rule(const GegluLinear& op, Descs in, const Check& check) {
   check(in.size() == epilogue_inputs(op.bias, false), "number of inputs");
   const Shape &x = in[0].shape, &w = in[1].shape;
-  check(w.rank() == 2 && w[1] == x[-1] && w[0] % 2 == 0, "weight");
+  check(x.rank() >= 1 && w.rank() == 2 && w[1] == x[-1] && w[0] % 2 == 0, "weight");
   check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
   return {in[0].dtype, with_last(x, w[0] / 2)};
 }
 TensorDesc rule(const GeluGate&, Descs in, const Check& check) {
-  check(in.size() == 1 && in[0].shape[-1] % 2 == 0, "an even number of channels");
+  check(in.size() == 1 && in[0].shape.rank() >= 1 && in[0].shape[-1] % 2 == 0, "an even number of channels");
   return {in[0].dtype, with_last(in[0].shape, in[0].shape[-1] / 2)};
 }
 TensorDesc rule(const GroupNorm& op, Descs in, const Check& check) {
@@ -87,7 +89,7 @@ TensorDesc rule(const GroupNorm& op, Descs in, const Check& check) {
   return in[0];
 }
 TensorDesc rule(const LayerNorm&, Descs in, const Check& check) {
-  check(in.size() == 3, "number of inputs");
+  check(in.size() == 3 && in[0].shape.rank() >= 1, "number of inputs");
   const Shape c{in[0].shape[-1]};
   check(in[1].shape == c && in[2].shape == c, "gamma and beta");
   return in[0];
@@ -107,6 +109,7 @@ TensorDesc rule(const Attention& op, Descs in, const Check& check) {
     check(in.size() == 2 && in[1].shape.rank() == 3 && in[1].shape[0] == q[0] && in[1].shape[2] == 2 * channels,
           "k and v in one");
   }
+  for (const TensorDesc& desc : in) check(desc.dtype == in[0].dtype, "one dtype");
   check(op.heads > 0 && channels % op.heads == 0, "heads divide the channels");
   return {in[0].dtype, with_last(q, channels)};
 }
@@ -124,6 +127,7 @@ TensorDesc rule(const Scale&, Descs in, const Check& check) {
 }
 TensorDesc rule(const Concat&, Descs in, const Check& check) {
   check(in.size() == 2 && in[0].dtype == in[1].dtype, "two inputs of one dtype");
+  check(in[0].shape.rank() >= 1 && in[1].shape.rank() == in[0].shape.rank(), "channels");
   check(with_last(in[0].shape, 1) == with_last(in[1].shape, 1), "all but the channels equal");
   return {in[0].dtype, with_last(in[0].shape, in[0].shape[-1] + in[1].shape[-1])};
 }
@@ -155,17 +159,19 @@ TensorDesc rule(const Cast& op, Descs in, const Check& check) {
   check(in.size() == 1, "number of inputs");
   return {op.to, in[0].shape};
 }
+// Whether `step` holds at least what the ops before the update read.
+bool is_step(const TensorDesc& step) {
+  return step.dtype == DType::f32 && step.shape.rank() == 1 && step.shape[0] >= StepLayout::kUpdate;
+}
 TensorDesc rule(const ModelInput& op, Descs in, const Check& check) {
-  check(in.size() == 2 && in[0].dtype == DType::f32 && in[0].shape.rank() == 4 && in[1].dtype == DType::f32,
-        "state and step");
+  check(in.size() == 2 && in[0].dtype == DType::f32 && in[0].shape.rank() == 4 && is_step(in[1]), "state and step");
   check(op.batch > 0 && op.copies > 0 && in[0].shape[0] % op.batch == 0, "slots of one batch");
   Shape out = in[0].shape;
   out.set(0, static_cast<int64_t>(op.batch) * op.copies);
   return {op.to, out};
 }
 TensorDesc rule(const Guidance&, Descs in, const Check& check) {
-  check(in.size() == 2 && in[0].shape.rank() == 4 && in[0].shape[0] % 2 == 0 && in[1].dtype == DType::f32,
-        "prediction and step");
+  check(in.size() == 2 && in[0].shape.rank() == 4 && in[0].shape[0] % 2 == 0 && is_step(in[1]), "prediction and step");
   Shape out = in[0].shape;
   out.set(0, out[0] / 2);
   return {DType::f32, out};
