@@ -62,11 +62,12 @@ class Shapes {
   // A dimension, as a number of things that there can be.
   int dim(const std::string& name, size_t index) const {
     const TensorView view = tensors_.get(name);
-    if (index >= view.dims.size() || view.dims[index] < 1 || view.dims[index] > kMaxDim) {
-      fail(ErrorCode::bad_file, "the tensor {} has the shape {}, which no SDXL model has", tensors_.origin(name),
-           dims_to_string(view.dims));
-    }
+    if (index >= view.dims.size() || view.dims[index] < 1 || view.dims[index] > kMaxDim) refuse(name);
     return static_cast<int>(view.dims[index]);
+  }
+  [[noreturn]] void refuse(const std::string& name) const {
+    fail(ErrorCode::bad_file, "the tensor {} has the shape {}, which no SDXL model has", tensors_.origin(name),
+         dims_to_string(tensors_.get(name).dims));
   }
 
   // How many of name(0), name(1), ... there are.
@@ -120,11 +121,13 @@ int read_depth(const Shapes& shapes, const std::string& transformer) {
 
 // A block of the UNet: `name` is "down_blocks.0." or "up_blocks.0.".
 UnetBlock read_block(const Shapes& shapes, const std::string& name, int resnets) {
+  const auto conv = [&](int i) { return fmt::format("{}resnets.{}.conv2.weight", name, i); };
   UnetBlock block;
-  block.channels = shapes.dim(name + "resnets.0.conv2.weight", 0);
+  block.channels = shapes.dim(conv(0), 0);
   for (int i = 0; i < resnets; ++i) {
+    if (shapes.dim(conv(i), 0) != block.channels) shapes.refuse(conv(i));
     block.depths.push_back(read_depth(shapes, fmt::format("{}attentions.{}.", name, i)));
-    if (block.depths.back() > 0) block.heads = shapes.heads(block.channels, name + "resnets.0.conv2.weight");
+    if (block.depths.back() > 0) block.heads = shapes.heads(block.channels, conv(i));
   }
   return block;
 }

@@ -24,13 +24,13 @@ namespace tempera {
 struct OpenOptions {
   // A folder with diffusers configs to believe instead of the model's own; single files need it when their heads are
   // not 64 wide. Empty: none.
-  std::filesystem::path model_config;
+  std::filesystem::path model_config = {};
   // A folder with vocab.json and merges.txt or tokenizer.json, or one that has such folders as tokenizer and
   // tokenizer_2; single files carry no vocabulary. Empty: the model's own, else model_config's.
-  std::filesystem::path tokenizer;
+  std::filesystem::path tokenizer = {};
   // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
-  std::string variant;
-  LogSink log;  // may be empty
+  std::string variant = {};
+  LogSink log = {};  // may be empty
 };
 
 struct ComponentSource {
