@@ -1,0 +1,134 @@
+// Whole pictures against diffusers: every text-to-picture case of the reference, from the folder and from the single
+// file, in fp32. The bar: 8-bit values differ by 0.5 in the mean and by 3 at most.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "image/png.h"
+#include "npy.h"
+#include "program.h"
+#include "support/reference.h"
+#include "tiny_model.h"
+
+namespace tempera::test {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kMostMean = 0.5;
+constexpr int kMostLevels = 3;
+
+struct Case {
+  json spec;
+  bool single_file = false;
+};
+
+// Tasks other than text to picture, and parts that this program does not take from a user yet.
+bool is_text_to_picture(const json& arguments) {
+  for (const char* other : {"init_image", "tiny_vae", "lora", "vae_tiling", "model"}) {
+    if (arguments.contains(other)) return false;
+  }
+  return true;
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  if (!has_reference()) return cases;
+  std::ifstream file(reference_dir() / "cases.json");
+  for (const json& spec : json::parse(file).at("cases")) {
+    if (!is_text_to_picture(spec.at("args"))) continue;
+    cases.push_back({spec, false});
+    cases.push_back({spec, true});
+  }
+  return cases;
+}
+
+// Sizes are (height, width) and crops (top, left) there, WxH and X,Y on the command line.
+std::string as_argument(const std::string& name, const json& value) {
+  if (name == "original_size" || name == "target_size") {
+    return fmt::format("{}x{}", value.at(1).get<int>(), value.at(0).get<int>());
+  }
+  if (name == "crops_coords_top_left") return fmt::format("{},{}", value.at(1).get<int>(), value.at(0).get<int>());
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::vector<std::string> command(const Case& one, const std::filesystem::path& output) {
+  const std::string folder = reference_dir() / "model";
+  std::vector<std::string> words = {"generate", "--device", "cpu", "--dtype", "fp32", "--output", output};
+  const auto add = [&words](std::string flag, std::string value) {
+    words.push_back(std::move(flag));
+    words.push_back(std::move(value));
+  };
+  if (one.single_file) {
+    add("--model", reference_dir() / "model_ldm.safetensors");
+    add("--model-config", folder);
+    add("--tokenizer", folder);
+  } else {
+    add("--model", folder);
+  }
+  add("--seed", one.spec.at("seed").dump());
+  add("--images", one.spec.at("images").dump());
+  for (const auto& [name, value] : one.spec.at("args").items()) {
+    if (value.is_null()) continue;
+    std::string flag = "--" + name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    add(flag, as_argument(name, value));
+  }
+  return words;
+}
+
+struct Difference {
+  double mean = 0;
+  int largest = 0;
+};
+
+Difference difference(const Image8& image, const Npy& expected) {
+  double sum = 0;
+  int largest = 0;
+  for (size_t i = 0; i < image.rgb.size(); ++i) {
+    const int levels =
+        std::abs(static_cast<int>(image.rgb[i]) - static_cast<int>(std::lround(expected.values[i] * 255)));
+    sum += levels;
+    largest = std::max(largest, levels);
+  }
+  return {sum / static_cast<double>(image.rgb.size()), largest};
+}
+
+class Diffusers : public testing::TestWithParam<Case> {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Diffusers);
+
+TEST_P(Diffusers, DrawsTheSamePicture) {
+  const Case& one = GetParam();
+  const std::string name = one.spec.at("name");
+  const TemporaryFolder folder;
+  const Ran ran = run_tempera(command(one, folder.path() / "a.png"));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  for (int index = 0; index < one.spec.at("images").get<int>(); ++index) {
+    const std::string file = index == 0 ? "a.png" : fmt::format("a-{}.png", index);
+    const std::string png = read_file(folder.path() / file);
+    const Image8 image = read_png(std::as_bytes(std::span(png)), file).image;
+    const Npy expected = read_npy(reference_dir() / "expected" / fmt::format("{}.{}.npy", name, index));
+    ASSERT_EQ(expected.shape, (std::vector<int64_t>{image.height, image.width, 3}));
+    const Difference found = difference(image, expected);
+    fmt::print("{:<26} {} {:<6} mean {:.4f}, largest {}\n", name, index, one.single_file ? "file" : "folder",
+               found.mean, found.largest);
+    EXPECT_LE(found.mean, kMostMean);
+    EXPECT_LE(found.largest, kMostLevels);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Reference, Diffusers, testing::ValuesIn(all_cases()), [](const auto& info) {
+  return info.param.spec.at("name").template get<std::string>() + (info.param.single_file ? "_file" : "_folder");
+});
+
+TEST(DiffusersReference, HasTheCases) {
+  if (!has_reference()) GTEST_SKIP() << "no reference beside the repository";
+  EXPECT_GE(all_cases().size(), 2 * 28u);
+}
+
+}  // namespace
+}  // namespace tempera::test

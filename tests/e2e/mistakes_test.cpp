@@ -1,0 +1,186 @@
+// What a user can get wrong, and what can go wrong around the program: one sentence that names the thing, the right
+// exit status, and nothing left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "program.h"
+#include "tiny_model.h"
+
+namespace tempera::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+namespace fs = std::filesystem;
+
+constexpr int kFailure = 1, kMistake = 2;
+
+// Runs and expects one line of error with every one of `words`, `status`, and no file.
+void expect_error(const std::vector<std::string>& arguments, int status, const std::vector<std::string>& words,
+                  Surroundings surroundings = {}) {
+  const TemporaryFolder folder;
+  surroundings.folder = folder.path();
+  const Ran ran = run_tempera(arguments, surroundings);
+  EXPECT_EQ(ran.status, status) << ran.err;
+  EXPECT_THAT(ran.err, testing::StartsWith("tempera: error: "));
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+  for (const std::string& word : words) EXPECT_THAT(ran.err, HasSubstr(word));
+  EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+// The tiny model with another path or file in its place.
+std::vector<std::string> generate_from(const fs::path& model) {
+  return generate_arguments({"--model", model});
+}
+
+class Mistakes : public testing::Test {
+ protected:
+  // A copy of the tiny folder to spoil.
+  fs::path copy_of_folder() {
+    fs::path copy = scratch_.path() / "model";
+    fs::copy(tiny_folder(), copy, fs::copy_options::recursive);
+    return copy;
+  }
+  fs::path file_of(const std::string& name, const std::string& bytes) {
+    fs::path path = scratch_.path() / name;
+    write_file(path, bytes);
+    return path;
+  }
+  TemporaryFolder scratch_;
+};
+
+TEST_F(Mistakes, OnTheCommandLine) {
+  expect_error({}, kMistake, {"no command", "--help"});
+  expect_error({"genrate"}, kMistake, {"'genrate'", "generate"});
+  expect_error({"generate", "x", "--stesp", "4"}, kMistake, {"--stesp", "did you mean --steps?"});
+  expect_error({"generate", "x", "--steps"}, kMistake, {"--steps needs a value"});
+  expect_error({"generate", "a", "red", "apple"}, kMistake, {"'red'", "quotes"});
+  expect_error(generate_arguments({"--width", "1001"}), kMistake, {"--width", "1001", "divisible by 8"});
+  expect_error(generate_arguments({"--steps", "0"}), kMistake, {"--steps", "'0'"});
+  expect_error(generate_arguments({"--seed", "-1"}), kMistake, {"--seed", "'-1'"});
+  expect_error(generate_arguments({"--guidance-scale", "nan"}), kMistake, {"--guidance-scale", "'nan'"});
+  expect_error(generate_arguments({"--scheduler", "euler_b"}), kMistake, {"euler_b"});
+  expect_error(generate_arguments({"--clip-skip", "60"}), kMistake, {"clip"});
+  expect_error(generate_arguments({"--output", "a.jpg"}), kMistake, {"--output", "a.jpg", ".png"});
+  expect_error(generate_arguments({"--output", "a-{sed}.png"}), kMistake, {"{sed}", "{seed}"});
+  expect_error(generate_arguments({"--output", "missing/a.png"}), kMistake, {"'missing'", "create it"});
+  expect_error({"generate", "--model", tiny_folder()}, kMistake, {"no prompt"});
+  expect_error({"plan", "--preset", "sdxl-bas"}, kMistake, {"sdxl-bas", "sdxl-base"});
+}
+
+TEST_F(Mistakes, AreObjectsForMachines) {
+  const Ran ran = run_tempera(generate_arguments({"--json", "--width", "1001"}));
+  EXPECT_EQ(ran.status, kMistake);
+  const auto error = nlohmann::json::parse(ran.out).at("error");
+  EXPECT_EQ(error.at("code"), "invalid_argument");
+  EXPECT_THAT(ran.err, HasSubstr(error.at("message").get<std::string>()));
+}
+
+TEST_F(Mistakes, MissingModel) {
+  expect_error(generate_from("no/such/model"), kMistake, {"no/such/model"});
+  expect_error(generate_from("no/such/model.safetensors"), kMistake, {"no/such/model.safetensors"});
+  expect_error({"info", "no/such/model"}, kMistake, {"no/such/model"});
+  fs::create_directory(scratch_.path() / "empty");
+  expect_error(generate_from(scratch_.path() / "empty"), kMistake, {"empty", "model_index.json"});
+}
+
+TEST_F(Mistakes, MissingFileOfAModel) {
+  const fs::path model = copy_of_folder();
+  fs::remove(model / "unet" / "diffusion_pytorch_model.safetensors");
+  expect_error(generate_from(model), kMistake, {"unet"});
+}
+
+TEST_F(Mistakes, TruncatedFile) {
+  const fs::path model = copy_of_folder();
+  const fs::path weights = model / "unet" / "diffusion_pytorch_model.safetensors";
+  fs::resize_file(weights, fs::file_size(weights) / 2);
+  expect_error(generate_from(model), kMistake, {"diffusion_pytorch_model.safetensors", "truncated"});
+  fs::resize_file(weights, 100);
+  expect_error(generate_from(model), kMistake, {"diffusion_pytorch_model.safetensors"});
+  fs::resize_file(weights, 0);
+  expect_error(generate_from(model), kMistake, {"diffusion_pytorch_model.safetensors"});
+}
+
+TEST_F(Mistakes, WrongShape) {
+  const fs::path model = copy_of_folder();
+  const fs::path weights = model / "unet" / "diffusion_pytorch_model.safetensors";
+  std::string bytes = read_file(weights);
+  const size_t tensor = bytes.find("\"conv_in.weight\"");
+  const size_t shape = bytes.find("[32,4,3,3]", tensor);
+  ASSERT_NE(shape, std::string::npos);
+  bytes.replace(shape, 10, "[4,32,3,3]");
+  write_file(weights, bytes);
+  expect_error(generate_from(model), kMistake, {"conv_in.weight", "32", "4"});
+}
+
+TEST_F(Mistakes, BrokenConfig) {
+  const fs::path model = copy_of_folder();
+  write_file(model / "unet" / "config.json", "{\"block_out_channels\": [320, ");
+  expect_error(generate_from(model), kMistake, {"config.json", "JSON"});
+}
+
+TEST_F(Mistakes, Pickle) {
+  expect_error(generate_from(file_of("model.ckpt", "\x80\x02}q\x01.")), kMistake, {"model.ckpt", "pickle"});
+  expect_error(generate_from(file_of("zip.safetensors", std::string("PK\x03\x04\0\0\0\0", 8))), kMistake,
+               {"zip.safetensors"});
+  const fs::path model = copy_of_folder();
+  fs::rename(model / "unet" / "diffusion_pytorch_model.safetensors", model / "unet" / "diffusion_pytorch_model.bin");
+  expect_error(generate_from(model), kMistake, {"unet", "safetensors"});
+}
+
+TEST_F(Mistakes, UnsupportedModel) {
+  const std::string header = R"({"lora_unet_x.lora_up.weight":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})";
+  std::string bytes(8, '\0');
+  bytes[0] = static_cast<char>(header.size());
+  expect_error(generate_from(file_of("lora.safetensors", bytes + header + "ab")), kMistake, {"lora.safetensors"});
+  const fs::path model = copy_of_folder();
+  std::string index = read_file(model / "model_index.json");
+  const size_t name = index.find("StableDiffusionXLPipeline");
+  ASSERT_NE(name, std::string::npos);
+  write_file(model / "model_index.json", index.replace(name, 25, "FluxPipeline"));
+  expect_error(generate_from(model), kMistake, {"FluxPipeline"});
+}
+
+TEST_F(Mistakes, NoSuchDevice) {
+  if (fs::exists("/dev/nvidia0")) GTEST_SKIP() << "there is one";
+  expect_error(generate_arguments({"--device", "cuda"}), kMistake, {"cuda"});
+}
+
+TEST_F(Mistakes, ExistingModelIsNotOverwritten) {
+  const std::string before = read_file(tiny_folder() / "model_index.json");
+  expect_error({"synth", "--preset", "tiny", tiny_folder()}, kMistake, {tiny_folder(), "exists"});
+  EXPECT_EQ(read_file(tiny_folder() / "model_index.json"), before);
+}
+
+TEST_F(Mistakes, FullDisk) {
+  Surroundings full;
+  full.file_size_limit = 2000;
+  expect_error(generate_arguments({"--output", "a.png"}), kFailure, {"a.png"}, full);
+  expect_error(generate_arguments({}), kFailure, {"tempera-7.png"}, full);
+  full.file_size_limit = 1 << 20;
+  expect_error({"synth", "--preset", "tiny", "model"}, kFailure, {"model"}, full);
+  expect_error({"synth", "--preset", "tiny", "model.safetensors"}, kFailure, {"model.safetensors"}, full);
+}
+
+TEST_F(Mistakes, StandardOutputThatTakesNothing) {
+  Surroundings full;
+  full.out_file = "/dev/full";
+  expect_error({"plan", "--preset", "sdxl-base"}, kFailure, {"standard output"}, full);
+  expect_error({"info", tiny_folder()}, kFailure, {"standard output"}, full);
+}
+
+TEST_F(Mistakes, PictureIsSavedThoughItsNameCannotBeSaid) {
+  const TemporaryFolder folder;
+  Surroundings full;
+  full.folder = folder.path();
+  full.out_file = "/dev/full";
+  const Ran ran = run_tempera(generate_arguments({}), full);
+  EXPECT_EQ(ran.status, kFailure);
+  EXPECT_THAT(folder.names(), testing::ElementsAre("tempera-7.png"));
+}
+
+}  // namespace
+}  // namespace tempera::test

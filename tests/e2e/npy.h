@@ -1,0 +1,18 @@
+// Reads what numpy.save wrote: little-endian float32 in C order, which is all that the reference holds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+namespace tempera::test {
+
+struct Npy {
+  std::vector<int64_t> shape;
+  std::vector<float> values;
+};
+
+// Throws std::runtime_error for anything else.
+Npy read_npy(const std::filesystem::path& path);
+
+}  // namespace tempera::test

@@ -1,0 +1,200 @@
+// What `generate` leaves behind when all is well, or when it is stopped: files, their names and metadata, and what it
+// says in pipes, on terminals and to machines.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "image/infotext.h"
+#include "image/png.h"
+#include "program.h"
+#include "tiny_model.h"
+
+namespace tempera::test {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+namespace fs = std::filesystem;
+
+PngFile png_of(const fs::path& path) {
+  const std::string bytes = read_file(path);
+  return read_png(std::as_bytes(std::span(bytes)), path.string());
+}
+
+class Pictures : public testing::Test {
+ protected:
+  Ran generate(const std::vector<std::string>& more, Surroundings surroundings = {}) {
+    surroundings.folder = folder_.path();
+    Ran ran = run_tempera(generate_arguments(more), surroundings);
+    return ran;
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Pictures, PipesGetTheNamesAndNothingElse) {
+  const Ran ran = generate({});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.out, "tempera-7.png\n");
+  EXPECT_EQ(ran.err, "");
+  EXPECT_THAT(folder_.names(), ElementsAre("tempera-7.png"));
+  EXPECT_EQ(png_of(folder_.path() / "tempera-7.png").image.width, 64);
+}
+
+TEST_F(Pictures, TerminalsGetProgress) {
+  Surroundings terminal;
+  terminal.terminal = true;
+  const Ran ran = generate({"--steps", "5"}, terminal);
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.err, HasSubstr("5/5"));
+  EXPECT_THAT(ran.err, HasSubstr("it"));
+  EXPECT_EQ(ran.out, "tempera-7.png\n");
+}
+
+TEST_F(Pictures, NothingIsReplacedUnlessItsNameIsGiven) {
+  EXPECT_EQ(generate({}).out, "tempera-7.png\n");
+  const std::string first = read_file(folder_.path() / "tempera-7.png");
+  EXPECT_EQ(generate({"--prompt-2", "blue"}).out, "tempera-7-1.png\n");
+  EXPECT_EQ(read_file(folder_.path() / "tempera-7.png"), first);
+  EXPECT_NE(read_file(folder_.path() / "tempera-7-1.png"), first);
+  EXPECT_EQ(generate({"--prompt-2", "blue", "--output", "tempera-7.png"}).out, "tempera-7.png\n");
+  EXPECT_NE(read_file(folder_.path() / "tempera-7.png"), first);
+}
+
+TEST_F(Pictures, PatternsAndSeveralPictures) {
+  EXPECT_EQ(generate({"--images", "2", "--output", "x-{index}-{seed}.png"}).out, "x-0-7.png\nx-1-8.png\n");
+  EXPECT_EQ(generate({"--images", "2", "--output", "y.png"}).out, "y.png\ny-1.png\n");
+  EXPECT_THAT(folder_.names(), ElementsAre("x-0-7.png", "x-1-8.png", "y-1.png", "y.png"));
+}
+
+TEST_F(Pictures, DoNotDependOnTheBatchTheyWereComputedIn) {
+  ASSERT_EQ(generate({"--images", "3", "--output", "batch.png"}).status, 0);
+  const fs::path together[] = {"batch.png", "batch-1.png", "batch-2.png"};
+  for (int index = 0; index < 3; ++index) {
+    ASSERT_EQ(generate({"--seed", std::to_string(7 + index), "--output", "alone.png"}).status, 0);
+    EXPECT_EQ(read_file(folder_.path() / "alone.png"), read_file(folder_.path() / together[index])) << index;
+  }
+}
+
+TEST_F(Pictures, SameSeedSameFile) {
+  ASSERT_EQ(generate({"--output", "a.png"}).status, 0);
+  ASSERT_EQ(generate({"--output", "b.png"}).status, 0);
+  ASSERT_EQ(generate({"--output", "c.png", "--seed", "8"}).status, 0);
+  EXPECT_EQ(read_file(folder_.path() / "a.png"), read_file(folder_.path() / "b.png"));
+  EXPECT_NE(png_of(folder_.path() / "a.png").image.rgb, png_of(folder_.path() / "c.png").image.rgb);
+}
+
+TEST_F(Pictures, SeedsAreDrawnWhenNoneIsGiven) {
+  std::vector<std::string> arguments = generate_arguments({"--json"});
+  const auto seed = std::find(arguments.begin(), arguments.end(), "--seed");
+  arguments.erase(seed, seed + 2);
+  Surroundings here;
+  here.folder = folder_.path();
+  const json first = json::parse(run_tempera(arguments, here).out),
+             second = json::parse(run_tempera(arguments, here).out);
+  EXPECT_NE(first.at("seeds"), second.at("seeds"));
+}
+
+TEST_F(Pictures, CarryTheirParameters) {
+  ASSERT_EQ(generate({"--negative-prompt", "blurry", "--guidance-scale", "4.5", "--output", "a.png"}).status, 0);
+  const PngFile file = png_of(folder_.path() / "a.png");
+  ASSERT_EQ(file.text.size(), 1u);
+  EXPECT_EQ(file.text[0].first, "parameters");
+  const Infotext info = parse_infotext(file.text[0].second);
+  EXPECT_EQ(info.prompt, "a red apple");
+  EXPECT_EQ(info.negative_prompt, "blurry");
+  EXPECT_EQ(info.find("Steps"), "2");
+  EXPECT_EQ(info.find("CFG scale"), "4.5");
+  EXPECT_EQ(info.find("Seed"), "7");
+  EXPECT_EQ(info.find("Size"), "64x64");
+  EXPECT_EQ(info.find("RNG"), "CPU");
+}
+
+TEST_F(Pictures, AreDescribedToMachines) {
+  const Ran ran = generate({"--json", "--images", "2"});
+  ASSERT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.err, "");
+  const json result = json::parse(ran.out);
+  EXPECT_EQ(result.at("files"), json({"tempera-7.png", "tempera-8.png"}));
+  EXPECT_EQ(result.at("seeds"), json({7, 8}));
+  EXPECT_GT(result.at("seconds").at("denoise").get<double>(), 0);
+  EXPECT_GE(result.at("seconds").at("total").get<double>(), result.at("seconds").at("denoise").get<double>());
+  EXPECT_GT(result.at("memory").at("planned_peak_bytes").get<size_t>(), 0u);
+  EXPECT_GT(result.at("memory").at("measured_peak_bytes").get<size_t>(), 0u);
+  EXPECT_EQ(result.at("plan").at("width"), 64);
+}
+
+// Ctrl-C as soon as the denoising shows, whatever the machine's speed.
+TEST_F(Pictures, StoppedOnesLeaveNothing) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    bool sent = false;
+    Surroundings surroundings;
+    surroundings.terminal = true;
+    surroundings.on_error_text = [&sent, signal](std::string_view err, pid_t process) {
+      if (!sent && err.find("denoise") != err.npos) {
+        sent = true;
+        kill(process, signal);
+      }
+    };
+    const Ran ran = generate({"--steps", "9999", "--output", "a.png"}, surroundings);
+    EXPECT_EQ(ran.status, 128 + signal) << ran.err;
+    EXPECT_THAT(folder_.names(), IsEmpty());
+  }
+}
+
+TEST_F(Pictures, AreDrawnFromASingleFileToo) {
+  const Ran ran = generate({"--model", tiny_single_file(), "--model-config", tiny_folder(), "--tokenizer",
+                            tiny_folder(), "--output", "a.png"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(folder_.names(), ElementsAre("a.png"));
+}
+
+TEST(Plan, NeedsNoFilesAndNoGpu) {
+  for (const char* device : {"cpu", "cuda"}) {
+    const Ran ran = run_tempera({"plan", "--preset", "sdxl-base", "--device", device, "--json"});
+    ASSERT_EQ(ran.status, 0) << ran.err;
+    const json plan = json::parse(ran.out);
+    EXPECT_EQ(plan.at("device"), device);
+    EXPECT_EQ(plan.at("width"), 1024);
+    const json& memory = plan.at("memory");
+    const double parts = memory.at("weights").get<double>() + memory.at("activations").get<double>() +
+                         memory.at("workspace").get<double>() + memory.at("io").get<double>();
+    EXPECT_GT(plan.at("peak_bytes").get<double>(), 4e9);
+    EXPECT_GT(parts, 0.5 * plan.at("peak_bytes").get<double>());
+    EXPECT_GT(plan.at("flops").get<double>(), 1e14);
+  }
+}
+
+TEST(Plan, ListsEveryStep) {
+  const Ran ran = run_tempera({"plan", "--model", tiny_folder(), "--listing", "--device", "cpu"});
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("memory"));
+  EXPECT_THAT(ran.out, HasSubstr("conv2d"));
+}
+
+TEST(Info, SaysWhatAModelIs) {
+  const Ran ran = run_tempera({"info", tiny_folder(), "--json"});
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const json info = json::parse(ran.out);
+  EXPECT_GT(info.at("file_bytes").get<size_t>(), 1000000u);
+  std::vector<std::string> names;
+  for (const json& component : info.at("components")) names.push_back(component.at("name"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("text_encoder", "text_encoder_2", "unet", "vae"));
+}
+
+TEST(Help, IsThereForEveryCommand) {
+  for (const char* command : {"generate", "plan", "info", "synth"}) {
+    const Ran ran = run_tempera({command, "--help"});
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_THAT(ran.out, HasSubstr("Usage: tempera " + std::string(command)));
+    EXPECT_EQ(ran.err, "");
+  }
+  EXPECT_THAT(run_tempera({"--version"}).out, testing::StartsWith("tempera "));
+}
+
+}  // namespace
+}  // namespace tempera::test
