@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json.h"
 #include "base/mapped_file.h"
 #include "sampling/config.h"
 #include "sampling/rng.h"
@@ -72,10 +73,24 @@ TEST_F(Reference, NoiseIsThatOfPyTorch) {
         const std::vector<double> expected = parts.values(name);
         const auto generator = make_generator(rng, seed);
         const double difference = max_difference(normal(*generator, expected.size()), expected);
-        RecordProperty(name, std::to_string(difference));
         EXPECT_LE(difference, 1e-6) << name;
       }
     }
+  }
+}
+
+TEST_F(Reference, PresetsAreItsConfigurations) {
+  std::string text = read_text_file(std::filesystem::path(TEMPERA_REFERENCE) / "dev/schedulers.json", 1 << 20);
+  // Python's bare word, which parse_scheduler_config accepts either way.
+  for (size_t at = 0; (at = text.find(": -Infinity", at)) != std::string::npos; ++at) {
+    text.replace(at, 11, ": \"-Infinity\"");
+  }
+  const auto presets = nlohmann::json::parse(text);
+  EXPECT_EQ(presets.size(), scheduler_names().size());
+  for (const std::string_view name : scheduler_names()) {
+    nlohmann::json config = presets.at(std::string(name)).at("config");
+    config["_class_name"] = presets.at(std::string(name)).at("cls");
+    EXPECT_EQ(scheduler_config(name), parse_scheduler_config(config.dump())) << name;
   }
 }
 
@@ -89,12 +104,12 @@ TEST_P(ReferenceSampler, EqualsDiffusers) {
   const ScheduleOptions options{.steps = steps, .eta = name == "tcd" ? 0.3 : 0.0};
   const Schedule schedule = make_schedule(scheduler_config(name), options);
 
+  const bool is_looked_up = name == "euler_karras" || name.starts_with("kdpm2");
   const std::vector<double> timesteps = parts.values(prefix + "timesteps");
   ASSERT_EQ(schedule.evaluations.size(), timesteps.size());
   for (size_t i = 0; i < timesteps.size(); ++i) {
-    // Fractional timesteps hang on the last digit of numpy's float32 logarithm.
-    const double tolerance = timesteps[i] == std::round(timesteps[i]) ? 0 : 2e-7 * timesteps[i];
-    EXPECT_NEAR(schedule.evaluations[i].timestep, timesteps[i], tolerance) << i;
+    // Timesteps looked up by sigma are fractional and hang on the last digit of numpy's float32 logarithm.
+    EXPECT_NEAR(schedule.evaluations[i].timestep, timesteps[i], is_looked_up ? 1e-4 : 0) << i;
   }
   ASSERT_EQ(parts.contains(prefix + "sigmas"), !schedule.sigmas.empty());
   if (!schedule.sigmas.empty()) {
@@ -117,6 +132,8 @@ TEST_P(ReferenceSampler, EqualsDiffusers) {
   };
   const auto trace = run_schedule(schedule, x, model, [&] { return normal(*generator, kElements); });
   ASSERT_EQ(expected.size(), trace.size() * kElements);
+  // With zero terminal SNR x starts as 4096 times the picture, of which diffusers' float32 loses that many parts.
+  const double tolerance = name == "euler_vpred" ? 1e-4 : 1e-5;
   for (size_t i = 0; i < trace.size(); ++i) {
     double error = 0;
     double norm = 0;
@@ -125,7 +142,7 @@ TEST_P(ReferenceSampler, EqualsDiffusers) {
       error += (trace[i][k] - e) * (trace[i][k] - e);
       norm += e * e;
     }
-    EXPECT_LE(std::sqrt(error / norm), 1e-5) << "after evaluation " << i;
+    EXPECT_LE(std::sqrt(error / norm), tolerance) << "after evaluation " << i;
   }
 }
 

@@ -18,7 +18,7 @@ inline std::vector<std::vector<double>> run_schedule(const Schedule& schedule, s
   const auto slots = static_cast<size_t>(schedule.slots);
   const size_t n = x.size();
   // History that has not been written must not matter.
-  std::vector<std::vector<double>> state(slots, std::vector<double>(n, 1e6));
+  std::vector<std::vector<double>> state(slots, std::vector<double>(n, 1e12));
   state[0] = std::move(x);
   std::vector<std::vector<double>> trace;
   for (const Evaluation& e : schedule.evaluations) {
@@ -26,7 +26,7 @@ inline std::vector<std::vector<double>> run_schedule(const Schedule& schedule, s
     for (double& value : input) value *= e.input_scale;
     std::vector<std::vector<double>> operands = state;
     operands.push_back(model(input, e));
-    operands.push_back(e.uses_noise ? noise() : std::vector<double>(n, 1e6));
+    operands.push_back(e.uses_noise ? noise() : std::vector<double>(n, 1e12));
     for (size_t k = 0; k < slots; ++k) {
       for (size_t i = 0; i < n; ++i) {
         state[k][i] = 0;

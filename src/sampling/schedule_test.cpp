@@ -1,0 +1,193 @@
+// What must hold of every schedule, whatever diffusers computes.
+#include "sampling/schedule.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "base/error.h"
+#include "sampling/run_schedule.h"
+
+namespace tempera {
+namespace {
+
+std::string message_of(const std::function<void()>& f, ErrorCode code) {
+  try {
+    f();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
+// A latent as its coefficients: how much of the picture, of the initial noise, and of every later draw it has.
+struct Marginal {
+  double signal, noise;
+};
+Marginal marginal_of(const std::vector<double>& x) {
+  return {x[0], std::sqrt(std::inner_product(x.begin() + 1, x.end(), x.begin() + 1, 0.0))};
+}
+
+// The prediction of a model that knows the picture.
+std::vector<double> perfect_model(PredictionType type, std::vector<double> input, const Evaluation& e) {
+  std::vector<double> picture(input.size(), 0.0);
+  picture[0] = 1;
+  if (type == PredictionType::sample) return picture;
+  const double scale = std::hypot(e.signal, e.noise);
+  for (size_t i = 0; i < input.size(); ++i) {
+    const double noise = (input[i] / e.input_scale - e.signal * picture[i]) / e.noise;
+    input[i] = type == PredictionType::epsilon ? noise : (e.signal * noise - e.noise * picture[i]) / scale;
+  }
+  return input;
+}
+
+class EverySampler : public testing::TestWithParam<std::string_view> {};
+
+// With a perfect model, slot 0 before every evaluation is signal * picture + noise * gaussian as that evaluation says,
+// also where fresh noise is drawn on the way; a schedule that ends at sigma 0 ends at the picture.
+TEST_P(EverySampler, KeepsTheMarginals) {
+  for (const PredictionType type : {PredictionType::epsilon, PredictionType::v_prediction, PredictionType::sample}) {
+    for (const int first : {0, 4}) {
+      // PNDM combines v predictions of different levels, and in the middle takes its first step twice without a second
+      // timestep for it: approximations that are diffusers'.
+      if (GetParam() == "pndm" && (type != PredictionType::epsilon || first != 0)) continue;
+      SchedulerConfig config = scheduler_config(GetParam());
+      config.prediction_type = type;
+      config.set_alpha_to_one = true;
+      const Schedule schedule = make_schedule(config, {.steps = 9, .eta = 0.4, .first = first});
+      const size_t count = schedule.evaluations.size();
+      std::vector<double> x(2 + count, 0.0);
+      x[0] = schedule.evaluations[0].signal;
+      x[1] = schedule.evaluations[0].noise;
+      size_t draws = 0;
+      const auto draw = [&] {
+        std::vector<double> unit(x.size(), 0.0);
+        unit[2 + draws++] = 1;
+        return unit;
+      };
+      const auto model = [&](const std::vector<double>& input, const Evaluation& e) {
+        return perfect_model(type, input, e);
+      };
+      const auto trace = run_schedule(schedule, x, model, draw);
+      for (size_t i = 0; i + 1 < count; ++i) {
+        const Marginal marginal = marginal_of(trace[i]);
+        const Evaluation& next = schedule.evaluations[i + 1];
+        // DDIM's steps are all as long as the shortest of its spacing; LCM keeps a trace of x.
+        const double tolerance = GetParam() == "ddim_trailing" || GetParam() == "lcm" ? 1e-2 : 1e-6;
+        EXPECT_NEAR(marginal.signal, next.signal, tolerance) << i;
+        EXPECT_NEAR(marginal.noise / next.noise, 1, tolerance) << i;
+      }
+      const Marginal end = marginal_of(trace.back());
+      if (GetParam() == "deis") {  // ends at the lowest sigma of the training table
+        EXPECT_NEAR(end.noise / end.signal / schedule.sigmas.back(), 1, 1e-6);
+      } else if (GetParam() == "tcd") {  // ends at timestep 0
+        EXPECT_NEAR(end.noise / end.signal, 0.0292, 1e-4);
+      } else {
+        EXPECT_NEAR(end.signal, 1, 1e-6);
+        EXPECT_NEAR(end.noise, 0, 1e-6);
+      }
+    }
+  }
+}
+
+TEST_P(EverySampler, IsFiniteForAnyNumberOfSteps) {
+  const SchedulerConfig config = scheduler_config(GetParam());
+  for (int steps = 1; steps <= 1000; steps += steps < 60 ? 1 : steps < 959 ? 31 : 1) {
+    try {
+      const Schedule schedule = make_schedule(config, steps);
+      ASSERT_GE(schedule.evaluations.size(), static_cast<size_t>(steps));
+      ASSERT_LE(schedule.evaluations.size(), static_cast<size_t>(2 * steps));
+      for (const Evaluation& e : schedule.evaluations) {
+        ASSERT_EQ(e.update.size(), static_cast<size_t>(schedule.slots * (schedule.slots + 2)));
+        for (const double c : e.update) ASSERT_TRUE(std::isfinite(c)) << steps;
+        ASSERT_TRUE(std::isfinite(e.timestep) && e.timestep >= 0 && e.timestep <= 1000);
+      }
+    } catch (const Error& error) {
+      // The distilled samplers know 50 timesteps. With an offset of 1 the highest of 1000 timesteps would be 1000,
+      // which does not exist; those who leave the end out reach it with 999.
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
+      const bool is_distilled = config.class_name == "LCMScheduler" || config.class_name == "TCDScheduler";
+      EXPECT_GE(steps, is_distilled ? 51 : 999) << error.what();
+    }
+  }
+}
+
+TEST_P(EverySampler, HistoryNeverMattersBeforeItIsWritten) {
+  // run_schedule fills unwritten slots and undrawn noise with 1e12, so any coefficient on them would show.
+  const Schedule schedule = make_schedule(scheduler_config(GetParam()), {.steps = 12, .first = 2});
+  const auto model = [](const std::vector<double>& input, const Evaluation&) {
+    return std::vector<double>{std::tanh(input[0])};
+  };
+  for (const auto& x :
+       run_schedule(schedule, {schedule.init_noise_sigma}, model, [] { return std::vector<double>{0.5}; })) {
+    EXPECT_LT(std::abs(x[0]), 10 + 10 * schedule.init_noise_sigma);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EverySampler, testing::ValuesIn(scheduler_names()),
+                         [](const auto& row) { return std::string(row.param); });
+
+TEST(Schedule, TruncatesAsDenoisingEndDoes) {
+  const Schedule schedule = make_schedule(scheduler_config("euler"), 7);  // 853 711 569 427 285 143 1
+  EXPECT_EQ(truncate(schedule, 0.6).evaluations.size(), 4u);              // at least 400
+  EXPECT_EQ(truncate(schedule, 0.573).evaluations.size(), 4u);            // at least 427
+  EXPECT_EQ(truncate(schedule, 0.572).evaluations.size(), 3u);            // at least 428
+  EXPECT_EQ(truncate(schedule, 0.0001).evaluations.size(), 0u);
+  EXPECT_EQ(truncate(schedule, 0.0).evaluations.size(), 7u);
+  EXPECT_EQ(truncate(schedule, 1.0).evaluations.size(), 7u);
+  EXPECT_EQ(truncate(schedule, std::nan("")).evaluations.size(), 7u);
+}
+
+TEST(Schedule, TrailingSpacingMakesTheStepsAskedFor) {
+  // np.arange(1000, 0, -1000 / 61) has 62 elements.
+  EXPECT_EQ(make_schedule(scheduler_config("euler_trailing"), 61).evaluations.size(), 61u);
+}
+
+TEST(Schedule, RefusesNumbersOutOfRange) {
+  using testing::HasSubstr;
+  const SchedulerConfig euler = scheduler_config("euler");
+  for (const int steps : {0, -3, 10001}) {
+    EXPECT_THAT(message_of([&] { make_schedule(euler, steps); }, ErrorCode::invalid_argument),
+                HasSubstr("between 1 and 10000"));
+  }
+  for (const double eta : {-0.1, 1.1, std::nan("")}) {
+    EXPECT_THAT(message_of([&] { make_schedule(euler, {.eta = eta}); }, ErrorCode::invalid_argument),
+                HasSubstr("between 0 and 1"));
+  }
+  for (const int first : {-1, 7, 100}) {
+    EXPECT_THAT(message_of([&] { make_schedule(euler, {.steps = 7, .first = first}); }, ErrorCode::invalid_argument),
+                HasSubstr("below 7"));
+  }
+  EXPECT_THAT(message_of([&] { make_schedule(scheduler_config("heun"), {.steps = 7, .first = 3}); },
+                         ErrorCode::invalid_argument),
+              HasSubstr("a multiple of 2"));
+  for (const char* name : {"lcm", "tcd"}) {
+    EXPECT_THAT(message_of([&] { make_schedule(scheduler_config(name), 51); }, ErrorCode::invalid_argument),
+                HasSubstr("1 to 50 steps, not 51"));
+  }
+  for (const char* name : {"ddim", "ddpm", "pndm"}) {
+    EXPECT_THAT(message_of([&] { make_schedule(scheduler_config(name), 1001); }, ErrorCode::invalid_argument),
+                HasSubstr("1 to 1000 steps, not 1001"));
+  }
+}
+
+TEST(Schedule, RefusesWhatDividesByZero) {
+  // At zero signal the noise says nothing about the picture.
+  SchedulerConfig config = scheduler_config("ddim_trailing");
+  config.rescale_betas_zero_snr = true;
+  EXPECT_THAT(message_of([&] { make_schedule(config, 5); }, ErrorCode::invalid_argument),
+              testing::HasSubstr("v_prediction"));
+  config.prediction_type = PredictionType::v_prediction;
+  EXPECT_NO_THROW(make_schedule(config, 5));
+  // All timesteps coincide.
+  EXPECT_THAT(message_of([&] { make_schedule(scheduler_config("dpmpp_2m"), 1000); }, ErrorCode::invalid_argument),
+              testing::HasSubstr("use fewer steps"));
+}
+
+}  // namespace
+}  // namespace tempera
