@@ -1,0 +1,110 @@
+// What the attention kernels share: an Attention op with its packing resolved to rows of heads, and the plan by which
+// the flash kernel walks through them. Instruction sets differ in two functions and a few numbers (FlashIsa); which
+// block is computed when, and where everything lies, is decided here, once.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace tempera {
+
+// softmax(scale q k^T) v for `heads` heads of `dim` channels; strides and offsets in elements of dtype.
+struct AttentionShape {
+  int64_t pictures = 1, heads = 1, queries = 1, keys = 1, dim = 1;
+  float scale = 1;
+  bool causal = false;  // query t sees keys [0, t]
+  DType dtype = DType::f32;
+  int64_t q_stride = 0, kv_stride = 0, out_stride = 0;  // from row to row
+  int64_t k_offset = 0, v_offset = 0;                   // of head 0 in a row of its input
+  int k_input = 0, v_input = 0;                         // which inputs of the op hold k and v; q is input 0
+
+  int64_t pairs() const { return pictures * heads; }
+};
+
+AttentionShape attention_shape(const Problem& problem);
+
+// The first rows of one head of one picture.
+struct AttentionHead {
+  const std::byte *q = nullptr, *k = nullptr, *v = nullptr;
+  std::byte* out = nullptr;
+};
+
+// The head of pair `pair` = picture * heads + head.
+AttentionHead attention_head(const AttentionShape& shape, const Binding& at, int64_t pair);
+
+struct FlashPlan;
+
+// How one instruction set computes attention. K and V are repacked once per head, a block of keys after the other: of a
+// block, panels of K (dim deep, key_columns keys wide), then panels of V (keys deep, as many channels wide).
+struct FlashIsa {
+  const char* name;
+  int64_t query_rows;   // queries that are computed together
+  int64_t key_columns;  // keys and channels in a panel
+  int64_t lanes;        // f32 in a vector; channels are padded to it
+  size_t packed_bytes;  // per number of packed k and v
+  // Packs block `block` of k and v to its place in `packed`, which holds the whole head.
+  void (*pack)(const FlashPlan& plan, const AttentionHead& head, int64_t block, std::byte* packed);
+  // Computes `rows` queries from `first` on.
+  void (*attend)(const FlashPlan& plan, const AttentionHead& head, const std::byte* packed, int64_t first, int64_t rows,
+                 std::byte* scratch);
+};
+
+// Products of f32, over f32 or bf16 storage, on the best instruction set this machine has.
+const FlashIsa& flash_isa_f32();
+// Products of bf16 pairs summed in f32, for bf16 storage: the instructions of AVX-512 BF16, or, where the best set is
+// another one, their meaning spelled out (for tests: slower than f32). Must not run on AVX-512 without BF16.
+const FlashIsa& flash_isa_pairs();
+// Whether this processor has the instructions for pairs.
+bool has_bf16_products();
+// What attention/flash takes for `dtype` here.
+const FlashIsa& flash_isa(DType dtype);
+
+// Where the scratch of one thread has its parts, in bytes.
+struct FlashScratch {
+  size_t queries = 0;  // query_block x dim, in the type of packed k and v
+  size_t out = 0;      // query_block x value_columns f32: unnormalised sums
+  size_t sums = 0;     // query_block x lanes f32: softmax denominators, lane by lane
+  size_t maxima = 0;   // query_block f32
+  size_t scores = 0;   // query_rows x key_block f32
+  size_t bytes = 0;
+};
+
+struct FlashPlan {
+  AttentionShape shape;
+  const FlashIsa* isa = nullptr;
+  int threads = 1;
+  int64_t key_block = 0, query_block = 0;
+  int64_t value_columns = 0;  // dim, padded
+  int64_t wave = 1;           // heads that are packed and computed together
+  size_t head_bytes = 0;      // of packed k and v of one head
+  FlashScratch scratch;
+
+  int64_t key_blocks() const { return (shape.keys + key_block - 1) / key_block; }
+  int64_t query_blocks() const { return (shape.queries + query_block - 1) / query_block; }
+  // Keys of a block, without padding and with: products run over eight keys at a time at least.
+  int64_t padded_keys(int64_t keys) const {
+    const int64_t unit = std::max<int64_t>(isa->lanes, 8);
+    return (keys + unit - 1) / unit * unit;
+  }
+  int64_t block_keys(int64_t block) const { return std::min(key_block, shape.keys - block * key_block); }
+  int64_t block_columns(int64_t block) const { return padded_keys(block_keys(block)); }
+  // Elements before a block in a packed head; its K, then its V.
+  int64_t block_offset(int64_t block) const { return block * key_block * (shape.dim + value_columns); }
+  size_t workspace() const {
+    return static_cast<size_t>(wave) * head_bytes + static_cast<size_t>(threads) * scratch.bytes;
+  }
+};
+
+FlashPlan plan_flash(const AttentionShape& shape, const FlashIsa& isa, int threads);
+
+// Runs the plan; at.workspace has plan.workspace() bytes.
+void run_flash(const FlashPlan& plan, const Binding& at);
+
+// attention/naive: the whole score matrix in memory. Bytes of it, and the run.
+size_t naive_attention_workspace(const AttentionShape& shape);
+void run_naive_attention(const AttentionShape& shape, const Binding& at);
+
+}  // namespace tempera
