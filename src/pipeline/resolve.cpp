@@ -80,8 +80,8 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   out.prompts = prompts_of(r, model.force_zeros_for_empty_prompt);
   out.guidance = r.guidance_scale > 1;
   out.guidance_rescale = out.guidance && r.guidance_rescale > 0;
-  const SchedulerConfig config = choose_scheduler(r, scheduler, out.scheduler);
-  out.schedule = make_schedule(config, r.num_inference_steps);
+  out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
+  out.schedule = make_schedule(out.scheduler_config, r.num_inference_steps);
   if (r.denoising_end) out.schedule = truncate(std::move(out.schedule), *r.denoising_end);
   if (out.schedule.evaluations.empty())
     fail(ErrorCode::invalid_argument, "--denoising-end {} leaves no step: give a larger fraction or more --steps",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/config.h"
+#include "sampling/config.h"
 #include "sampling/schedule.h"
 #include "tempera/request.h"
 
@@ -20,7 +21,7 @@ struct ResolvedRequest {
   bool guidance = true;  // both branches are computed
   bool guidance_rescale = false;
   std::string scheduler;  // what the user would call it: a preset's name, a file, or the class of the model's own
-  std::string prediction_type;
+  SchedulerConfig scheduler_config;
   Schedule schedule;
 };
 

@@ -1,0 +1,86 @@
+#include "pipeline/metadata.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "image/infotext.h"
+#include "tempera/tempera.h"
+
+namespace tempera {
+namespace {
+
+// The names under which other programs know a sampler.
+std::string sampler_label(const SchedulerConfig& c) {
+  struct Label {
+    std::string_view class_name, label;
+  };
+  static constexpr std::array<Label, 14> kLabels = {{{"EulerDiscreteScheduler", "Euler"},
+                                                     {"EulerAncestralDiscreteScheduler", "Euler a"},
+                                                     {"DDIMScheduler", "DDIM"},
+                                                     {"DDPMScheduler", "DDPM"},
+                                                     {"DPMSolverMultistepScheduler", "DPM++ 2M"},
+                                                     {"DPMSolverSinglestepScheduler", "DPM++ 2S"},
+                                                     {"HeunDiscreteScheduler", "Heun"},
+                                                     {"LMSDiscreteScheduler", "LMS"},
+                                                     {"PNDMScheduler", "PLMS"},
+                                                     {"UniPCMultistepScheduler", "UniPC"},
+                                                     {"DEISMultistepScheduler", "DEIS"},
+                                                     {"KDPM2DiscreteScheduler", "DPM2"},
+                                                     {"KDPM2AncestralDiscreteScheduler", "DPM2 a"},
+                                                     {"LCMScheduler", "LCM"}}};
+  std::string label = c.class_name;
+  for (const Label& l : kLabels)
+    if (l.class_name == c.class_name) label = l.label;
+  if (c.algorithm_type == "sde-dpmsolver++") label += " SDE";
+  return label;
+}
+
+std::string_view schedule_label(const SchedulerConfig& c) {
+  if (c.use_karras_sigmas) return "Karras";
+  if (c.use_exponential_sigmas) return "Exponential";
+  if (c.use_beta_sigmas) return "Beta";
+  return "Normal";
+}
+
+// Fields that the common keys below say already, or that are paths of this machine.
+bool said_otherwise(std::string_view field) {
+  static constexpr std::array<std::string_view, 12> kSaid = {
+      "prompt", "negative_prompt",       "width", "height",    "num_inference_steps", "guidance_scale",
+      "seed",   "num_images_per_prompt", "rng",   "scheduler", "scheduler_config",    "clip_skip"};
+  return std::find(kSaid.begin(), kSaid.end(), field) != kSaid.end();
+}
+
+}  // namespace
+
+std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engine, const ModelSource& source,
+                            uint64_t seed) {
+  const Request& request = r.request;
+  Infotext info{request.prompt, request.negative_prompt.value_or(""), {}};
+  const auto add = [&](std::string key, std::string value) {
+    info.values.emplace_back(std::move(key), std::move(value));
+  };
+  add("Steps", fmt::format("{}", request.num_inference_steps));
+  add("Sampler", sampler_label(r.scheduler_config));
+  add("Schedule type", std::string(schedule_label(r.scheduler_config)));
+  add("CFG scale", fmt::format("{}", request.guidance_scale));
+  add("Seed", fmt::format("{}", seed));
+  add("Size", fmt::format("{}x{}", request.width, request.height));
+  add("Model", source.path.stem().string());
+  add("RNG", request.rng == "cuda" ? "NV" : "CPU");
+  // Everything else that differs from its default, under diffusers' name; clip_skip too, since "Clip skip" counts
+  // from 1.
+  const Request plain;
+  if (request.clip_skip) add("clip_skip", fmt::format("{}", *request.clip_skip));
+  for (const Field& field : request_fields()) {
+    if (field.group != FieldGroup::request || said_otherwise(field.name)) continue;
+    const auto value = field.get(request, engine);
+    const bool size = field.name == "original_size" || field.name == "target_size";
+    const bool same_as_picture = size && value == fmt::format("{}x{}", request.width, request.height);
+    if (value && value != field.get(plain, engine) && !same_as_picture) add(std::string(field.name), *value);
+  }
+  add("Version", fmt::format("tempera {}", version()));
+  return format_infotext(info);
+}
+
+}  // namespace tempera

@@ -1,0 +1,114 @@
+// The same small UNet step run in every way a program can be lowered: what only moves memory or work must not change a
+// bit, what fuses must stay within rounding.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "models/unet.h"
+#include "passes/passes.h"
+#include "runtime/executable.h"
+#include "support/backends.h"
+#include "support/random_checkpoint.h"
+#include "support/reference.h"
+
+namespace tempera {
+namespace {
+
+std::vector<float> noise(size_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& v : values) v = normal(generator);
+  return values;
+}
+
+struct Way {
+  bool optimized = false;
+  LowerOptions lowering;
+};
+
+// Two steps of a two-picture batch, so that what the prologue left behind is used twice.
+std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
+  ModelConfig model = preset("tiny");
+  DenoiseGraphOptions options{.images = 2, .guidance = true, .guidance_rescale = true, .slots = 2};
+  options.unet = {.height = 7, .width = 10, .dtype = dtype};  // odd on the way down
+  Graph graph = denoise_graph(model.unet, options);
+  if (way.optimized) graph = optimize(std::move(graph));
+  const std::unique_ptr<Queue> queue = backend.make_queue();
+  Program program = lower(graph, backend.target(), way.lowering);
+  const std::unique_ptr<Buffer> scratch = backend.allocate(Executable::scratch_bytes(program));
+  Executable e(std::move(program), backend, *queue, *scratch);
+  e.load(test::RandomCheckpoint(graph));
+
+  const auto random = [&](const char* name, unsigned seed) {
+    e.write_input(name, noise(static_cast<size_t>(e.program().input(name).ref.desc.shape.elements()), seed));
+  };
+  random("encoder_hidden_states", 1);
+  random("text_embeds", 2);
+  random("time_ids", 3);
+  random("state", 4);
+  e.run_prologue();
+  for (const float timestep : {601.0f, 301.0f}) {
+    std::vector<float> step(StepLayout::length(2));
+    step[StepLayout::kInputScale] = 0.7f;
+    step[StepLayout::kGuidanceScale] = 5;
+    step[StepLayout::kGuidanceRescale] = 0.7f;
+    const std::vector<float> matrix = {0.9f, 0.1f, -0.3f, 0.2f, 1, 0, 0, 0};
+    std::copy(matrix.begin(), matrix.end(), step.begin() + StepLayout::kUpdate);
+    e.write_input("step", step);
+    e.write_input("timestep", std::span(&timestep, 1));
+    random("noise", 5);
+    e.run();
+  }
+  return e.read_output("state");
+}
+
+class Equivalence : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Equivalence, MemoryReuseChangesNothing) {
+  const auto backend = test::make_backend(GetParam());
+  for (const bool optimized : {false, true}) {
+    Way apart{optimized, {}};
+    apart.lowering.reuse = false;
+    EXPECT_EQ(run(*backend, DType::f32, {optimized, {}}), run(*backend, DType::f32, apart));
+  }
+}
+
+TEST_P(Equivalence, HoistingChangesNothing) {
+  const auto backend = test::make_backend(GetParam());
+  Way every_step{true, {}};
+  every_step.lowering.hoist = false;
+  EXPECT_EQ(run(*backend, DType::f32, {true, {}}), run(*backend, DType::f32, every_step));
+}
+
+TEST_P(Equivalence, RunningTwiceGivesTheSameBits) {
+  const auto backend = test::make_backend(GetParam());
+  EXPECT_EQ(run(*backend, DType::f32, {true, {}}), run(*backend, DType::f32, {true, {}}));
+}
+
+TEST_P(Equivalence, PassesStayWithinRounding) {
+  const auto backend = test::make_backend(GetParam());
+  EXPECT_LE(test::relative_error(run(*backend, DType::f32, {true, {}}), run(*backend, DType::f32, {false, {}})), 1e-5);
+}
+
+TEST_P(Equivalence, NaiveAndFlashAttentionAgree) {
+  const auto backend = test::make_backend(GetParam());
+  Way flash{true, {}}, naive{true, {}};
+  flash.lowering.exclude = {"attention/naive"};
+  naive.lowering.exclude = {"attention/flash"};
+  EXPECT_LE(test::relative_error(run(*backend, DType::f32, flash), run(*backend, DType::f32, naive)), 1e-5);
+}
+
+TEST_P(Equivalence, HalfPrecisionFollowsFull) {
+  const auto backend = test::make_backend(GetParam());
+  const std::vector<float> full = run(*backend, DType::f32, {true, {}});
+  for (const DType dtype : test::compute_dtypes(GetParam()))
+    EXPECT_LE(test::relative_error(run(*backend, dtype, {true, {}}), full), 2e-2) << name(dtype);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Equivalence, ::testing::ValuesIn(test::backend_names()),
+                         [](const auto& param_info) { return param_info.param; });
+
+}  // namespace
+}  // namespace tempera
