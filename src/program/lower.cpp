@@ -15,11 +15,16 @@ constexpr uint32_t kNone = ~0u;
 class Lowering {
  public:
   Lowering(const Graph& graph, const Target& target, const LowerOptions& options)
-      : graph_(graph), target_(target), options_(options), storage_(graph.nodes().size(), kNone) {}
+      : graph_(graph),
+        target_(target),
+        options_(options),
+        storage_(graph.nodes().size(), kNone),
+        overwrites_(graph.nodes().size(), kNone) {}
 
   Program run() {
     program_.name = graph_.name();
     program_.target = target_.name;
+    find_overwrites();
     order_steps();
     place_io();
     find_storage();
@@ -52,12 +57,31 @@ class Lowering {
     return id;
   }
 
+  // Which outputs are written over an input.
+  void find_overwrites() {
+    for (const Output& output : graph_.outputs()) {
+      if (output.over_input.empty()) continue;
+      ValueId state = 0;
+      const auto is_it = [&](const Node& node) {
+        const auto* input = std::get_if<Input>(&node.op);
+        return input != nullptr && input->name == output.over_input;
+      };
+      while (state < graph_.nodes().size() && !is_it(graph_.node(state))) ++state;
+      TEMPERA_ASSERT(state < graph_.nodes().size());
+      TEMPERA_ASSERT(graph_.desc(state) == graph_.desc(output.value));
+      TEMPERA_ASSERT(std::find(overwrites_.begin(), overwrites_.end(), state) == overwrites_.end());
+      overwrites_[base(output.value)] = state;
+    }
+  }
+
   void order_steps() {
     std::vector<bool> varies(graph_.nodes().size());
+    for (ValueId state : overwrites_)
+      if (state != kNone) varies[state] = true;
     std::vector<ValueId> body;
     for (ValueId id = 0; id < graph_.nodes().size(); ++id) {
       const Node& node = graph_.node(id);
-      if (const auto* input = std::get_if<Input>(&node.op)) varies[id] = input->rate == Rate::step;
+      if (const auto* input = std::get_if<Input>(&node.op)) varies[id] = varies[id] || input->rate == Rate::step;
       for (ValueId i : node.inputs) varies[id] = varies[id] || varies[i];
       if (!is_step(node)) continue;
       if (varies[id] || !options_.hoist) {
@@ -87,23 +111,18 @@ class Lowering {
   }
 
   void place_io() {
-    std::map<std::string, uint32_t, std::less<>> input_storage;
     for (ValueId id = 0; id < graph_.nodes().size(); ++id) {
       const auto* input = std::get_if<Input>(&graph_.node(id).op);
       if (input == nullptr) continue;
       const Ref ref = take_io(graph_.desc(id));
       storage_[id] = new_storage({{}, ref, false});
-      input_storage[input->name] = storage_[id];
       program_.inputs.push_back({input->name, ref});
     }
     for (const Output& output : graph_.outputs()) {
       const ValueId value = base(output.value);
       TEMPERA_ASSERT(is_step(graph_.node(value)) && storage_[value] == kNone);
-      if (output.over_input.empty()) {
-        storage_[value] = new_storage({{}, take_io(graph_.desc(output.value)), false});
-      } else {
-        storage_[value] = input_storage.at(output.over_input);
-      }
+      storage_[value] = overwrites_[value] == kNone ? new_storage({{}, take_io(graph_.desc(output.value)), false})
+                                                    : storage_[overwrites_[value]];
       Ref ref = storages_[storage_[value]].ref;
       ref.desc = graph_.desc(output.value);
       program_.outputs.push_back({output.name, ref});
@@ -117,16 +136,17 @@ class Lowering {
     return p;
   }
 
-  uint32_t choose_kernel(const Problem& p) const {
+  uint32_t choose_kernel(const Problem& p, bool over_input) const {
     std::string reasons;
     for (uint32_t k = 0; k < target_.kernels.size(); ++k) {
       const KernelInfo& kernel = *target_.kernels[k];
       if (kernel.op != kind_of(p.op)) continue;
       const bool excluded =
           std::find(options_.exclude.begin(), options_.exclude.end(), kernel.name) != options_.exclude.end();
-      const auto reason = excluded        ? std::optional<std::string>("is excluded")
-                          : kernel.refuse ? kernel.refuse(p)
-                                          : std::nullopt;
+      const auto reason = excluded                         ? std::optional<std::string>("is excluded")
+                          : over_input && !kernel.in_place ? "cannot write over its input"
+                          : kernel.refuse                  ? kernel.refuse(p)
+                                                           : std::nullopt;
       if (!reason) return k;
       reasons += fmt::format("; {} {}", kernel.name, *reason);
     }
@@ -148,13 +168,26 @@ class Lowering {
       }
   }
 
+  // Whether the node is the last to read the input that it is written over, and so must run in place. Nothing may read
+  // the input after it.
+  bool runs_over_input(ValueId id) const {
+    const ValueId state = overwrites_[id];
+    if (state == kNone || last_use_[state] < position_[id]) return false;
+    const auto& inputs = graph_.node(id).inputs;
+    const bool reads = std::any_of(inputs.begin(), inputs.end(), [&](ValueId i) { return base(i) == state; });
+    if (last_use_[state] > position_[id] || (reads && !(base(inputs[0]) == state && read_once(id, state))))
+      fail(ErrorCode::internal, "internal error: {}: input {} is read after {} was written over it", graph_.name(),
+           std::get<Input>(graph_.node(state).op).name, to_string(graph_.node(id).op));
+    return reads;
+  }
+
   void find_storage() {
     find_last_uses();
     kernels_.resize(order_.size());
     for (uint32_t s = 0; s < order_.size(); ++s) {
       const ValueId id = order_[s];
       const Problem p = problem(id);
-      kernels_[s] = choose_kernel(p);
+      kernels_[s] = choose_kernel(p, runs_over_input(id));
       if (storage_[id] != kNone) continue;  // an output
       const ValueId first = graph_.node(id).inputs.empty() ? id : base(graph_.node(id).inputs[0]);
       const bool dies_here = first != id && storage_[first] != kNone && storages_[storage_[first]].in_arena &&
@@ -231,11 +264,12 @@ class Lowering {
   const Target& target_;
   const LowerOptions& options_;
   Program program_;
-  std::vector<ValueId> order_;      // nodes that become steps, in order
-  std::vector<uint32_t> position_;  // node -> step
-  std::vector<uint32_t> last_use_;  // node -> step
-  std::vector<uint32_t> kernels_;   // step -> kernel
-  std::vector<uint32_t> storage_;   // node -> storage
+  std::vector<ValueId> order_;       // nodes that become steps, in order
+  std::vector<uint32_t> position_;   // node -> step
+  std::vector<uint32_t> last_use_;   // node -> step
+  std::vector<uint32_t> kernels_;    // step -> kernel
+  std::vector<uint32_t> storage_;    // node -> storage
+  std::vector<ValueId> overwrites_;  // node -> the input it is written over
   std::vector<Storage> storages_;
   std::map<std::pair<ValueId, std::string>, size_t> weight_offsets_;
 };
