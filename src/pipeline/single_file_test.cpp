@@ -1,0 +1,177 @@
+// What a single-file checkpoint says about its model, and how incomplete ones and other models are refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "pipeline/model_source.h"
+#include "pipeline/test_models.h"
+#include "weights/safetensors.h"
+#include "weights/test_files.h"
+
+namespace tempera {
+namespace {
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string opening(const fs::path& model, const OpenOptions& options = {}) {
+  return bad_file_message([&] { open_model(model, options); });
+}
+
+class SingleFile : public testing::Test {
+ protected:
+  ModelSource open(const ModelConfig& config, const Tensors& more = {}) {
+    Tensors tensors = single_file_tensors(config);
+    tensors.insert(tensors.end(), more.begin(), more.end());
+    write_zeros(path_, tensors);
+    return open_model(path_);
+  }
+  std::string problem(const Tensors& tensors) {
+    write_zeros(path_, tensors);
+    return opening(path_);
+  }
+
+  TempFolder folder_;
+  fs::path path_ = folder_ / "model.safetensors";
+};
+
+TEST_F(SingleFile, ConfigurationFromShapes) {
+  const ModelConfig config = small_model();
+  const ModelSource source = open(config);
+  EXPECT_EQ(source.config, config);
+  EXPECT_EQ(source.kind(), "SDXL");
+  const auto scheduler = nlohmann::json::parse(source.scheduler_config);
+  EXPECT_EQ(scheduler["_class_name"], "EulerDiscreteScheduler");
+  EXPECT_EQ(scheduler["prediction_type"], "epsilon");
+  EXPECT_EQ(scheduler["rescale_betas_zero_snr"], false);
+  EXPECT_THAT(source.tokenizer.string(), IsEmpty());
+  EXPECT_EQ(source.file_bytes(), fs::file_size(path_));
+  EXPECT_EQ(source.component(Component::text_encoder_2)
+                .weights->get("text_model.encoder.layers.1.self_attn.v_proj.weight")
+                .dims,
+            (std::vector<int64_t>{64, 64}));
+}
+
+TEST_F(SingleFile, Refiner) {
+  ModelConfig config = small_model();
+  config.text_encoder.reset();
+  config.force_zeros_for_empty_prompt = false;
+  config.requires_aesthetics_score = true;
+  config.unet.cross_attention_dim = 64;
+  config.unet.projection_class_embeddings_input_dim = 64 + 5 * 256;
+  config.unet.down.push_back({128, 0, {0, 0}});
+  config.unet.up.insert(config.unet.up.begin(), UnetBlock{128, 0, {0, 0, 0}});
+  const ModelSource source = open(config);
+  EXPECT_EQ(source.config, config);
+  EXPECT_EQ(source.kind(), "SDXL refiner");
+  EXPECT_FALSE(source.components[0]);
+  EXPECT_EQ(source.component(Component::unet).weights->get("up_blocks.0.upsamplers.0.conv.weight").dims.size(), 4u);
+}
+
+TEST_F(SingleFile, DistilledAsSsd1b) {
+  ModelConfig config = small_model();
+  config.unet.mid = {UnetMidBlock::Kind::resnet, 0, 0};
+  config.unet.up[0].depths = {2, 2, 5};
+  config.unet.up[1].depths = {2, 1, 1};
+  EXPECT_EQ(open(config).config, config);
+}
+
+TEST_F(SingleFile, DistilledAsKoala) {
+  ModelConfig config = small_model();
+  config.unet.mid = {UnetMidBlock::Kind::none, 0, 0};
+  for (UnetBlock& block : config.unet.down) block.depths.pop_back();
+  for (UnetBlock& block : config.unet.up) block.depths.pop_back();
+  EXPECT_EQ(open(config).config, config);
+}
+
+TEST_F(SingleFile, ProjectionsAsConvolutions) {
+  ModelConfig config = small_model();
+  config.unet.use_linear_projection = false;
+  const ModelSource source = open(config);
+  EXPECT_EQ(source.config, config);
+  EXPECT_EQ(source.component(Component::unet).weights->get("mid_block.attentions.0.proj_in.weight").dims.size(), 2u);
+}
+
+TEST_F(SingleFile, Inpainting) {
+  ModelConfig config = small_model();
+  config.unet.in_channels = 9;
+  EXPECT_EQ(open(config).kind(), "SDXL inpainting");
+  config.unet.in_channels = 8;
+  EXPECT_THAT(problem(single_file_tensors(config)), HasSubstr("takes 8 channels"));
+}
+
+TEST_F(SingleFile, MarksOfVariants) {
+  const auto v_prediction = nlohmann::json::parse(
+      open(small_model(), {{"v_pred", DType::f32, {}}, {"ztsnr", DType::f32, {}}}).scheduler_config);
+  EXPECT_EQ(v_prediction["prediction_type"], "v_prediction");
+  EXPECT_EQ(v_prediction["rescale_betas_zero_snr"], true);
+}
+
+TEST_F(SingleFile, PlaygroundCarriesItsLatents) {
+  Tensors tensors = single_file_tensors(small_model());
+  tensors.push_back({"edm_mean", DType::f32, {1, 4, 1, 1}});
+  tensors.push_back({"edm_std", DType::f32, {1, 4, 1, 1}});
+  EXPECT_THAT(problem(tensors), HasSubstr("latents_std is 0"));
+  const std::array<float, 8> numbers = {-1.5f, 0, 0.5f, 2, 4, 5, 6, 7};
+  std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-static_cast<std::streamoff>(sizeof numbers), std::ios::end);
+  file.write(reinterpret_cast<const char*>(numbers.data()), sizeof numbers);
+  file.close();
+  const ModelSource source = open_model(path_);
+  EXPECT_THAT(source.config.vae.latents_mean, ElementsAre(-1.5, 0, 0.5, 2));
+  EXPECT_THAT(source.config.vae.latents_std, ElementsAre(4, 5, 6, 7));
+  EXPECT_EQ(source.config.vae.scaling_factor, 0.5);
+  EXPECT_EQ(nlohmann::json::parse(source.scheduler_config)["_class_name"], "EDMDPMSolverMultistepScheduler");
+  tensors.back().dims = {3};
+  EXPECT_THAT(problem(tensors), HasSubstr("must hold 4 floating-point numbers"));
+}
+
+TEST_F(SingleFile, Incomplete) {
+  const Tensors whole = single_file_tensors(small_model());
+  const auto without = [&](std::string_view part) {
+    Tensors tensors = whole;
+    std::erase_if(tensors, [&](const TensorSpec& tensor) { return tensor.name.find(part) != std::string::npos; });
+    return problem(tensors);
+  };
+  EXPECT_THAT(without("first_stage_model."), HasSubstr("'decoder.conv_in.weight' in '"));
+  EXPECT_THAT(without("embedders.0."), HasSubstr("is missing: the model is incomplete"));
+  EXPECT_THAT(without("embedders."), HasSubstr("looks like an SDXL UNet without its text encoders"));
+  EXPECT_THAT(without("input_blocks.0.0"), HasSubstr("looks like an SDXL UNet"));
+  EXPECT_THAT(without("model.diffusion_model."), HasSubstr("looks like a VAE alone"));
+  EXPECT_THAT(without("text_projection"), HasSubstr("has no text_projection"));
+  EXPECT_THAT(without("output_blocks.7."), HasSubstr("is missing"));
+  EXPECT_THAT(without("output_blocks."), HasSubstr("is missing"));
+}
+
+TEST_F(SingleFile, OtherModels) {
+  const auto looks_like = [&](const char* tensor) { return problem({{tensor, DType::f32, {1}}}); };
+  EXPECT_THAT(looks_like("cond_stage_model.transformer.text_model.embeddings.position_ids"),
+              HasSubstr("Stable Diffusion 1)"));
+  EXPECT_THAT(looks_like("cond_stage_model.model.token_embedding.weight"), HasSubstr("Stable Diffusion 2)"));
+  EXPECT_THAT(looks_like("model.diffusion_model.joint_blocks.0.x_block.mlp.fc1.weight"),
+              HasSubstr("Stable Diffusion 3)"));
+  EXPECT_THAT(looks_like("double_blocks.0.img_attn.norm.key_norm.scale"), HasSubstr("Flux)"));
+  EXPECT_THAT(looks_like("lora_unet_mid_block.lora_down.weight"), HasSubstr("a LoRA)"));
+  EXPECT_THAT(looks_like("control_model.time_embed.0.weight"), HasSubstr("a ControlNet)"));
+  EXPECT_THAT(looks_like("clip_g"), HasSubstr("a textual inversion embedding)"));
+  EXPECT_THAT(looks_like("foo.bar"), HasSubstr("its first tensor is 'foo.bar'"));
+  EXPECT_THAT(problem({}), HasSubstr("it has no tensors"));
+}
+
+TEST_F(SingleFile, VariantAndPickleAreRefused) {
+  open(small_model());
+  EXPECT_THROW(open_model(path_, {.variant = "fp16"}), Error);
+  write_file(folder_ / "m.ckpt", "PK\x03\x04 and so on");
+  EXPECT_THAT(opening(folder_ / "m.ckpt"), HasSubstr("m.ckpt' is a pickle"));
+  write_file(folder_ / "m.gguf", "GGUF");
+  EXPECT_THAT(opening(folder_ / "m.gguf"), HasSubstr("GGUF is not supported"));
+  EXPECT_THAT(opening(folder_ / "none.safetensors"), HasSubstr("there is no model"));
+}
+
+}  // namespace
+}  // namespace tempera

@@ -1,0 +1,91 @@
+// For tests only: small models of zeros, under diffusers' names or a single file's.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/config.h"
+#include "models/inventory.h"
+#include "pipeline/ldm_config.h"
+#include "weights/naming.h"
+#include "weights/safetensors_writer.h"
+
+namespace tempera {
+
+using Tensors = std::vector<TensorSpec>;
+
+// Heads are 64 wide and what shapes do not say is as in SDXL, so a single file says everything about it.
+inline ModelConfig small_model() {
+  ModelConfig model = preset("small");
+  for (ClipConfig* clip : {&*model.text_encoder, &model.text_encoder_2}) {
+    clip->vocab_size = 500;
+    clip->eos_token_id = 499;
+    clip->hidden_size = 64;
+    clip->intermediate_size = 96;
+    clip->num_attention_heads = 1;
+    clip->num_hidden_layers = 2;
+  }
+  model.text_encoder->num_hidden_layers = 3;
+  model.text_encoder_2.projection_dim = 64;
+  for (size_t i = 0; i < 3; ++i) {
+    model.unet.down[i].channels = model.unet.up[2 - i].channels = i == 2 ? 128 : 64;
+    if (i > 0) model.unet.down[i].heads = model.unet.up[2 - i].heads = i == 2 ? 2 : 1;
+  }
+  model.unet.mid.heads = 2;
+  model.unet.time_embedding_dim = 256;
+  model.unet.cross_attention_dim = 128;
+  model.unet.projection_class_embeddings_input_dim = 64 + 6 * 256;
+  model.unet.sample_size = 128;
+  model.vae.block_out_channels = {32, 32, 64, 32};
+  model.vae.sample_size = 1024;
+  return model;
+}
+
+inline std::vector<std::pair<Component, Tensors>> model_tensors(const ModelConfig& model) {
+  std::vector<std::pair<Component, Tensors>> all;
+  const auto add = [&](Component component, const std::vector<Parameter>& parameters) {
+    Tensors tensors;
+    for (const Parameter& parameter : parameters) {
+      const auto dims = parameter.shape.dims();
+      tensors.push_back({parameter.name, DType::f16, {dims.begin(), dims.end()}});
+    }
+    all.emplace_back(component, std::move(tensors));
+  };
+  if (model.text_encoder) add(Component::text_encoder, parameters(*model.text_encoder));
+  add(Component::text_encoder_2, parameters(model.text_encoder_2));
+  add(Component::unet, parameters(model.unet));
+  add(Component::vae, parameters(model.vae));
+  return all;
+}
+
+inline Tensors single_file_tensors(const ModelConfig& model) {
+  const LdmNames names(ldm_layout(model));
+  std::map<std::string, TensorSpec> tensors;  // three may be thirds of one
+  for (const auto& [component, parts] : model_tensors(model)) {
+    for (const TensorSpec& part : parts) {
+      const auto source = names.ldm_name(component, part.name);
+      if (!source) throw std::logic_error(part.name);
+      tensors.try_emplace(source->name,
+                          TensorSpec{source->name, part.dtype, untransformed(source->transform, part.dims)});
+    }
+  }
+  Tensors list;
+  for (const auto& [name, tensor] : tensors) list.push_back(tensor);
+  return list;
+}
+
+inline void write_zeros(const std::filesystem::path& path, const Tensors& tensors) {
+  std::filesystem::create_directories(path.parent_path());
+  SafetensorsWriter writer(path, tensors);
+  for (const TensorSpec& tensor : tensors) writer.append(std::vector<std::byte>(tensor.bytes()));
+  writer.commit();
+}
+
+}  // namespace tempera
