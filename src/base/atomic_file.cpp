@@ -104,8 +104,10 @@ void AtomicFile::rename_to_path() {
 void AtomicFile::fail_with(int error) const {
   std::string reason = std::error_code(error, std::generic_category()).message();
   if (error == EEXIST) {
-    reason = "it exists already and is not overwritten: choose another name or remove it";
-  } else if (error == ENOSPC || error == EDQUOT) {
+    fail(ErrorCode::invalid_argument, "'{}' exists already and is not overwritten: choose another name or remove it",
+         path_.string());
+  }
+  if (error == ENOSPC || error == EDQUOT) {
     reason += ": free some space or choose another folder";
   } else if (error == ENOENT) {
     reason = fmt::format("the folder '{}' does not exist", folder_of(path_).string());
