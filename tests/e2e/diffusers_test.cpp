@@ -121,9 +121,10 @@ TEST_P(Diffusers, DrawsTheSamePicture) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Reference, Diffusers, testing::ValuesIn(all_cases()), [](const auto& info) {
-  return info.param.spec.at("name").template get<std::string>() + (info.param.single_file ? "_file" : "_folder");
-});
+std::string name_of_case(const testing::TestParamInfo<Case>& one) {
+  return one.param.spec.at("name").get<std::string>() + (one.param.single_file ? "_file" : "_folder");
+}
+INSTANTIATE_TEST_SUITE_P(Reference, Diffusers, testing::ValuesIn(all_cases()), name_of_case);
 
 TEST(DiffusersReference, HasTheCases) {
   if (!has_reference()) GTEST_SKIP() << "no reference beside the repository";
