@@ -3,15 +3,12 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "backend/cpu/kernels/attention.h"
-#include "backend/cpu/kernels/fma_peak.h"
+#include "backend/cpu/kernels/bench.h"
 #include "backend/cpu/kernels/kernels.h"
-#include "base/half.h"
 #include "base/parallel.h"
 
 namespace tempera {
@@ -30,65 +27,31 @@ constexpr Case kCases[] = {
     {"text bigG causal 77", 1, 20, 77, 77, 64},   {"one head 1024", 1, 1, 1024, 1024, 64},
 };
 
-class AlignedBytes {
- public:
-  explicit AlignedBytes(size_t size) : bytes_(new (std::align_val_t{64}) std::byte[size]{}) {}
-  ~AlignedBytes() { ::operator delete[](bytes_, std::align_val_t{64}); }
-  AlignedBytes(const AlignedBytes&) = delete;
-  AlignedBytes& operator=(const AlignedBytes&) = delete;
-  std::byte* data() { return bytes_; }
-
- private:
-  std::byte* bytes_;
-};
-
-std::unique_ptr<AlignedBytes> random_tensor(const TensorDesc& desc) {
-  auto bytes = std::make_unique<AlignedBytes>(desc.bytes());
-  std::minstd_rand random(1);
-  std::vector<float> values(static_cast<size_t>(desc.shape.elements()));
-  for (float& v : values) v = static_cast<float>(random() % 2001) * 1e-3f - 1.0f;
-  convert(values.data(), DType::f32, bytes->data(), desc.dtype, values.size());
-  return bytes;
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
 void run(benchmark::State& state, const Kernel& kernel, const Case& c, DType dtype) {
   const TensorDesc q{dtype, Shape{c.pictures, c.queries, c.heads * c.dim}};
   const TensorDesc kv{dtype, Shape{c.pictures, c.keys, c.heads * c.dim}};
   const bool causal = std::string_view(c.name).find("causal") != std::string_view::npos;
   const Problem problem{Attention{static_cast<int>(c.heads), 0.125f, causal}, {q, kv, kv}, q};
-  const auto q_bytes = random_tensor(q), k_bytes = random_tensor(kv), v_bytes = random_tensor(kv);
-  AlignedBytes out(q.bytes()), workspace(kernel.info.workspace(problem));
+  const auto q_bytes = bench::random_tensor(q), k_bytes = bench::random_tensor(kv), v_bytes = bench::random_tensor(kv);
+  bench::Bytes out(q.bytes()), workspace(kernel.info.workspace(problem));
   const Launch launch =
       kernel.bind(problem, {{q_bytes->data(), k_bytes->data(), v_bytes->data()}, out.data(), workspace.data()});
-  class : public Queue {
-    void synchronize() override {}
-  } queue;
+  bench::NoQueue queue;
   launch(queue);
 
   const double flops = 4.0 * static_cast<double>(c.pictures * c.heads * c.queries * c.keys * c.dim);
   std::vector<double> speeds, peaks, shares;
   for (auto _ : state) {
-    peaks.push_back(measure_fma_peak(dtype == DType::bf16 ? PeakKind::bf16 : PeakKind::f32, 1));
-    int64_t runs = 0;
-    double seconds = 0;
-    const double begin = bench_seconds();
-    for (; seconds < 1e-3; ++runs) {
-      launch(queue);
-      seconds = bench_seconds() - begin;
-    }
-    state.SetIterationTime(seconds / static_cast<double>(runs));
-    speeds.push_back(flops * static_cast<double>(runs) / seconds * 1e-9);
+    peaks.push_back(bench::measure_peak(dtype == DType::bf16 ? bench::PeakKind::bf16 : bench::PeakKind::f32, 1));
+    const double seconds = bench::time([&] { launch(queue); });
+    state.SetIterationTime(seconds);
+    speeds.push_back(flops / seconds * 1e-9);
     shares.push_back(100 * speeds.back() / peaks.back());
   }
-  state.counters["GFLOP/s"] = median(speeds);
-  state.counters["peak"] = median(peaks);
+  state.counters["GFLOP/s"] = bench::median(speeds);
+  state.counters["peak"] = bench::median(peaks);
   state.counters["best"] = *std::max_element(speeds.begin(), speeds.end());
-  state.counters["%peak"] = median(shares);
+  state.counters["%peak"] = bench::median(shares);
   state.counters["workspace_MB"] = static_cast<double>(kernel.info.workspace(problem)) * 1e-6;
 }
 
@@ -109,12 +72,12 @@ int main(int argc, char** argv) {
             ->Unit(benchmark::kMillisecond)
             ->MinTime(0.5);
       }
+  bench::set_threads_from(argc, argv);
   benchmark::Initialize(&argc, argv);
-  if (argc == 3 && std::string_view(argv[1]) == "--threads") set_thread_count(std::atoi(argv[2]));
   benchmark::AddCustomContext("threads", std::to_string(thread_count()));
   benchmark::AddCustomContext("f32 kernels", flash_isa(DType::f32).name);
   benchmark::AddCustomContext("bf16 kernels", flash_isa(DType::bf16).name);
-  benchmark::AddCustomContext("f32 peak", fma_peak_name(PeakKind::f32));
-  benchmark::AddCustomContext("bf16 peak", fma_peak_name(PeakKind::bf16));
+  benchmark::AddCustomContext("f32 peak", bench::peak_name(bench::PeakKind::f32));
+  benchmark::AddCustomContext("bf16 peak", bench::peak_name(bench::PeakKind::bf16));
   benchmark::RunSpecifiedBenchmarks();
 }

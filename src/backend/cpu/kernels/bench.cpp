@@ -1,18 +1,23 @@
-#include "backend/cpu/kernels/fma_peak.h"
+#include "backend/cpu/kernels/bench.h"
 
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
+#include <random>
+#include <string_view>
 
+#include "base/half.h"
 #include "base/parallel.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-namespace tempera {
+namespace tempera::bench {
 namespace {
 
 #if defined(__x86_64__)
@@ -84,28 +89,53 @@ Chains chains(PeakKind) {
 
 }  // namespace
 
-double bench_seconds() {
+double seconds() {
   timespec t{};
   clock_gettime(thread_count() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-double measure_fma_peak(PeakKind kind, double milliseconds) {
+double measure_peak(PeakKind kind, double milliseconds) {
   const Chains c = chains(kind);
   if (c.run == nullptr) return 0;
   std::atomic<int64_t> turns{0};
-  const double begin = bench_seconds(), until = begin + 1e-3 * milliseconds;
+  const double begin = seconds(), until = begin + 1e-3 * milliseconds;
   const auto body = [&](int, int) {
     int64_t done = 0;
-    for (; bench_seconds() < until; done += 10000) c.run(10000);
+    for (; seconds() < until; done += 10000) c.run(10000);
     turns += done;
   };
   parallel_region(std::cref(body));
-  return static_cast<double>(turns.load()) * c.flops / (bench_seconds() - begin) * 1e-9;
+  return static_cast<double>(turns.load()) * c.flops / (seconds() - begin) * 1e-9;
 }
 
-const char* fma_peak_name(PeakKind kind) {
+const char* peak_name(PeakKind kind) {
   return chains(kind).name;
 }
 
-}  // namespace tempera
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::unique_ptr<Bytes> random_tensor(const TensorDesc& desc) {
+  auto bytes = std::make_unique<Bytes>(desc.bytes());
+  std::minstd_rand random(1);
+  std::vector<float> values(static_cast<size_t>(desc.shape.elements()));
+  for (float& v : values) v = static_cast<float>(random() % 2001) * 1e-3f - 1.0f;
+  convert(values.data(), DType::f32, bytes->data(), desc.dtype, values.size());
+  return bytes;
+}
+
+void set_threads_from(int& argc, char** argv) {
+  for (int i = 1; i + 1 < argc; ++i)
+    if (std::string_view(argv[i]) == "--threads") {
+      set_thread_count(std::atoi(argv[i + 1]));
+      std::copy(argv + i + 2, argv + argc, argv + i);
+      argc -= 2;
+      return;
+    }
+}
+
+}  // namespace tempera::bench
