@@ -7,6 +7,7 @@
 //
 #include <array>
 
+#include "backend/cpu/kernels/bf16.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/launch.h"
 #include "backend/cpu/kernels/vector-inl.h"
@@ -41,15 +42,6 @@ void scale_range(DType type, const void* x, float factor, float offset, void* y,
   });
 }
 
-// Between f32 and bf16, either way.
-void cast_range(DType from, const void* x, DType to, void* y, int64_t begin, int64_t end) {
-  with_type(from, x, [&](const auto* in) HWY_ATTR {
-    with_type(to, y, [&](auto* out) HWY_ATTR {
-      for_each_vector(begin, end, [&](auto d, int64_t i) HWY_ATTR { store(d, load(d, in + i), out + i); });
-    });
-  });
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace tempera
 HWY_AFTER_NAMESPACE();
@@ -60,7 +52,6 @@ namespace {
 
 HWY_EXPORT(add_range);
 HWY_EXPORT(scale_range);
-HWY_EXPORT(cast_range);
 
 constexpr int64_t kGrain = 16384;  // elements
 
@@ -122,18 +113,19 @@ Launch bind_scale(const Problem& problem, const Binding& at) {
 
 Launch bind_cast(const Problem& problem, const Binding& at) {
   const DType from = problem.inputs[0].dtype, to = problem.output.dtype;
+  const auto from_size = static_cast<int64_t>(size_of(from)), to_size = static_cast<int64_t>(size_of(to));
   const int64_t n = problem.output.shape.elements();
   const std::byte* x = at.inputs[0];
   std::byte* y = at.output;
-  if (from != to && is_f32_or_bf16(from) && is_f32_or_bf16(to))
-    return [=](Queue&) {
-      parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
-        HWY_DYNAMIC_DISPATCH(cast_range)(from, x, to, y, begin, end);
-      });
-    };
-  return [=, from_size = static_cast<int64_t>(size_of(from)), to_size = static_cast<int64_t>(size_of(to))](Queue&) {
+  return [=](Queue&) {
     parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
-      convert(x + begin * from_size, from, y + begin * to_size, to, static_cast<size_t>(end - begin));
+      const std::byte* in = x + begin * from_size;
+      std::byte* out = y + begin * to_size;
+      if (from == DType::bf16 && to == DType::f32)
+        return expand_bf16(reinterpret_cast<const bf16*>(in), reinterpret_cast<float*>(out), end - begin);
+      if (from == DType::f32 && to == DType::bf16)
+        return round_bf16(reinterpret_cast<const float*>(in), nullptr, reinterpret_cast<bf16*>(out), end - begin);
+      convert(in, from, out, to, static_cast<size_t>(end - begin));
     });
   };
 }

@@ -1,0 +1,255 @@
+// bf16 models on processors without bf16 arithmetic: weights stay bf16 in memory, in the order that the f32 kernel
+// wants; a slice of output channels is expanded to f32 at a time, then the activations in blocks of rows, and the
+// results are rounded back. Half the memory of f32 at nearly its speed: the expansions are a small part of the
+// products.
+#include <algorithm>
+
+#include "backend/cpu/kernels/bf16.h"
+#include "backend/cpu/onednn/rows.h"
+#include "backend/cpu/onednn/weights.h"
+
+namespace tempera::onednn {
+namespace {
+
+constexpr int64_t kSlice = 768;          // output channels at a time
+constexpr int64_t kRows = 512;           // rows of a matrix at a time
+constexpr int64_t kBandBytes = 8 << 20;  // of a picture's input rows at a time, in f32
+
+const bf16* as_bf16(const std::byte* p) {
+  return reinterpret_cast<const bf16*>(p);
+}
+bf16* as_bf16(std::byte* p) {
+  return reinterpret_cast<bf16*>(p);
+}
+
+// The largest divisor of n up to kSlice; n itself where that would be a poor one (n is prime).
+int64_t slice_of(int64_t n) {
+  for (int64_t d = std::min(n, kSlice); d >= 64; --d)
+    if (n % d == 0) return d;
+  return n;
+}
+
+// The f32 plan's layout, holding bf16.
+WeightLayout stored(WeightLayout layout) {
+  layout.dtype = DType::bf16;
+  layout.name = "bf16 in place of " + layout.name;
+  return layout;
+}
+
+void expand(const bf16* x, float* y, int64_t n) {
+  parallel_ranges(n, 16384, [&](int64_t begin, int64_t end) { expand_bf16(x + begin, y + begin, end - begin); });
+}
+
+// y (rows, width), rounded, to columns of a matrix whose rows are `stride` apart, plus the residual's where there is
+// one.
+void store_rows(const float* y, int64_t rows, int64_t width, const bf16* residual, bf16* out, int64_t stride) {
+  parallel_ranges(rows, grain_for(width * 4), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      round_bf16(y + r * width, residual == nullptr ? nullptr : residual + r * stride, out + r * stride, width);
+  });
+}
+
+// Takes pieces of f32 memory off a workspace, each aligned.
+class Pieces {
+ public:
+  explicit Pieces(std::byte* base) : base_(base) {}
+  float* take(size_t bytes) {
+    std::byte* piece = base_ == nullptr ? nullptr : base_ + used_;
+    used_ += (bytes + 63) / 64 * 64;
+    return reinterpret_cast<float*>(piece);
+  }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+// linear, and geglu_linear as two of them.
+class UpcastLinear {
+ public:
+  UpcastLinear(Library& library, const Problem& p, const Binding& at)
+      : gated_(kind_of(p.op) == OpKind::geglu_linear), rows_(p.output.shape.rows()), n_(p.output.shape[-1]), at_(at) {
+    const auto* linear = std::get_if<Linear>(&p.op);
+    residual_ = linear != nullptr && linear->residual;
+    spec_ = {std::min(rows_, kRows), p.inputs[0].shape[-1], slice_of(n_)};
+    spec_.bias = linear != nullptr ? linear->bias : std::get<GegluLinear>(p.op).bias;
+    MatmulSpec gate = spec_;
+    gate.activation = Activation::gelu;
+    if (gated_) spec_.operand = Operand::multiply;
+    if (linear != nullptr) spec_.activation = linear->activation;
+    plan_ = library.plan(spec_);
+    gate_plan_ = gated_ ? library.plan(gate) : nullptr;
+    elements_ = plan_->layout.elements;
+
+    Pieces pieces(at.workspace);
+    x_ = pieces.take(static_cast<size_t>(spec_.m * spec_.k) * 4);
+    w_ = pieces.take(static_cast<size_t>(elements_) * 4);
+    y_ = pieces.take(static_cast<size_t>(spec_.m * spec_.n) * 4);
+    gate_w_ = gated_ ? pieces.take(static_cast<size_t>(elements_) * 4) : nullptr;
+    gate_y_ = gated_ ? pieces.take(static_cast<size_t>(spec_.m * spec_.n) * 4) : nullptr;
+    scratch_ = pieces.take(std::max(plan_->scratch, gated_ ? gate_plan_->scratch : 0));
+    workspace_ = pieces.used();
+    if (at.output == nullptr) return;
+    call_ = std::make_shared<Call>(library, plan_, args(0));
+    if (gated_) gate_call_ = std::make_shared<Call>(library, gate_plan_, gate_args(0));
+  }
+
+  size_t workspace() const { return workspace_; }
+  WeightLayout layout() const { return stored(plan_->layout); }
+  int pieces() const { return static_cast<int>(n_ / spec_.n) * (gated_ ? 2 : 1); }
+  bool shares_layout() const { return !gated_ || gate_plan_->layout.name == plan_->layout.name; }
+
+  void operator()(Queue&) const {
+    const bf16* weights = as_bf16(at_.inputs[1]);
+    for (int64_t n0 = 0; n0 < n_; n0 += spec_.n) {
+      const int64_t slice = n0 / spec_.n;
+      expand(weights + slice * elements_, w_, elements_);
+      if (gated_) expand(weights + (n_ / spec_.n + slice) * elements_, gate_w_, elements_);
+      call_->set(args(n0));
+      if (gated_) gate_call_->set(gate_args(n0));
+      // The last block ends with the matrix and may overlap the one before: the same numbers twice.
+      for (int64_t row = 0; row < rows_; row += spec_.m) block(std::min(row, rows_ - spec_.m), n0);
+    }
+  }
+
+ private:
+  CallArgs args(int64_t n0) const { return {x_, w_, bias(n0), gate_y_, y_, scratch_}; }
+  CallArgs gate_args(int64_t n0) const { return {x_, gate_w_, bias(n_ + n0), nullptr, gate_y_, scratch_}; }
+  const float* bias(int64_t n0) const {
+    return spec_.bias ? reinterpret_cast<const float*>(at_.inputs[2]) + n0 : nullptr;
+  }
+
+  void block(int64_t row, int64_t n0) const {
+    expand(as_bf16(at_.inputs[0]) + row * spec_.k, x_, spec_.m * spec_.k);
+    if (gated_) gate_call_->run();
+    call_->run();
+    const int64_t first = row * n_ + n0;
+    store_rows(y_, spec_.m, spec_.n, residual_ ? as_bf16(at_.inputs.back()) + first : nullptr,
+               as_bf16(at_.output) + first, n_);
+  }
+
+  bool gated_, residual_ = false;
+  int64_t rows_, n_, elements_ = 0;
+  Binding at_;
+  MatmulSpec spec_;
+  std::shared_ptr<const Plan> plan_, gate_plan_;
+  float *x_, *w_, *y_, *gate_w_, *gate_y_, *scratch_;
+  size_t workspace_ = 0;
+  std::shared_ptr<Call> call_, gate_call_;
+};
+
+// Bands of rows, with the rows beyond the picture as zeros of their own, so that all bands are one problem.
+class UpcastConv {
+ public:
+  UpcastConv(Library& library, const Problem& p, const Binding& at)
+      : op_(std::get<Conv2d>(p.op)), x_shape_(p.inputs[0].shape), out_shape_(p.output.shape), at_(at) {
+    const int64_t row_bytes = x_shape_[2] * x_shape_[3] * 4;
+    band_ = std::clamp<int64_t>(kBandBytes / (row_bytes * op_.stride), 1, out_shape_[1]);
+    spec_ = {.batch = 1,
+             .height = (band_ - 1) * op_.stride + op_.kernel,
+             .width = x_shape_[2],
+             .channels = x_shape_[3],
+             .out = slice_of(out_shape_[3]),
+             .kernel = op_.kernel,
+             .stride = op_.stride,
+             .pad_top = 0,
+             .pad_bottom = 0,
+             .pad_left = op_.pad_before,
+             .pad_right = op_.pad_after,
+             .bias = op_.bias,
+             .activation = op_.activation};
+    plan_ = library.plan(spec_);
+    Pieces pieces(at.workspace);
+    x_ = pieces.take(static_cast<size_t>(spec_.height * row_bytes));
+    w_ = pieces.take(static_cast<size_t>(plan_->layout.elements) * 4);
+    y_ = pieces.take(static_cast<size_t>(band_ * out_shape_[2] * spec_.out) * 4);
+    scratch_ = pieces.take(plan_->scratch);
+    workspace_ = pieces.used();
+    if (at.output != nullptr) call_ = std::make_shared<Call>(library, plan_, args(0));
+  }
+
+  size_t workspace() const { return workspace_; }
+  WeightLayout layout() const { return stored(plan_->layout); }
+  int pieces() const { return static_cast<int>(out_shape_[3] / spec_.out); }
+  static bool shares_layout() { return true; }
+
+  void operator()(Queue&) const {
+    const int64_t elements = plan_->layout.elements;
+    for (int64_t o = 0; o < out_shape_[3]; o += spec_.out) {
+      expand(as_bf16(at_.inputs[1]) + o / spec_.out * elements, w_, elements);
+      call_->set(args(o));
+      for (int64_t n = 0; n < out_shape_[0]; ++n)
+        for (int64_t row = 0; row < out_shape_[1]; row += band_) band(n, std::min(row, out_shape_[1] - band_), o);
+    }
+  }
+
+ private:
+  CallArgs args(int64_t o) const {
+    return {x_, w_, op_.bias ? reinterpret_cast<const float*>(at_.inputs[2]) + o : nullptr, nullptr, y_, scratch_};
+  }
+
+  void band(int64_t n, int64_t out_row, int64_t o) const {
+    const int64_t row_elements = x_shape_[2] * x_shape_[3], height = x_shape_[1];
+    const bf16* picture = as_bf16(at_.inputs[0]) + n * height * row_elements;
+    parallel_ranges(spec_.height, grain_for(row_elements * 4), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t row = out_row * op_.stride - op_.pad_before + i;
+        if (row >= 0 && row < height) {
+          expand_bf16(picture + row * row_elements, x_ + i * row_elements, row_elements);
+        } else {
+          std::fill_n(x_ + i * row_elements, row_elements, 0.0f);
+        }
+      }
+    });
+    call_->run();
+    const int64_t width = out_shape_[2], channels = out_shape_[3];
+    const int64_t first = (n * out_shape_[1] + out_row) * width * channels + o;
+    store_rows(y_, band_ * width, spec_.out, op_.residual ? as_bf16(at_.inputs.back()) + first : nullptr,
+               as_bf16(at_.output) + first, channels);
+  }
+
+  Conv2d op_;
+  Shape x_shape_, out_shape_;
+  Binding at_;
+  int64_t band_;  // output rows at a time
+  ConvSpec spec_;
+  std::shared_ptr<const Plan> plan_;
+  float *x_, *w_, *y_, *scratch_;
+  size_t workspace_ = 0;
+  std::shared_ptr<Call> call_;
+};
+
+template <class Run>
+void add_row(std::vector<Kernel>& table, const std::shared_ptr<Library>& library, std::string_view name, OpKind op) {
+  KernelInfo info = kernel_info(name, op);
+  info.tolerance_half = 6e-3;
+  const auto describe = [library](const Problem& p) { return Run(*library, p, {}); };
+  info.refuse = [describe](const Problem& p) -> std::optional<std::string> {
+    if (p.output.dtype != DType::bf16) return "is for bf16 alone";
+    bool shares = false;
+    const auto refused = refuse_plan(p, [&] { shares = describe(p).shares_layout(); });
+    if (refused || shares) return refused;
+    return "finds no weight layout that all its products share";
+  };
+  info.workspace = [describe](const Problem& p) { return describe(p).workspace(); };
+  info.packed = [describe](const Problem& p, int input) {
+    const Run run = describe(p);
+    return packed_weight(p, input, run.layout(), run.pieces());
+  };
+  table.push_back({info, [library](const Problem& p, const Binding& at) -> Launch { return Run(*library, p, at); },
+                   [describe](const Problem& p, int input, std::span<const WeightPart> parts, std::byte* to) {
+                     const Run run = describe(p);
+                     pack_input(p, input, parts, run.layout(), run.pieces(), to);
+                   }});
+}
+
+}  // namespace
+
+void add_upcast_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library) {
+  add_row<UpcastConv>(table, library, "conv2d/upcast", OpKind::conv2d);
+  add_row<UpcastLinear>(table, library, "linear/upcast", OpKind::linear);
+  add_row<UpcastLinear>(table, library, "geglu_linear/upcast", OpKind::geglu_linear);
+}
+
+}  // namespace tempera::onednn
