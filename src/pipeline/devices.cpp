@@ -9,10 +9,12 @@
 namespace tempera {
 namespace {
 
+#if !TEMPERA_HAS_CPU
 [[noreturn]] void no_cpu() {
   fail(ErrorCode::unavailable,
        "this build of tempera has no CPU backend: build with -DTEMPERA_CPU=ON and oneDNN installed");
 }
+#endif
 
 DType best_dtype(const std::string& device) {
   if (device == "cuda") return DType::f16;
