@@ -15,9 +15,6 @@ constexpr int64_t kSlice = 768;          // output channels at a time
 constexpr int64_t kRows = 512;           // rows of a matrix at a time
 constexpr int64_t kBandBytes = 8 << 20;  // of a picture's input rows at a time, in f32
 
-const bf16* as_bf16(const std::byte* p) {
-  return reinterpret_cast<const bf16*>(p);
-}
 bf16* as_bf16(std::byte* p) {
   return reinterpret_cast<bf16*>(p);
 }
