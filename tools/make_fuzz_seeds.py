@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Makes tests/fuzz/seeds/{png,infotext,tokenizer}: small inputs from which the fuzzers of the same names start.
+
+Run from the repository root; needs nothing but Python.
+"""
+
+import json
+import pathlib
+import struct
+import zlib
+
+SEEDS = pathlib.Path("tests/fuzz/seeds")
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, depth, colour, rows, before=b"", after=b"", interlace=0):
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
+    picture = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + picture + after + chunk(b"IEND", b"")
+
+
+def rows(height, length):
+    """`height` rows of `length` bytes, each with another filter."""
+    return b"".join(bytes([y % 5]) + bytes((x * 73 + y * 11) % 256 for x in range(length)) for y in range(height))
+
+
+def texts():
+    before = chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"tEXt", b"parameters\0caf\xe9\nSteps: 1")
+    after = chunk(b"zTXt", b"z\0\0" + zlib.compress(b"text"))
+    after += chunk(b"iTXt", b"i\0\1\0de\0i\0" + zlib.compress("☕".encode()))
+    return before, after
+
+
+def tokenizer_folder(*files, prompt):
+    return b"\0" + b"\xff".join([*files, prompt])
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def tokenizers():
+    vocabulary = {"a": 0, "b": 1, "a</w>": 2, "b</w>": 3, "ab</w>": 4, "<|startoftext|>": 5, "<|endoftext|>": 6, "!": 7}
+    bos = {"content": "<|startoftext|>", "normalized": True, "single_word": False, "special": True}
+    config = {"bos_token": bos, "pad_token": "!", "model_max_length": 8}
+    roles = {"eos_token": "<|endoftext|>", "unk_token": "!"}
+    added = {"id": 8, "content": "<x>", "single_word": True, "normalized": True, "special": False}
+    model = {"type": "BPE", "end_of_word_suffix": "</w>", "vocab": vocabulary, "merges": [["a", "b</w>"]]}
+    decoder = {"added_tokens_decoder": {"8": {"content": "<x>"}}}
+    return {
+        "two_files": tokenizer_folder(b"", compact(vocabulary), b"#version: 0.2\na b</w>\n", compact(config), compact(roles),
+                                      compact({"<x>": 8}), prompt=b"ab <x> b!"),
+        "one_file": tokenizer_folder(compact({"added_tokens": [added], "model": model}), b"", b"", compact(decoder), b"",
+                                     b"", prompt=b"Ab <X> b!"),
+        "prompt": b"\1" + "A photo, it's <|endoftext|> naïve <cat-toy> sky 12 e\u0301 İ 日本 😀!!".encode(),
+    }
+
+
+def main():
+    before, after = texts()
+    palette = chunk(b"PLTE", bytes(range(12))) + chunk(b"tRNS", b"\x00\x80")
+    infotext = {
+        "web_ui": 'a cat, (best:1.2)\nsecond\nNegative prompt: bad: hands\nmore\nSteps: 20, Sampler: DPM++ 2M, Schedule type: '
+                  'Karras, Size: 512x768, Lora hashes: "a: 12, b: \\"34\\"", Version: v1',
+        "json": 'p\nSteps: 4, Sampler: euler_a, Hashes: {"model": "ab", "x, y": [1, 2]}, Civitai resources: [{"n":"]"}], RNG: CPU',
+    }
+    seeds = {
+        "png": {
+            "rgb_texts": png(3, 5, 8, 2, rows(5, 9), before, after),
+            "rgba": png(3, 5, 8, 6, rows(5, 12)),
+            "grey16_alpha": png(3, 5, 16, 4, rows(5, 12)),
+            "grey1": png(9, 5, 1, 0, rows(5, 2)),
+            "palette2": png(3, 5, 2, 3, rows(5, 1), palette),
+            "interlaced": png(2, 2, 8, 0, b"\0\1\0\2\0\3\4", interlace=1),
+        },
+        "infotext": {name: text.encode() for name, text in infotext.items()},
+        "tokenizer": tokenizers(),
+    }
+    for folder, files in seeds.items():
+        (SEEDS / folder).mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (SEEDS / folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
