@@ -39,7 +39,8 @@ class Parts : public ::testing::TestWithParam<Case> {
   }
 
   DType dtype() const { return GetParam().dtype; }
-  double bar() const { return dtype() == DType::f32 ? 1e-4 : 2e-2; }
+  // Half precision: bf16 weights alone are 1.4e-2 away from the UNet's float16 ones; the rest is rounded activations.
+  double bar() const { return dtype() == DType::f32 ? 1e-4 : 3.5e-2; }
 
   static std::shared_ptr<const Checkpoint> weights(Component component) {
     const auto folder = test::reference_dir() / "model" / name(component);
@@ -165,19 +166,23 @@ TEST_P(Parts, TinyVae) {
   EXPECT_LE(relative_error(encoder.read_output("latent"), to_nhwc(part("tae_encoded"))), bar());
 }
 
-std::vector<Case> cases() {
+std::vector<Case> cases(const std::string& backend) {
   std::vector<Case> all;
-  for (const std::string& backend : test::backend_names())
-    for (const bool optimized : {false, true})
-      for (const DType dtype : test::compute_dtypes(backend)) all.push_back({backend, optimized, dtype});
-
+  for (const bool optimized : {false, true})
+    for (const DType dtype : test::compute_dtypes(backend)) all.push_back({backend, optimized, dtype});
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Parts, ::testing::ValuesIn(cases()), [](const auto& param_info) {
-  return param_info.param.backend + (param_info.param.optimized ? "_optimized_" : "_eager_") +
-         std::string(name(param_info.param.dtype));
-});
+std::string name_of(const ::testing::TestParamInfo<Case>& param_info) {
+  const Case& c = param_info.param;
+  return c.backend + (c.optimized ? "_optimized_" : "_eager_") + std::string(name(c.dtype));
+}
+
+// The reference takes minutes: ctest runs it under the label "slow".
+INSTANTIATE_TEST_SUITE_P(Slow, Parts, ::testing::ValuesIn(cases("reference")), name_of);
+#if TEMPERA_HAS_CPU
+INSTANTIATE_TEST_SUITE_P(Fast, Parts, ::testing::ValuesIn(cases("cpu")), name_of);
+#endif
 
 }  // namespace
 }  // namespace tempera
