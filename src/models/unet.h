@@ -24,7 +24,7 @@ struct DenoiseGraphOptions {
   bool guidance = true;  // both branches in one batch: [negative..., positive...]
   bool guidance_rescale = false;
   int slots = 1;          // of the sampler's state
-  UnetGraphOptions unet;  // batch is set from images and guidance
+  UnetGraphOptions unet = {};  // batch is set from images and guidance
 };
 
 // One evaluation of the sampler: scale the input, predict, guide, update. Inputs "state" (slots images, h, w, C),
