@@ -39,7 +39,8 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   if (!has_reference()) return cases;
   std::ifstream file(reference_dir() / "cases.json");
-  for (const json& spec : json::parse(file).at("cases")) {
+  const json parsed = json::parse(file);
+  for (const json& spec : parsed.at("cases")) {
     if (!is_text_to_picture(spec.at("args"))) continue;
     cases.push_back({spec, false});
     cases.push_back({spec, true});
