@@ -5,6 +5,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "pipeline/model_source.h"
@@ -21,6 +22,37 @@ using testing::IsEmpty;
 
 std::string opening(const fs::path& model, const OpenOptions& options = {}) {
   return bad_file_message([&] { open_model(model, options); });
+}
+
+// Names and shapes without bytes.
+class Declared final : public Checkpoint {
+ public:
+  explicit Declared(const Tensors& tensors) {
+    for (const TensorSpec& tensor : tensors) tensors_[tensor.name] = {tensor.dtype, tensor.dims, {}};
+  }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, view] : tensors_) names.push_back(name);
+    return names;
+  }
+  std::optional<TensorView> find(std::string_view name) const override {
+    const auto at = tensors_.find(name);
+    return at == tensors_.end() ? std::nullopt : std::optional(at->second);
+  }
+  void release(std::span<const std::byte>) const noexcept override {}
+  std::string origin(std::string_view name) const override { return in_quotes(name); }
+
+ private:
+  std::map<std::string, TensorView, std::less<>> tensors_;
+};
+
+TEST(LdmConfig, PublishedModelsFromTheirShapes) {
+  for (const char* name : {"sdxl-base", "sdxl-refiner"}) {
+    const ModelConfig config = preset(name);
+    const LdmModel read = read_ldm_model(Declared(single_file_tensors(config)), "x");
+    EXPECT_EQ(read.config, config) << name;
+    EXPECT_EQ(read.layout, ldm_layout(config)) << name;
+  }
 }
 
 class SingleFile : public testing::Test {

@@ -2,6 +2,9 @@
 // convert_ldm_vae_checkpoint (loaders/single_file_utils.py), generalised to any number of resnets per level.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/error.h"
 #include "weights/canonical.h"
 #include "weights/naming.h"
@@ -25,11 +28,14 @@ std::string usual_spelling(const std::string& name) {
 
 LdmNames::LdmNames(const LdmLayout& layout) {
   if (layout.has_text_encoder) {
-    pairs_[static_cast<size_t>(Component::text_encoder)] = {{std::string(kClipL) + "text_model.", "text_model."}};
+    by_ldm_[static_cast<size_t>(Component::text_encoder)] = {{std::string(kClipL) + "text_model.", "text_model."}};
   }
-  pairs_[static_cast<size_t>(Component::text_encoder_2)] = open_clip_pairs(layout);
-  pairs_[static_cast<size_t>(Component::unet)] = unet_pairs(layout);
-  pairs_[static_cast<size_t>(Component::vae)] = vae_pairs(layout);
+  by_ldm_[static_cast<size_t>(Component::text_encoder_2)] = open_clip_pairs(layout);
+  by_ldm_[static_cast<size_t>(Component::unet)] = unet_pairs(layout);
+  by_ldm_[static_cast<size_t>(Component::vae)] = vae_pairs(layout);
+  by_diffusers_ = by_ldm_;
+  for (Pairs& pairs : by_ldm_) std::ranges::stable_sort(pairs, {}, &Pair::ldm);
+  for (Pairs& pairs : by_diffusers_) std::ranges::stable_sort(pairs, {}, &Pair::diffusers);
 }
 
 LdmNames::Pairs LdmNames::open_clip_pairs(const LdmLayout& layout) {
@@ -156,24 +162,27 @@ LdmNames::Pairs LdmNames::vae_pairs(const LdmLayout& layout) {
 }
 
 std::optional<Source> LdmNames::ldm_name(Component component, std::string_view diffusers_name) const {
-  for (const Pair& pair : pairs(component)) {
-    if (diffusers_name.starts_with(pair.diffusers)) {
-      return Source{pair.ldm + std::string(diffusers_name.substr(pair.diffusers.size())), pair.transform};
-    }
-  }
-  return std::nullopt;
+  const Pairs& pairs = by_diffusers_[static_cast<size_t>(component)];
+  const auto after = std::ranges::upper_bound(pairs, diffusers_name, {}, &Pair::diffusers);
+  if (after == pairs.begin()) return std::nullopt;
+  const Pair& pair = *std::prev(after);
+  if (!diffusers_name.starts_with(pair.diffusers)) return std::nullopt;
+  return Source{pair.ldm + std::string(diffusers_name.substr(pair.diffusers.size())), pair.transform};
 }
 
 std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Checkpoint> file,
                                                       Component component) const {
+  const Pairs& pairs = by_ldm_[static_cast<size_t>(component)];
   AdaptedCheckpoint::Table table;
   for (const std::string& name : file->names()) {
     const std::string ldm = usual_spelling(name);
-    for (const Pair& pair : pairs(component)) {
-      if (!ldm.starts_with(pair.ldm)) continue;
-      const auto canonical = canonical_name(component, pair.diffusers + ldm.substr(pair.ldm.size()));
+    // Several pairs with the same prefix: q, k and v in one tensor.
+    for (auto pair = std::ranges::upper_bound(pairs, ldm, {}, &Pair::ldm);
+         pair != pairs.begin() && ldm.starts_with(std::prev(pair)->ldm); --pair) {
+      const auto& [prefix, diffusers, given] = *std::prev(pair);
+      const auto canonical = canonical_name(component, diffusers + ldm.substr(prefix.size()));
       if (!canonical) continue;
-      const Transform transform = pair.transform == Transform::none ? canonical->transform : pair.transform;
+      const Transform transform = given == Transform::none ? canonical->transform : given;
       add_row(table, canonical->name, {name, transform}, *file);
     }
   }

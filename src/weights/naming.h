@@ -55,8 +55,8 @@ class LdmNames {
   std::shared_ptr<const Checkpoint> component(std::shared_ptr<const Checkpoint> file, Component component) const;
 
  private:
-  // Names that begin with these belong together; what follows is the same in both. No diffusers prefix is the beginning
-  // of another.
+  // Names that begin with these belong together; what follows is the same in both. In either scheme no prefix is the
+  // beginning of another, so the last one that is not behind a name is the only one that can be its beginning.
   struct Pair {
     std::string ldm, diffusers;
     Transform transform = Transform::none;  // from the single file to diffusers
@@ -65,9 +65,8 @@ class LdmNames {
   static Pairs open_clip_pairs(const LdmLayout& layout);
   static Pairs unet_pairs(const LdmLayout& layout);
   static Pairs vae_pairs(const LdmLayout& layout);
-  const Pairs& pairs(Component component) const { return pairs_[static_cast<size_t>(component)]; }
 
-  std::array<Pairs, 4> pairs_;  // by component
+  std::array<Pairs, 4> by_ldm_, by_diffusers_;  // by component, sorted
 };
 
 }  // namespace tempera

@@ -1,0 +1,82 @@
+// The tensors of a small single-file model, some of them dropped, renamed or of another shape as the input says: either
+// the result is a consistent configuration, or Error(bad_file).
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+
+#include "base/error.h"
+#include "pipeline/test_models.h"
+
+namespace {
+using tempera::TensorView;
+
+class Declared final : public tempera::Checkpoint {
+ public:
+  explicit Declared(std::map<std::string, TensorView, std::less<>> tensors) : tensors_(std::move(tensors)) {}
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, view] : tensors_) names.push_back(name);
+    return names;
+  }
+  std::optional<TensorView> find(std::string_view name) const override {
+    const auto at = tensors_.find(name);
+    return at == tensors_.end() ? std::nullopt : std::optional(at->second);
+  }
+  void release(std::span<const std::byte>) const noexcept override {}
+  std::string origin(std::string_view name) const override { return tempera::in_quotes(name); }
+
+ private:
+  std::map<std::string, TensorView, std::less<>> tensors_;
+};
+
+// Six bytes an edit: which tensor (2), what to do, and with which value (2), at which position.
+void edit(std::map<std::string, TensorView, std::less<>>& tensors, const uint8_t* bytes) {
+  if (tensors.empty()) return;
+  const auto at = std::next(tensors.begin(), (bytes[0] | bytes[1] << 8) % static_cast<int>(tensors.size()));
+  const int64_t value = bytes[3] | bytes[4] << 8;
+  std::vector<int64_t>& dims = at->second.dims;
+  switch (bytes[2] % 6) {
+    case 0:
+      tensors.erase(at);
+      break;
+    case 1:
+      if (!dims.empty()) dims[bytes[5] % dims.size()] = value;
+      break;
+    case 2:
+      if (!dims.empty()) dims[bytes[5] % dims.size()] = value << 40;
+      break;
+    case 3:
+      dims.push_back(value);
+      break;
+    case 4:
+      if (!dims.empty()) dims.pop_back();
+      break;
+    default: {  // another number in the name
+      std::string name = at->first;
+      const size_t digit = name.find_first_of("0123456789", value % static_cast<int64_t>(name.size()));
+      if (digit == std::string::npos) return;
+      name[digit] = static_cast<char>('0' + bytes[5] % 10);
+      tensors.emplace(name, at->second);
+    }
+  }
+}
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const auto* const original = [] {
+    auto* tensors = new std::map<std::string, TensorView, std::less<>>;
+    for (const tempera::TensorSpec& tensor : tempera::single_file_tensors(tempera::small_model())) {
+      (*tensors)[tensor.name] = {tensor.dtype, tensor.dims, {}};
+    }
+    return tensors;
+  }();
+  auto tensors = *original;
+  for (size_t i = 0; i + 6 <= size && i < 60; i += 6) edit(tensors, data + i);
+  try {
+    const tempera::LdmModel model = tempera::read_ldm_model(Declared(std::move(tensors)), "fuzz");
+    check(model.config, "fuzz");
+  } catch (const tempera::Error& error) {
+    if (error.code() != tempera::ErrorCode::bad_file) std::abort();
+  }
+  return 0;
+}
