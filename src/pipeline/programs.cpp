@@ -15,7 +15,8 @@ namespace {
 Program build(Graph graph, const Target& target, const ProgramOptions& o) {
   LowerOptions lowering;
   lowering.hoist = !o.eager;
-  lowering.exclude = {o.attention == "naive" ? "attention/flash" : "attention/naive"};
+  // Flash is preferred wherever it can run; only "naive" is a demand.
+  if (o.attention == "naive") lowering.exclude = {"attention/flash"};
   if (!o.eager) graph = optimize(std::move(graph));
   return lower(graph, target, lowering);
 }
