@@ -20,8 +20,8 @@ struct ClipGraphOptions {
   DType dtype = DType::f32;
 };
 
-// Inputs "ids" (N, T) i32, "positions" (1, T) i32 (0, 1, ...) and, for pooled, "eos" (N) i32: the position of the end token.
-// Throws Error(invalid_argument) when a skip leaves no layer.
+// Inputs "ids" (N, T) i32, "positions" (1, T) i32 (0, 1, ...) and, for pooled, "eos" (N) i32: the position of the end
+// token. Throws Error(invalid_argument) when a skip leaves no layer.
 Graph clip_text_graph(const ClipConfig& config, const ClipGraphOptions& options);
 
 }  // namespace tempera

@@ -23,7 +23,7 @@ struct DenoiseGraphOptions {
   int images = 1;
   bool guidance = true;  // both branches in one batch: [negative..., positive...]
   bool guidance_rescale = false;
-  int slots = 1;          // of the sampler's state
+  int slots = 1;               // of the sampler's state
   UnetGraphOptions unet = {};  // batch is set from images and guidance
 };
 
