@@ -113,8 +113,8 @@ class ValueScanner {
       }
       const size_t begin = at_;
       while (at_ < line_.size() && continues_key(line_[at_])) ++at_;
-      if (at_ == line_.size() || line_[at_] != ':' || at_ - begin < 2) continue;
       const std::string_view key = strip(line_.substr(begin, at_ - begin));
+      if (at_ == line_.size() || line_[at_] != ':' || key.size() < 2) continue;
       ++at_;
       while (at_ < line_.size() && is_space(line_[at_])) ++at_;
       values.emplace_back(key, read_value());
@@ -204,10 +204,9 @@ Infotext parse_infotext(std::string_view text) {
     text = text.substr(0, last > 0 ? last - 1 : 0);
   }
   std::string* target = &info.prompt;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = strip(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+  for (size_t begin = 0, end = 0; end < text.size(); begin = end + 1) {
+    end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = strip(text.substr(begin, end - begin));
     while (line.starts_with(kNegative)) {
       target = &info.negative_prompt;
       line = strip(line.substr(kNegative.size()));

@@ -77,12 +77,15 @@ TEST(Infotext, AFewValuesBelongToThePrompt) {
   EXPECT_TRUE(parse_infotext("red: 1, blue: 2").values.empty());
   EXPECT_EQ(parse_infotext("red: 1, blue: 2, green: 3").values.size(), 3u);
   EXPECT_EQ(parse_infotext("").prompt, "");
+  EXPECT_EQ(parse_infotext("a\n\n\nSteps: 1, Seed: 2, Size: 3x3").prompt, "a\n\n");
   EXPECT_EQ(parse_infotext("\n\nSteps: 1, Seed: 2, Size: 3x3\n").prompt, "");
 }
 
 TEST(Infotext, ReadsWhatIsBroken) {
   EXPECT_THAT(parse_infotext("x\nSteps: \"20, Seed: \"a\" b, Size: [1, 2, :, a: 1, CFG scale : 7").values,
               ElementsAre(Pair("Steps", "\"20"), Pair("Seed", "\"a\" b"), Pair("Size", "[1"), Pair("CFG scale", "7")));
+  EXPECT_THAT(parse_infotext("aa: 1, b : 2, cc: 3, dd: 4").values,
+              ElementsAre(Pair("aa", "1"), Pair("cc", "3"), Pair("dd", "4")));
   EXPECT_EQ(parse_infotext("\xFF\xFE: a, bb: \"\\ud800\", cc: 1").values.size(), 3u);
 }
 

@@ -17,7 +17,7 @@ class Bpe {
  public:
   // Ids may have holes but not repeat; they end at kMaxId. merges[i] is the pair of tokens joined with rank i; both and
   // their concatenation must be in the vocabulary. `what` names the file for the errors, all Error(bad_file).
-  static constexpr int64_t kMaxId = (1 << 20) - 1;
+  static constexpr int64_t kMaxId = (1 << 18) - 1;
   Bpe(std::vector<std::pair<std::string, int64_t>> vocabulary,
       const std::vector<std::pair<std::string_view, std::string_view>>& merges, std::string_view what);
 
