@@ -119,7 +119,7 @@ std::string random_prompt(std::mt19937& random) {
 
 TEST(Infotext, ReadingUndoesWriting) {
   std::mt19937 random(3);
-  for (int round = 0; round < 20'000; ++round) {
+  for (int round = 0; round < 5'000; ++round) {
     Infotext info{random_prompt(random), random_prompt(random), {}};
     const size_t count = 3 + random() % 5;
     for (size_t i = 0; i < count; ++i) {
