@@ -208,53 +208,107 @@ void attend_rows(const FlashPlan& plan, const AttentionHead& head, const std::by
   store_rows(plan, out, sums, rows, reinterpret_cast<T*>(head.out) + first * shape.out_stride);
 }
 
-// Numbers of up to `deep` rows of `from` (rows `stride` apart, `rows` in all), interleaved: column after column of a
-// panel `width` wide, deep numbers each; zero beyond `rows` and `filled` columns.
-template <class T, class To>
-void pack_row(const T* from, int64_t stride, int64_t rows, int64_t deep, int64_t filled, int64_t width, To* to) {
-  for (int64_t j = 0; j < width; ++j)
-    for (int64_t i = 0; i < deep; ++i)
-      to[j * deep + i] = j < filled && i < rows ? from_float<To>(to_float(from[i * stride + j])) : To{};
+// Four elements of each of four rows -> four rows of `to`, `width` elements apart: columns become rows.
+#if HWY_TARGET != HWY_SCALAR
+template <class Element, class T>
+HWY_INLINE void transpose4x4(const T* from, int64_t stride, Element* to, int64_t width) {
+  const hn::FixedTag<float, 4> d;
+  const hn::FixedTag<double, 2> halves;
+  const auto row = [&](int64_t i) HWY_ATTR {
+    if constexpr (kPairs<Element>) return hn::LoadU(d, reinterpret_cast<const float*>(from + i * stride));
+    if constexpr (!kPairs<Element>) return load(d, from + i * stride);
+  };
+  const auto wide = [&](auto v) HWY_ATTR { return hn::BitCast(halves, v); };
+  const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
+  const auto a = wide(hn::InterleaveLower(d, r0, r1)), b = wide(hn::InterleaveLower(d, r2, r3));
+  const auto c = wide(hn::InterleaveUpper(d, r0, r1)), e = wide(hn::InterleaveUpper(d, r2, r3));
+  const auto put = [&](int64_t i, auto v)
+                       HWY_ATTR { hn::StoreU(hn::BitCast(d, v), d, reinterpret_cast<float*>(to + i * width)); };
+  put(0, hn::InterleaveLower(halves, a, b));
+  put(1, hn::InterleaveUpper(halves, a, b));
+  put(2, hn::InterleaveLower(halves, c, e));
+  put(3, hn::InterleaveUpper(halves, c, e));
+}
+#endif
+
+// A panel of `width` keys, `filled` of which there are: dim deep, key by key.
+template <class Element, class T>
+void pack_keys(const T* from, int64_t stride, int64_t dim, int64_t filled, int64_t width, Element* to) {
+  constexpr int64_t deep = kDeep<Element>;
+  int64_t key = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; key + 4 <= filled; key += 4)
+    for (int64_t i = 0; i < dim; i += 4 * deep)
+      transpose4x4(from + key * stride + i, stride, to + i / deep * width + key, width);
+#endif
+  auto* const numbers = reinterpret_cast<Number<Element>*>(to);
+  for (; key < width; ++key)
+    for (int64_t i = 0; i < dim; ++i)
+      numbers[(i / deep * width + key) * deep + i % deep] =
+          key < filled ? from_float<Number<Element>>(to_float(from[key * stride + i])) : Number<Element>{};
 }
 
-// K of one block as panels of keys, V as panels of channels.
+// One row of a panel of channels, `filled` of which there are: `deep` keys of V, interleaved; the second may be absent.
+template <class T>
+HWY_INLINE void pack_values(const T* first, const T*, int64_t filled, int64_t width, float* to) {
+  for_each_vector(0, filled, [&](auto d, int64_t i) HWY_ATTR { store(d, load(d, first + i), to + i); });
+  std::fill(to + filled, to + width, 0.0f);
+}
+HWY_INLINE void pack_values(const bf16* first, const bf16* second, int64_t filled, int64_t width, BfloatPair* to) {
+  for (int64_t i = 0; i < filled; ++i) to[i] = {first[i], second == nullptr ? bf16{} : second[i]};
+  std::fill(to + filled, to + width, BfloatPair{});
+}
+
+// K of one block as panels of keys, V as panels of channels; zero beyond the last key and the last channel.
 template <class Element, class T>
 void pack_block(const FlashPlan& plan, const T* k, const T* v, int64_t block, Number<Element>* packed) {
-  using To = Number<Element>;
   constexpr int64_t deep = kDeep<Element>;
   const int64_t dim = plan.shape.dim, stride = plan.shape.kv_stride;
   const int64_t keys = plan.block_keys(block), columns = plan.block_columns(block);
   k += block * plan.key_block * stride;
   v += block * plan.key_block * stride;
-  To* to = packed + plan.block_offset(block);
+  auto* to = reinterpret_cast<Element*>(packed + plan.block_offset(block));
   for (int64_t column = 0; column < columns; column += kTileColumns) {
     const int64_t width = std::min(kTileColumns, columns - column);
-    for (int64_t j = 0; j < width; ++j)
-      for (int64_t i = 0; i < dim; ++i)
-        to[(i / deep * width + j) * deep + i % deep] =
-            column + j < keys ? from_float<To>(to_float(k[(column + j) * stride + i])) : To{};
-    to += width * dim;
+    pack_keys(k + column * stride, stride, dim, std::clamp<int64_t>(keys - column, 0, width), width, to);
+    to += width * dim / deep;
   }
   for (int64_t column = 0; column < plan.value_columns; column += kTileColumns) {
     const int64_t width = std::min(kTileColumns, plan.value_columns - column), filled = std::min(width, dim - column);
-    for (int64_t row = 0; row < columns; row += deep, to += width * deep)
-      pack_row(v + row * stride + column, stride, keys - row, deep, filled, width, to);
+    for (int64_t key = 0; key < columns; key += deep, to += width) {
+      const T* row = v + key * stride + column;
+      if (key < keys) {
+        pack_values(row, key + 1 < keys ? row + stride : nullptr, filled, width, to);
+      } else {
+        std::fill(to, to + width, Element{});
+      }
+    }
+  }
+}
+
+// Calls f with a null pointer to the type that q, k, v and the output have. Pairs are of bf16 only.
+template <class Element, class F>
+HWY_INLINE void with_storage(DType type, const F& f) {
+  if constexpr (kPairs<Element>) {
+    f(static_cast<const bf16*>(nullptr));
+  } else {
+    with_type(type, static_cast<const void*>(nullptr), f);
   }
 }
 
 template <class Element>
 void pack(const FlashPlan& plan, const AttentionHead& head, int64_t block, std::byte* packed) {
-  with_type(plan.shape.dtype, static_cast<const void*>(head.k), [&](const auto* k) HWY_ATTR {
-    pack_block<Element>(plan, k, reinterpret_cast<decltype(k)>(head.v), block,
-                        reinterpret_cast<Number<Element>*>(packed));
+  with_storage<Element>(plan.shape.dtype, [&](auto* storage) HWY_ATTR {
+    pack_block<Element>(plan, reinterpret_cast<decltype(storage)>(head.k), reinterpret_cast<decltype(storage)>(head.v),
+                        block, reinterpret_cast<Number<Element>*>(packed));
   });
 }
 
 template <class Element>
 void attend(const FlashPlan& plan, const AttentionHead& head, const std::byte* packed, int64_t first, int64_t rows,
             std::byte* scratch) {
-  with_type(plan.shape.dtype, static_cast<const void*>(head.q), [&](const auto* q) HWY_ATTR {
-    attend_rows<Element, std::remove_cvref_t<decltype(*q)>>(plan, head, packed, first, rows, scratch);
+  with_storage<Element>(plan.shape.dtype, [&](auto* storage) HWY_ATTR {
+    attend_rows<Element, std::remove_cvref_t<decltype(*storage)>>(plan, head, packed, first, rows, scratch);
   });
 }
 
