@@ -196,7 +196,7 @@ class GroupNormRun {
 void add_group_norm_kernels(std::vector<Kernel>& table) {
   KernelInfo info = kernel_info("group_norm/vector", OpKind::group_norm);
   info.tolerance_f32 = 2e-6;
-  info.tolerance_half = 3e-3;
+  info.tolerance_half = 6e-3;  // the graph rounds after the shift and after the norm too
   info.in_place = true;
   info.refuse = refuse_norm;
   info.workspace = GroupNormRun::workspace;

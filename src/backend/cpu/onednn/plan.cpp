@@ -110,12 +110,18 @@ std::shared_ptr<const Plan> Library::plan(const MatmulSpec& s) {
   auto& cached = matmuls_[s];
   if (cached) return cached;
   const auto type = type_of(s.dtype);
-  const Desc src({s.m, s.k}, type, Tag::ab), weights({s.k, s.n}, type, Tag::any), dst({s.m, s.n}, type, Tag::ab);
+  const Desc src({s.m, s.k}, type, Tag::ab), dst({s.m, s.n}, type, Tag::ab);
   const Desc bias = s.bias ? Desc({1, s.n}, dnnl::memory::data_type::f32, Tag::ab) : Desc();
-  const auto plan = translate(s.dtype, [&] {
+  const auto with_weights = [&](Tag tag) {
+    const Desc weights({s.k, s.n}, type, tag);
     return fuse<dnnl::matmul>(s.operand, s.activation, [&](Fusing fusing) {
       return matmul_descriptor(engine_, src, weights, bias, dst, attributes(s.activation, s.operand, dst, fusing));
     });
+  };
+  const auto plan = translate(s.dtype, [&] {
+    auto made = with_weights(Tag::any);
+    // Without blocks (AVX2) the checkpoint's own order is as fast or faster, and packing it is a copy.
+    return blocking_of(made->weights).blocks.empty() ? with_weights(Tag::ba) : made;
   });
   plan->bias = bias;
   plan->layout = weight_layout(blocking_of(plan->weights), s.dtype, {.out = 1, .in = 0}, {s.n, s.k, 1});
