@@ -14,6 +14,11 @@ if(TEMPERA_SANITIZE)
   target_link_options(tempera_flags INTERFACE -fsanitize=${TEMPERA_SANITIZE})
 endif()
 
+if(TEMPERA_FUZZERS)
+  # Coverage of the libraries, not of the fuzz targets alone, is what guides a fuzzer.
+  target_compile_options(tempera_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # tempera_layer(NAME SOURCES... [LIBS ...]): the library tempera_NAME.
 function(tempera_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})

@@ -13,12 +13,12 @@
 
 namespace tempera {
 namespace {
-// Whole pages inside [begin, end) as an address and a length; length 0 when there are none.
+// Whole pages inside the range as an address and a length; length 0 when there are none.
 std::pair<void*, size_t> whole_pages(std::span<const std::byte> range) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<uintptr_t>(range.data()) + range.size()) / page * page;
-  return {reinterpret_cast<void*>(begin), end > begin ? end - begin : 0};
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t skip = (page - reinterpret_cast<uintptr_t>(range.data()) % page) % page;
+  if (range.size() < skip) return {nullptr, 0};
+  return {const_cast<std::byte*>(range.data()) + skip, (range.size() - skip) / page * page};
 }
 }  // namespace
 

@@ -82,7 +82,9 @@ std::pair<bool, std::string> text_chunk(const std::string& keyword, std::string_
     const char32_t code = next_code_point(text, at);
     if (code > 0xFF) {
       // Not compressed (two bytes), no language, no translated keyword.
-      return {true, keyword + std::string(5, '\0') + text};
+      std::string international = keyword;
+      international.append(5, '\0').append(text);
+      return {true, std::move(international)};
     }
     chunk += static_cast<char>(code);
   }

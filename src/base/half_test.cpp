@@ -1,0 +1,54 @@
+#include "base/half.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace tempera {
+namespace {
+
+TEST(Half, RoundTripsEveryBitPattern) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const f16 h{static_cast<uint16_t>(bits)};
+    const bf16 b{static_cast<uint16_t>(bits)};
+    if (!std::isnan(to_float(h))) EXPECT_EQ(to_f16(to_float(h)).bits, bits);
+    if (!std::isnan(to_float(b))) EXPECT_EQ(to_bf16(to_float(b)).bits, bits);
+  }
+}
+
+TEST(Half, RoundsToNearestEven) {
+  EXPECT_EQ(to_float(to_f16(1 + 0x1p-11f)), 1.0f);                  // half way: to even
+  EXPECT_EQ(to_float(to_f16(1 + 3 * 0x1p-11f)), 1 + 2 * 0x1p-10f);  // half way: to even
+  EXPECT_EQ(to_float(to_bf16(1 + 0x1p-8f)), 1.0f);
+  EXPECT_EQ(to_float(to_f16(65519.0f)), 65504.0f);
+  EXPECT_TRUE(std::isinf(to_float(to_f16(65520.0f))));
+  EXPECT_TRUE(std::isnan(to_float(to_f16(std::numeric_limits<float>::quiet_NaN()))));
+  EXPECT_TRUE(std::isnan(to_float(to_bf16(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+// The vector loops and the scalar ones agree, at any length and alignment of the source.
+TEST(Convert, AgreesWithTheScalarFunctions) {
+  std::vector<float> values;
+  for (int i = 0; i < 1003; ++i)
+    values.push_back(std::sin(static_cast<float>(i)) * std::exp2(static_cast<float>(i % 40 - 20)));
+  std::vector<f16> halves(values.size());
+  std::vector<bf16> brains(values.size()), through(values.size());
+  convert(values.data(), DType::f32, halves.data(), DType::f16, values.size());
+  convert(values.data(), DType::f32, brains.data(), DType::bf16, values.size());
+  convert(halves.data(), DType::f16, through.data(), DType::bf16, values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(halves[i].bits, to_f16(values[i]).bits);
+    EXPECT_EQ(brains[i].bits, to_bf16(values[i]).bits);
+    EXPECT_EQ(through[i].bits, to_bf16(to_float(to_f16(values[i]))).bits);
+  }
+  std::vector<std::byte> shifted(values.size() * 2 + 1);
+  std::copy_n(reinterpret_cast<const std::byte*>(halves.data()), values.size() * 2, shifted.begin() + 1);
+  std::vector<float> back(values.size());
+  convert(shifted.data() + 1, DType::f16, back.data(), DType::f32, values.size());
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(back[i], to_float(halves[i]));
+}
+
+}  // namespace
+}  // namespace tempera

@@ -1,0 +1,62 @@
+#include "base/parallel.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+namespace tempera {
+namespace {
+
+TEST(ParallelFor, CoversEveryIndexOnce) {
+  set_thread_count(4);
+  for (const int64_t n : {0, 1, 3, 4, 1000}) {
+    std::vector<int> visits(static_cast<size_t>(n));
+    parallel_for(n, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) ++visits[static_cast<size_t>(i)];
+    });
+    EXPECT_EQ(visits, std::vector<int>(static_cast<size_t>(n), 1));
+  }
+}
+
+TEST(ParallelFor, KeepsRangesAsLongAsTheGrain) {
+  set_thread_count(4);
+  std::atomic<int> ranges{0};
+  parallel_for(100, 60, [&](int64_t begin, int64_t end) {
+    ++ranges;
+    EXPECT_GE(end - begin, 60);
+  });
+  EXPECT_EQ(ranges, 1);
+}
+
+TEST(ParallelRegion, RunsEachThreadOfTheTeamOnce) {
+  set_thread_count(3);
+  std::vector<std::atomic<int>> runs(3);
+  parallel_region([&](int thread, int threads) {
+    EXPECT_LE(threads, 3);
+    ++runs[static_cast<size_t>(thread)];
+  });
+  EXPECT_EQ(runs[0], 1);
+}
+
+TEST(ParallelFor, MayBeCalledFromSeveralThreadsAtOnce) {
+  set_thread_count(2);
+  std::vector<int64_t> sums(4);
+  {
+    std::vector<std::jthread> callers;
+    for (size_t caller = 0; caller < sums.size(); ++caller)
+      callers.emplace_back([&, caller] {
+        std::atomic<int64_t> sum{0};
+        parallel_for(1000, 1, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) sum += i;
+        });
+        sums[caller] = sum;
+      });
+  }
+  EXPECT_EQ(sums, std::vector<int64_t>(4, 499500));
+}
+
+}  // namespace
+}  // namespace tempera
