@@ -53,6 +53,9 @@ struct LinearOptions {
   bool bias = true;
 };
 
+// Nodes stand in the order of the calls. C++ leaves open in which order two arguments of one call are evaluated: at
+// most one argument may itself make nodes, or compilers would number them differently.
+//
 // Matrices and tables take `compute`; biases and norm parameters stay f32: they are small and cheap to keep exact.
 class Builder {
  public:

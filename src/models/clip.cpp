@@ -48,7 +48,8 @@ Graph clip_text_graph(const ClipConfig& c, const ClipGraphOptions& o) {
   const Tensor positions =
       b.weight(embeddings / "position_embedding" / "weight", o.dtype, {c.max_position_embeddings, c.hidden_size});
   const Tensor at = b.input("positions", DType::i32, {1, o.tokens});
-  Tensor x = b.add(b.op(Embed{}, {ids, table}), b.op(Embed{}, {at, positions}));
+  const Tensor words = b.op(Embed{}, {ids, table});
+  Tensor x = b.add(words, b.op(Embed{}, {at, positions}));
 
   for (int i = 0; i <= deepest; ++i) {
     for (int skip : o.skips)

@@ -50,7 +50,8 @@ class Unet {
     const Tensor text = b_.input("encoder_hidden_states", DType::f32, {o.batch, o.tokens, c_.cross_attention_dim});
     const Tensor text_embeds = b_.input("text_embeds", DType::f32, {o.batch, pooled});
     const Tensor time_ids = b_.input("time_ids", DType::f32, {o.batch, o.micro_conditions});
-    const Tensor added = b_.concat(b_.cast(text_embeds, b_.compute()), sinusoids(time_ids, c_.addition_time_embed_dim));
+    const Tensor pooled_text = b_.cast(text_embeds, b_.compute());
+    const Tensor added = b_.concat(pooled_text, sinusoids(time_ids, c_.addition_time_embed_dim));
     const Tensor constant = embedding_mlp(added, Scope{"add_embedding"});  // (N, E), the same at every step
     const Tensor time = embedding_mlp(sinusoids(timestep, c_.down[0].channels), Scope{"time_embedding"});  // (1, E)
     return {b_.silu(b_.add(constant, time)), b_.cast(text, b_.compute())};

@@ -1,8 +1,20 @@
 #include "sampling/sampler.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace tempera {
+
+bool knows(const Sampler& sampler, std::string_view key) {
+  return std::find(sampler.keys.begin(), sampler.keys.end(), key) != sampler.keys.end();
+}
+
+SchedulerConfig defaults_of(const Sampler& sampler) {
+  SchedulerConfig config = sampler.defaults;
+  config.class_name = sampler.class_name;
+  return config;
+}
 
 Linear picture_of(PredictionType type, Level level, const Linear& x, const Linear& prediction) {
   const double scale = level.scale();

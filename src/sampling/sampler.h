@@ -22,6 +22,11 @@ struct Sampler {
   Schedule (*compile)(const SchedulerConfig& config, const ScheduleOptions& options);
 };
 
+// Whether the class has this key beyond the common ones.
+bool knows(const Sampler& sampler, std::string_view key);
+// Its defaults in diffusers, under its name.
+SchedulerConfig defaults_of(const Sampler& sampler);
+
 // All samplers, one line each in registry.cpp.
 std::span<const Sampler* const> samplers();
 // Throws Error(bad_file) listing the classes when there is none of this name.

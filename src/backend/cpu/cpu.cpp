@@ -1,6 +1,6 @@
 #include "backend/cpu/cpu.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "backend/cpu/host_buffer.h"
 #include "backend/cpu/kernels/kernels.h"
@@ -40,11 +40,9 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Buffer> allocate(size_t bytes) override { return allocate_host_buffer(bytes); }
   std::unique_ptr<Queue> make_queue() override { return std::make_unique<CpuQueue>(); }
 
-  void upload(Queue&, std::byte* device, std::span<const std::byte> host) override {
-    std::memcpy(device, host.data(), host.size());
-  }
+  void upload(Queue&, std::byte* device, std::span<const std::byte> host) override { std::ranges::copy(host, device); }
   void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
-    std::memcpy(host.data(), device, host.size());
+    std::copy_n(device, host.size(), host.data());
   }
   bool host_visible() const override { return true; }
 
