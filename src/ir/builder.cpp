@@ -28,26 +28,32 @@ void Builder::output(std::string name, Tensor value, std::string over_input) {
 }
 
 Tensor Builder::conv2d(Tensor x, const Scope& w, Conv2dOptions o) {
-  const Conv2d conv{o.kernel, o.stride, o.pad, o.pad_after < 0 ? o.pad : o.pad_after, o.bias};
+  Conv2d conv{o.kernel, o.stride, o.pad, o.pad_after < 0 ? o.pad : o.pad_after, o.bias};
+  conv.to = to(compute_, o.residual ? residual_ : compute_);
+  x = cast(x, compute_);
   const Tensor weights = weight(w / "weight", compute_, {o.out, x.channels(), o.kernel, o.kernel});
   if (!o.bias) return op(conv, {x, weights});
   return op(conv, {x, weights, weight(w / "bias", DType::f32, {o.out})});
 }
 
 Tensor Builder::linear(Tensor x, const Scope& w, LinearOptions o) {
+  const Linear linear{o.bias, Activation::none, false, to(compute_, o.residual ? residual_ : compute_)};
+  x = cast(x, compute_);
   const Tensor weights = weight(w / "weight", compute_, {o.out, x.channels()});
-  if (!o.bias) return op(Linear{false}, {x, weights});
-  return op(Linear{true}, {x, weights, weight(w / "bias", DType::f32, {o.out})});
+  if (!o.bias) return op(linear, {x, weights});
+  return op(linear, {x, weights, weight(w / "bias", DType::f32, {o.out})});
 }
 
 Tensor Builder::group_norm(Tensor x, const Scope& w, int groups, float eps) {
   const Shape c{x.channels()};
-  return op(GroupNorm{groups, eps}, {x, weight(w / "weight", DType::f32, c), weight(w / "bias", DType::f32, c)});
+  const GroupNorm norm{groups, eps, Activation::none, false, to(x.dtype(), compute_)};
+  return op(norm, {x, weight(w / "weight", DType::f32, c), weight(w / "bias", DType::f32, c)});
 }
 
 Tensor Builder::layer_norm(Tensor x, const Scope& w, float eps) {
   const Shape c{x.channels()};
-  return op(LayerNorm{eps}, {x, weight(w / "weight", DType::f32, c), weight(w / "bias", DType::f32, c)});
+  return op(LayerNorm{eps, to(x.dtype(), compute_)},
+            {x, weight(w / "weight", DType::f32, c), weight(w / "bias", DType::f32, c)});
 }
 
 Tensor Builder::attention(Tensor q, Tensor k, Tensor v, int heads, bool causal) {

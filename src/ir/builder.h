@@ -47,19 +47,25 @@ struct Conv2dOptions {
   int kernel = 3, stride = 1, pad = 1;
   int pad_after = -1;  // -1: as pad
   bool bias = true;
+  bool residual = false;  // the result is part of the residual stream
 };
 struct LinearOptions {
   int64_t out = 0;
   bool bias = true;
+  bool residual = false;
 };
 
 // Nodes stand in the order of the calls. C++ leaves open in which order two arguments of one call are evaluated: at
 // most one argument may itself make nodes, or compilers would number them differently.
 //
-// Matrices and tables take `compute`; biases and norm parameters stay f32: they are small and cheap to keep exact.
+// Matrices and tables take `compute`; biases and norm parameters stay f32: they are small and cheap to keep exact. The
+// residual stream, the sum that every block adds to, may have a wider type: products read it through a cast, norms
+// round to `compute`.
 class Builder {
  public:
-  Builder(std::string graph_name, DType compute) : graph_(std::move(graph_name)), compute_(compute) {}
+  Builder(std::string graph_name, DType compute) : Builder(std::move(graph_name), compute, compute) {}
+  Builder(std::string graph_name, DType compute, DType residual)
+      : graph_(std::move(graph_name)), compute_(compute), residual_(residual) {}
 
   DType compute() const { return compute_; }
 
@@ -88,8 +94,10 @@ class Builder {
   Graph finish() && { return std::move(graph_); }
 
  private:
+  std::optional<DType> to(DType from, DType dtype) const { return from == dtype ? std::nullopt : std::optional(dtype); }
+
   Graph graph_;
-  DType compute_;
+  DType compute_, residual_;
   std::map<std::string, ValueId> weights_;
 };
 

@@ -12,6 +12,9 @@ std::string epilogue(bool bias, Activation activation, bool residual) {
   return out;
 }
 
+std::string to(std::optional<DType> dtype) {
+  return dtype ? fmt::format(" to {}", name(*dtype)) : "";
+}
 std::string params(const Input& op) {
   return op.name + (op.rate == Rate::step ? " per-step" : "");
 }
@@ -21,14 +24,14 @@ std::string params(const Weight& op) {
 std::string params(const Conv2d& op) {
   const std::string pad = op.pad_before == op.pad_after ? fmt::format("{}", op.pad_before)
                                                         : fmt::format("{}:{}", op.pad_before, op.pad_after);
-  return fmt::format("{0}x{0}/{1} pad {2}{3}", op.kernel, op.stride, pad,
-                     epilogue(op.bias, op.activation, op.residual));
+  return fmt::format("{0}x{0}/{1} pad {2}{3}{4}", op.kernel, op.stride, pad,
+                     epilogue(op.bias, op.activation, op.residual), to(op.to));
 }
 std::string trim(std::string text) {
   return text.empty() || text[0] != ' ' ? text : text.substr(1);
 }
 std::string params(const Linear& op) {
-  return trim(epilogue(op.bias, op.activation, op.residual));
+  return trim(epilogue(op.bias, op.activation, op.residual) + to(op.to));
 }
 std::string params(const GegluLinear& op) {
   return op.bias ? "bias" : "";
@@ -37,11 +40,11 @@ std::string params(const GeluGate&) {
   return "";
 }
 std::string params(const GroupNorm& op) {
-  return fmt::format("{} eps {}{}{}", op.groups, op.eps, op.shift ? " shift" : "",
-                     epilogue(false, op.activation, false));
+  return fmt::format("{} eps {}{}{}{}", op.groups, op.eps, op.shift ? " shift" : "",
+                     epilogue(false, op.activation, false), to(op.to));
 }
 std::string params(const LayerNorm& op) {
-  return fmt::format("eps {}", op.eps);
+  return fmt::format("eps {}{}", op.eps, to(op.to));
 }
 std::string params(const Attention& op) {
   const char* packing = op.packing == Attention::Packing::separate ? ""

@@ -57,8 +57,9 @@ TensorDesc rule(const Conv2d& op, Descs in, const Check& check) {
   check(x[1] + padding >= op.kernel && x[2] + padding >= op.kernel, "picture smaller than the kernel");
   const auto extent = [&](int64_t n) { return (n + padding - op.kernel) / op.stride + 1; };
   const Shape out{x[0], extent(x[1]), extent(x[2]), w[0]};
-  check(!op.residual || in.back() == TensorDesc{in[0].dtype, out}, "residual");
-  return {in[0].dtype, out};
+  const TensorDesc result{op.to.value_or(in[0].dtype), out};
+  check(!op.residual || in.back() == result, "residual");
+  return result;
 }
 TensorDesc rule(const Linear& op, Descs in, const Check& check) {
   check(in.size() == epilogue_inputs(op.bias, op.residual), "number of inputs");
@@ -66,8 +67,9 @@ TensorDesc rule(const Linear& op, Descs in, const Check& check) {
   check(x.rank() >= 1 && w.rank() == 2 && w[1] == x[-1], "weight");
   check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
   const Shape out = with_last(x, w[0]);
-  check(!op.residual || in.back() == TensorDesc{in[0].dtype, out}, "residual");
-  return {in[0].dtype, out};
+  const TensorDesc result{op.to.value_or(in[0].dtype), out};
+  check(!op.residual || in.back() == result, "residual");
+  return result;
 }
 TensorDesc rule(const GegluLinear& op, Descs in, const Check& check) {
   check(in.size() == epilogue_inputs(op.bias, false), "number of inputs");
@@ -86,13 +88,13 @@ TensorDesc rule(const GroupNorm& op, Descs in, const Check& check) {
   check(x.rank() == 4 && op.groups > 0 && x[3] % op.groups == 0, "groups");
   check(in[1].shape == Shape{x[3]} && in[2].shape == Shape{x[3]}, "gamma and beta");
   check(!op.shift || in[3].shape == Shape({x[0], 1, 1, x[3]}), "shift");
-  return in[0];
+  return {op.to.value_or(in[0].dtype), x};
 }
-TensorDesc rule(const LayerNorm&, Descs in, const Check& check) {
+TensorDesc rule(const LayerNorm& op, Descs in, const Check& check) {
   check(in.size() == 3 && in[0].shape.rank() >= 1, "number of inputs");
   const Shape c{in[0].shape[-1]};
   check(in[1].shape == c && in[2].shape == c, "gamma and beta");
-  return in[0];
+  return {op.to.value_or(in[0].dtype), in[0].shape};
 }
 TensorDesc rule(const Attention& op, Descs in, const Check& check) {
   using Packing = Attention::Packing;

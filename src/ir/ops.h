@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -36,6 +37,7 @@ struct Conv2d {
   bool bias = true;
   Activation activation = Activation::none;
   bool residual = false;
+  std::optional<DType> to = std::nullopt;  // what output and residual are in; as x where absent
   bool operator==(const Conv2d&) const = default;
 };
 // act(x w^T + bias) + residual on the last dimension. Inputs: x (..., I), w (O, I), [bias (O)], [residual (..., O)].
@@ -43,6 +45,7 @@ struct Linear {
   bool bias = true;
   Activation activation = Activation::none;
   bool residual = false;
+  std::optional<DType> to = std::nullopt;  // as in Conv2d
   bool operator==(const Linear&) const = default;
 };
 // GELU-gated linear unit (Shazeer 2020, as diffusers GEGLU): y = x w^T + bias has 2F columns; out = y[:F] *
@@ -62,11 +65,13 @@ struct GroupNorm {
   float eps = 1e-5f;
   Activation activation = Activation::none;
   bool shift = false;
+  std::optional<DType> to = std::nullopt;  // what the output is in; as x where absent
   bool operator==(const GroupNorm&) const = default;
 };
 // Over the last dimension, statistics in float32. Inputs: x (..., C), gamma (C), beta (C).
 struct LayerNorm {
   float eps = 1e-5f;
+  std::optional<DType> to = std::nullopt;  // as in GroupNorm
   bool operator==(const LayerNorm&) const = default;
 };
 // softmax(scale * q k^T) v per head; head h owns channels [h D, (h + 1) D). causal masks keys after the query.

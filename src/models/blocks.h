@@ -15,7 +15,9 @@ struct ResnetOptions {
 // embedding (N or 1, E), projected and added per channel.
 inline Tensor resnet(Builder& b, Tensor x, const Tensor* temb, const Scope& w, const ResnetOptions& o) {
   const auto shortcut = [&] {
-    return x.channels() == o.out ? x : b.conv2d(x, w / "conv_shortcut", {.out = o.out, .kernel = 1, .pad = 0});
+    return x.channels() == o.out
+               ? x
+               : b.conv2d(x, w / "conv_shortcut", {.out = o.out, .kernel = 1, .pad = 0, .residual = true});
   };
   // A shortcut that shrinks comes first, so that x, the largest value of the block, can be normalised in place.
   const bool early = o.out < x.channels();
@@ -25,7 +27,7 @@ inline Tensor resnet(Builder& b, Tensor x, const Tensor* temb, const Scope& w, c
     const Tensor shift = b.linear(*temb, w / "time_emb_proj", {.out = o.out});
     h = b.add(h, b.view(shift, {shift.shape()[0], 1, 1, o.out}));
   }
-  h = b.conv2d(b.silu(b.group_norm(h, w / "norm2", o.groups, o.eps)), w / "conv2", {.out = o.out});
+  h = b.conv2d(b.silu(b.group_norm(h, w / "norm2", o.groups, o.eps)), w / "conv2", {.out = o.out, .residual = true});
   return b.add(h, early ? skip : shortcut());
 }
 

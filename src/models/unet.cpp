@@ -6,6 +6,11 @@
 namespace tempera {
 namespace {
 
+// bf16 has 8 significant bits: what a block adds to a sum of many would mostly be rounded away.
+DType residual_dtype(DType compute) {
+  return compute == DType::bf16 ? DType::f32 : compute;
+}
+
 constexpr float kTransformerGroupEps = 1e-6f, kLayerNormEps = 1e-5f;
 
 // What every block is conditioned on.
@@ -20,7 +25,7 @@ class Unet {
 
   Tensor forward(Tensor sample, Tensor timestep, const UnetGraphOptions& o) {
     const Condition on = condition(timestep, o);
-    Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels});
+    Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels, .residual = true});
     skips_ = {x};
     for (size_t i = 0; i < c_.down.size(); ++i) x = down(x, on, i);
     x = mid(x, on);
@@ -62,19 +67,20 @@ class Unet {
     const Tensor q = b_.linear(x, w / "to_q", projection);
     const Tensor k = b_.linear(source, w / "to_k", projection);
     const Tensor v = b_.linear(source, w / "to_v", projection);
-    return b_.linear(b_.attention(q, k, v, heads), w / "to_out" / 0, {.out = x.channels()});
+    return b_.linear(b_.attention(q, k, v, heads), w / "to_out" / 0, {.out = x.channels(), .residual = true});
   }
 
   Tensor feed_forward(Tensor x, const Scope& w) {
     const Tensor gated = b_.gelu_gate(b_.linear(x, w / "net" / 0 / "proj", {.out = 8 * x.channels()}));
-    return b_.linear(gated, w / "net" / 2, {.out = x.channels()});
+    return b_.linear(gated, w / "net" / 2, {.out = x.channels(), .residual = true});
   }
 
   // Spatial transformer (Rombach et al. 2022; diffusers Transformer2DModel) over the pixels of x as tokens.
   Tensor transformer(Tensor x, const Condition& on, const Scope& w, int heads, int depth) {
     const int64_t channels = x.channels();
     Tensor h = b_.group_norm(x, w / "norm", c_.norm_num_groups, kTransformerGroupEps);
-    h = b_.linear(b_.view(h, {x.batch(), x.height() * x.width(), channels}), w / "proj_in", {.out = channels});
+    h = b_.linear(b_.view(h, {x.batch(), x.height() * x.width(), channels}), w / "proj_in",
+                  {.out = channels, .residual = true});
     for (int i = 0; i < depth; ++i) {
       const Scope block = w / "transformer_blocks" / i;
       const Tensor n1 = b_.layer_norm(h, block / "norm1", kLayerNormEps);
@@ -82,7 +88,7 @@ class Unet {
       h = b_.add(attend(b_.layer_norm(h, block / "norm2", kLayerNormEps), on.text, block / "attn2", heads), h);
       h = b_.add(feed_forward(b_.layer_norm(h, block / "norm3", kLayerNormEps), block / "ff"), h);
     }
-    h = b_.linear(h, w / "proj_out", {.out = channels});
+    h = b_.linear(h, w / "proj_out", {.out = channels, .residual = true});
     return b_.add(b_.view(h, x.shape()), x);
   }
 
@@ -98,7 +104,8 @@ class Unet {
     const Scope w = Scope{"down_blocks"} / static_cast<int>(index);
     for (int i = 0; i < block.resnets(); ++i) skips_.push_back(x = layer(x, on, w, block, i));
     if (index + 1 < c_.down.size())
-      skips_.push_back(x = b_.conv2d(x, w / "downsamplers" / 0 / "conv", {.out = block.channels, .stride = 2}));
+      skips_.push_back(
+          x = b_.conv2d(x, w / "downsamplers" / 0 / "conv", {.out = block.channels, .stride = 2, .residual = true}));
     return x;
   }
 
@@ -122,8 +129,8 @@ class Unet {
     }
     if (index + 1 < c_.up.size()) {
       const Tensor& next = skips_.back();
-      x = b_.upsample2x(x, next.height(), next.width());
-      x = b_.conv2d(x, w / "upsamplers" / 0 / "conv", {.out = block.channels});
+      x = b_.upsample2x(b_.cast(x, b_.compute()), next.height(), next.width());
+      x = b_.conv2d(x, w / "upsamplers" / 0 / "conv", {.out = block.channels, .residual = true});
     }
     return x;
   }
@@ -136,7 +143,7 @@ class Unet {
 }  // namespace
 
 Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& o) {
-  Builder b("unet", o.dtype);
+  Builder b("unet", o.dtype, residual_dtype(o.dtype));
   const Tensor sample = b.input("sample", DType::f32, {o.batch, o.height, o.width, config.in_channels}, Rate::step);
   const Tensor timestep = b.input("timestep", DType::f32, {1, 1}, Rate::step);
   const Tensor predicted = Unet(b, config).forward(b.cast(sample, o.dtype), timestep, o);
@@ -148,7 +155,7 @@ Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   UnetGraphOptions unet = o.unet;
   const int copies = o.guidance ? 2 : 1;
   unet.batch = o.images * copies;
-  Builder b("unet", unet.dtype);
+  Builder b("unet", unet.dtype, residual_dtype(unet.dtype));
   const Shape latent{o.images, unet.height, unet.width, config.in_channels};
   Shape state_shape = latent;
   state_shape.set(0, static_cast<int64_t>(o.slots) * o.images);

@@ -22,7 +22,7 @@ Tensor pixel_attention(Builder& b, Tensor x, const Scope& w, const VaeConfig& c)
   const Tensor h = b.view(b.group_norm(x, w / "group_norm", c.norm_num_groups, kEps),
                           {x.batch(), x.height() * x.width(), x.channels()});
   const Tensor q = b.linear(h, w / "to_q", same), k = b.linear(h, w / "to_k", same), v = b.linear(h, w / "to_v", same);
-  const Tensor out = b.linear(b.attention(q, k, v, 1), w / "to_out" / 0, same);
+  const Tensor out = b.linear(b.attention(q, k, v, 1), w / "to_out" / 0, {.out = x.channels(), .residual = true});
   return b.add(b.view(out, x.shape()), x);
 }
 
@@ -53,14 +53,17 @@ Graph vae_decoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
   Tensor x = b.cast(b.input("latent", DType::f32, {o.batch, o.height, o.width, c.latent_channels}), o.dtype);
   if (c.use_post_quant_conv)
     x = b.conv2d(x, Scope{"post_quant_conv"}, {.out = c.latent_channels, .kernel = 1, .pad = 0});
-  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels.back()});
+  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels.back(), .residual = true});
   x = mid_block(b, x, w / "mid_block", c);
   const int blocks = static_cast<int>(c.block_out_channels.size());
   for (int i = 0; i < blocks; ++i) {
     const Scope block = w / "up_blocks" / i;
     const int channels = c.block_out_channels[static_cast<size_t>(blocks - 1 - i)];
     for (int j = 0; j <= c.layers_per_block; ++j) x = vae_resnet(b, x, block / "resnets" / j, channels, c);
-    if (i + 1 < blocks) x = b.conv2d(b.upsample2x(x), block / "upsamplers" / 0 / "conv", {.out = channels});
+    if (i + 1 < blocks) {
+      x = b.upsample2x(b.cast(x, o.dtype));
+      x = b.conv2d(x, block / "upsamplers" / 0 / "conv", {.out = channels, .residual = true});
+    }
   }
   pixels_out(b, norm_silu_conv(b, x, w, c.out_channels, c), o.pixels);
   return std::move(b).finish();
@@ -71,7 +74,7 @@ Graph vae_encoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
   const Scope w{"encoder"};
   const int64_t scale = c.scale();
   Tensor x = b.cast(b.input("image", DType::f32, {o.batch, o.height * scale, o.width * scale, c.in_channels}), o.dtype);
-  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels[0]});
+  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels[0], .residual = true});
   const int blocks = static_cast<int>(c.block_out_channels.size());
   for (int i = 0; i < blocks; ++i) {
     const Scope block = w / "down_blocks" / i;
@@ -79,7 +82,8 @@ Graph vae_encoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
     for (int j = 0; j < c.layers_per_block; ++j) x = vae_resnet(b, x, block / "resnets" / j, channels, c);
     // Padded on the right and below only (diffusers Downsample2D with padding 0).
     if (i + 1 < blocks)
-      x = b.conv2d(x, block / "downsamplers" / 0 / "conv", {.out = channels, .stride = 2, .pad = 0, .pad_after = 1});
+      x = b.conv2d(x, block / "downsamplers" / 0 / "conv",
+                   {.out = channels, .stride = 2, .pad = 0, .pad_after = 1, .residual = true});
   }
   x = norm_silu_conv(b, mid_block(b, x, w / "mid_block", c), w, 2 * c.latent_channels, c);
   if (c.use_quant_conv) x = b.conv2d(x, Scope{"quant_conv"}, {.out = 2 * c.latent_channels, .kernel = 1, .pad = 0});

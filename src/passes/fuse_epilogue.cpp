@@ -43,7 +43,8 @@ std::optional<ValueId> fuse_sum(Rewrite& r, ValueId sum, ValueId term, ValueId o
   const Node& node = r.old().node(source);
   const auto p = product(node.op);
   if (!p || p->residual || !r.used_once(term) || !r.used_once(source)) return std::nullopt;
-  if (r.old().desc(other) != r.old().desc(sum)) return std::nullopt;  // broadcast
+  if (r.old().desc(other) != r.old().desc(sum)) return std::nullopt;               // broadcast
+  if (r.old().desc(source).dtype != r.old().desc(sum).dtype) return std::nullopt;  // rounds in between
   std::vector<ValueId> inputs = r.now(node.inputs);
   inputs.push_back(viewed ? r.emit(View{node.output.shape}, {r.now(other)}) : r.now(other));
   const ValueId fused = r.emit(with(node.op, {p->activation, true}), std::move(inputs));

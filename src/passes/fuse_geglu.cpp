@@ -8,7 +8,8 @@ Graph fuse_geglu(const Graph& graph) {
     if (r.as<GeluGate>(id) == nullptr) return std::nullopt;
     const ValueId source = r.old().node(id).inputs[0];
     const auto* linear = r.as<Linear>(source);
-    if (linear == nullptr || linear->activation != Activation::none || linear->residual || !r.used_once(source))
+    if (linear == nullptr || linear->activation != Activation::none || linear->residual || linear->to ||
+        !r.used_once(source))
       return std::nullopt;
     return r.emit(GegluLinear{linear->bias}, r.now(r.old().node(source).inputs));
   });

@@ -18,7 +18,7 @@ void conv(std::vector<Case>& cases, DType dtype, Shape x, int64_t out, Conv2d op
   if (op.residual) {
     const TensorDesc descs[] = {inputs[0].desc, inputs[1].desc};
     const TensorDesc result = infer(Conv2d{op.kernel, op.stride, op.pad_before, op.pad_after, false}, descs);
-    inputs.push_back(activations(dtype, result.shape));
+    inputs.push_back(activations(op.to.value_or(dtype), result.shape));
   }
   cases.push_back(make_case(op, inputs, size));
 }
@@ -30,7 +30,7 @@ void linear(std::vector<Case>& cases, DType dtype, Shape x, int64_t out, Linear 
   if (op.residual) {
     Shape residual = x;
     residual.set(-1, out);
-    inputs.push_back(activations(dtype, residual));
+    inputs.push_back(activations(op.to.value_or(dtype), residual));
   }
   cases.push_back(make_case(op, inputs, size));
 }
@@ -84,6 +84,13 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   for (Activation a : kActivations)
     for (bool bias : {false, true})
       for (bool residual : {false, true}) conv(cases, d, {2, 5, 7, 12}, 20, {3, 1, 1, 1, bias, a, residual});
+  if (d == DType::f32) return;
+  // A residual stream wider than the products.
+  for (bool residual : {false, true}) {
+    conv(cases, d, {1, 6, 6, 320}, 320, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
+    conv(cases, d, {2, 7, 5, 12}, 20, {3, 2, 1, 1, true, Activation::silu, residual, DType::f32});
+    conv(cases, d, {1, 5, 7, 9}, 7, {1, 1, 0, 0, false, Activation::none, residual, DType::f32});
+  }
 }
 
 void add_quick_products(std::vector<Case>& cases, DType d) {
@@ -108,6 +115,11 @@ void add_quick_products(std::vector<Case>& cases, DType d) {
   for (Activation a : kActivations)
     for (bool bias : {false, true})
       for (bool residual : {false, true}) linear(cases, d, {2, 9, 40}, 24, {bias, a, residual});
+  if (d != DType::f32)
+    for (bool residual : {false, true}) {
+      linear(cases, d, {2, 64, 320}, 320, {true, Activation::none, residual, DType::f32});
+      linear(cases, d, {3, 7, 13}, 11, {false, Activation::silu, residual, DType::f32});
+    }
   geglu(cases, d, {2, 16, 320}, 640);
   geglu(cases, d, {1, 64, 64}, 256);
   geglu(cases, d, {1, 10, 640}, 320);

@@ -16,11 +16,12 @@ void group_norm(std::vector<Case>& cases, DType dtype, Shape x, GroupNorm op = {
   cases.push_back(make_case(op, inputs, size, mean != 0 ? "large mean" : ""));
 }
 
-void layer_norm(std::vector<Case>& cases, DType dtype, Shape x, CaseSize size = CaseSize::quick, double mean = 0) {
+void layer_norm(std::vector<Case>& cases, DType dtype, Shape x, CaseSize size = CaseSize::quick, double mean = 0,
+                LayerNorm op = {}) {
   const Shape c{x[-1]};
-  cases.push_back(make_case(
-      LayerNorm{}, {activations(dtype, x, 1, mean), parameters(DType::f32, c, 0.3, 1), parameters(DType::f32, c, 0.3)},
-      size, mean != 0 ? "large mean" : ""));
+  cases.push_back(
+      make_case(op, {activations(dtype, x, 1, mean), parameters(DType::f32, c, 0.3, 1), parameters(DType::f32, c, 0.3)},
+                size, mean != 0 ? "large mean" : ""));
 }
 
 struct Tokens {
@@ -96,6 +97,12 @@ void add_quick_norms(std::vector<Case>& cases, DType d) {
   layer_norm(cases, d, {17});
   layer_norm(cases, d, {2, 3, 5, 1001});
   layer_norm(cases, d, {1, 64, 640}, CaseSize::quick, 8);
+  if (d == DType::f32) return;
+  // From a wider residual stream.
+  group_norm(cases, DType::f32, {2, 8, 8, 64}, {32, 1e-5f, Activation::silu, false, d});
+  group_norm(cases, DType::f32, {1, 5, 3, 35}, {5, 1e-5f, Activation::none, true, d});
+  layer_norm(cases, DType::f32, {2, 19, 320}, CaseSize::quick, 0, {1e-5f, d});
+  layer_norm(cases, DType::f32, {3, 5, 17}, CaseSize::quick, 0, {1e-5f, d});
 }
 
 }  // namespace

@@ -27,7 +27,6 @@ void group_norm(const Problem& p, const Binding& b) {
   const auto& op = std::get<GroupNorm>(p.op);
   const Shape& shape = p.output.shape;
   const int64_t pixels = shape[1] * shape[2], channels = shape[3], width = channels / op.groups;
-  const DType dtype = p.output.dtype;
   const Numbers x = numbers(p, b, 0), gamma = numbers(p, b, 1), beta = numbers(p, b, 2);
   const Numbers shift = numbers(p, b, op.shift ? 3 : 0);
   const Result out = result(p, b);
@@ -38,12 +37,12 @@ void group_norm(const Problem& p, const Binding& b) {
       const auto index = [&](int64_t i) { return (n * pixels + i / width) * channels + first + i % width; };
       const auto value = [&](int64_t i) {
         const double v = x[index(i)];
-        return op.shift ? round_to(dtype, v + shift[n * channels + first + i % width]) : v;
+        return op.shift ? round_to(p.inputs[0].dtype, v + shift[n * channels + first + i % width]) : v;
       };
       const Statistics s = statistics(pixels * width, static_cast<double>(op.eps), value);
       for (int64_t i = 0; i < pixels * width; ++i) {
         const int64_t c = first + i % width;
-        const double y = round_to(dtype, (value(i) - s.mean) * s.inverse_deviation * gamma[c] + beta[c]);
+        const double y = round_to(p.output.dtype, (value(i) - s.mean) * s.inverse_deviation * gamma[c] + beta[c]);
         out.set(index(i), apply(op.activation, y));
       }
     }

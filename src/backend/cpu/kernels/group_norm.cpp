@@ -69,17 +69,18 @@ void sum_rows(DType type, const void* x, const void* pivot, int64_t rows, int64_
   });
 }
 
-// y = act(x * scale + offset) for rows [begin, end); y may be x.
-void normalise_rows(DType type, const void* x, const float* scale, const float* offset, Activation kind, void* y,
-                    int64_t c, int64_t begin, int64_t end) {
+// y = act(x * scale + offset) for `rows` rows; y may be x.
+void normalise_rows(DType type, const void* x, const float* scale, const float* offset, Activation kind, DType to,
+                    void* y, int64_t c, int64_t rows) {
   with_type(type, x, [&](const auto* in) HWY_ATTR {
-    auto* out = static_cast<std::remove_const_t<std::remove_pointer_t<decltype(in)>>*>(y);
-    with_activation(kind, [&](auto constant) HWY_ATTR {
-      for (int64_t row = begin; row < end; ++row)
-        for_each_vector(0, c, [&](auto d, int64_t i) HWY_ATTR {
-          const auto v = hn::MulAdd(load(d, in + row * c + i), load(d, scale + i), load(d, offset + i));
-          store(d, activate<constant()>(d, v), out + row * c + i);
-        });
+    with_type(to, y, [&](auto* out) HWY_ATTR {
+      with_activation(kind, [&](auto constant) HWY_ATTR {
+        for (int64_t row = 0; row < rows; ++row)
+          for_each_vector(0, c, [&](auto d, int64_t i) HWY_ATTR {
+            const auto v = hn::MulAdd(load(d, in + row * c + i), load(d, scale + i), load(d, offset + i));
+            store(d, activate<constant()>(d, v), out + row * c + i);
+          });
+      });
     });
   });
 }
@@ -105,6 +106,7 @@ class GroupNormRun {
   GroupNormRun(const Problem& problem, const Binding& at)
       : op_(std::get<GroupNorm>(problem.op)),
         type_(problem.inputs[0].dtype),
+        to_(problem.output.dtype),
         shift_type_(op_.shift ? problem.inputs[3].dtype : DType::f32),
         batch_(problem.output.shape[0]),
         pixels_(problem.output.shape[1] * problem.output.shape[2]),
@@ -126,7 +128,7 @@ class GroupNormRun {
   }
 
   void operator()(Queue&) const {
-    const auto bytes = static_cast<int64_t>(size_of(type_));
+    const auto bytes = static_cast<int64_t>(size_of(type_)), to_bytes = static_cast<int64_t>(size_of(to_));
     parallel_ranges(batch_ * chunks_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t n = i / chunks_, chunk = i % chunks_;
@@ -141,9 +143,10 @@ class GroupNormRun {
     });
     for (int64_t n = 0; n < batch_; ++n)
       parallel_ranges(pixels_, grain_for(c_ * 8), [&](int64_t begin, int64_t end) {
-        const int64_t at = n * pixels_ * c_ * bytes;
+        const int64_t at = (n * pixels_ + begin) * c_;
         HWY_DYNAMIC_DISPATCH(normalise_rows)
-        (type_, x_ + at, scale_ + n * c_, offset_ + n * c_, op_.activation, y_ + at, c_, begin, end);
+        (type_, x_ + at * bytes, scale_ + n * c_, offset_ + n * c_, op_.activation, to_, y_ + at * to_bytes, c_,
+         end - begin);
       });
   }
 
@@ -181,7 +184,7 @@ class GroupNormRun {
   }
 
   GroupNorm op_;
-  DType type_, shift_type_;
+  DType type_, to_, shift_type_;
   int64_t batch_, pixels_, c_, chunks_;
   const std::byte* x_;
   std::byte* y_;

@@ -30,23 +30,28 @@ HWY_INLINE float sum_of(int64_t n, const F& f) {
   return sum;
 }
 
-void layer_norm_rows(DType type, const void* x, const float* gamma, const float* beta, float eps, void* y, int64_t c,
-                     int64_t begin, int64_t end) {
+template <class In, class Out>
+HWY_INLINE void normalise(const In* in, const float* gamma, const float* beta, float eps, Out* out, int64_t c,
+                          int64_t rows) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto* xr = in + row * c;
+    const float mean = sum_of(c, [&](auto d, int64_t i) HWY_ATTR { return load(d, xr + i); }) / static_cast<float>(c);
+    const float m2 = sum_of(c, [&](auto d, int64_t i) HWY_ATTR {
+      const auto v = hn::Sub(load(d, xr + i), hn::Set(d, mean));
+      return hn::Mul(v, v);
+    });
+    const float scale = 1.0f / std::sqrt(m2 / static_cast<float>(c) + eps);
+    for_each_vector(0, c, [&](auto d, int64_t i) HWY_ATTR {
+      const auto v = hn::Mul(hn::Sub(load(d, xr + i), hn::Set(d, mean)), hn::Set(d, scale));
+      store(d, hn::MulAdd(v, load(d, gamma + i), load(d, beta + i)), out + row * c + i);
+    });
+  }
+}
+
+void layer_norm_rows(DType type, const void* x, const float* gamma, const float* beta, float eps, DType to, void* y,
+                     int64_t c, int64_t rows) {
   with_type(type, x, [&](const auto* in) HWY_ATTR {
-    auto* out = static_cast<std::remove_const_t<std::remove_pointer_t<decltype(in)>>*>(y);
-    for (int64_t row = begin; row < end; ++row) {
-      const auto* xr = in + row * c;
-      const float mean = sum_of(c, [&](auto d, int64_t i) HWY_ATTR { return load(d, xr + i); }) / static_cast<float>(c);
-      const float m2 = sum_of(c, [&](auto d, int64_t i) HWY_ATTR {
-        const auto v = hn::Sub(load(d, xr + i), hn::Set(d, mean));
-        return hn::Mul(v, v);
-      });
-      const float scale = 1.0f / std::sqrt(m2 / static_cast<float>(c) + eps);
-      for_each_vector(0, c, [&](auto d, int64_t i) HWY_ATTR {
-        const auto v = hn::Mul(hn::Sub(load(d, xr + i), hn::Set(d, mean)), hn::Set(d, scale));
-        store(d, hn::MulAdd(v, load(d, gamma + i), load(d, beta + i)), out + row * c + i);
-      });
-    }
+    with_type(to, y, [&](auto* out) HWY_ATTR { normalise(in, gamma, beta, eps, out, c, rows); });
   });
 }
 
@@ -65,9 +70,12 @@ Launch bind_layer_norm(const Problem& problem, const Binding& at) {
   const float eps = std::get<LayerNorm>(problem.op).eps;
   const auto* gamma = reinterpret_cast<const float*>(at.inputs[1]);
   const auto* beta = reinterpret_cast<const float*>(at.inputs[2]);
-  return [=, type = x.dtype, rows = x.shape.rows(), c = x.shape[-1], in = at.inputs[0], y = at.output](Queue&) {
+  const DType type = x.dtype, to = problem.output.dtype;
+  const auto size = static_cast<int64_t>(size_of(type)), to_size = static_cast<int64_t>(size_of(to));
+  return [=, rows = x.shape.rows(), c = x.shape[-1], in = at.inputs[0], y = at.output](Queue&) {
     parallel_ranges(rows, grain_for(c * 8), [&](int64_t begin, int64_t end) {
-      HWY_DYNAMIC_DISPATCH(layer_norm_rows)(type, in, gamma, beta, eps, y, c, begin, end);
+      HWY_DYNAMIC_DISPATCH(layer_norm_rows)
+      (type, in + begin * c * size, gamma, beta, eps, to, y + begin * c * to_size, c, end - begin);
     });
   };
 }

@@ -19,7 +19,8 @@ ConvSpec conv_spec(const Problem& p) {
           .pad_bottom = op.pad_after,
           .pad_left = op.pad_before,
           .pad_right = op.pad_after,
-          .dtype = p.output.dtype,
+          .dtype = p.inputs[0].dtype,
+          .to = p.output.dtype,
           .bias = op.bias,
           .activation = op.activation,
           .operand = op.residual ? Operand::add : Operand::none};

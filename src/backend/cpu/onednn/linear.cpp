@@ -12,7 +12,8 @@ namespace {
 MatmulSpec linear_spec(const Problem& p) {
   const auto& op = std::get<Linear>(p.op);
   const Shape &x = p.inputs[0].shape, &w = p.inputs[1].shape;
-  return {x.rows(), x[-1], w[0], p.output.dtype, op.bias, op.activation, op.residual ? Operand::add : Operand::none};
+  return {x.rows(),       x[-1],   w[0],          p.inputs[0].dtype,
+          p.output.dtype, op.bias, op.activation, op.residual ? Operand::add : Operand::none};
 }
 
 Launch bind_linear(Library& library, const Problem& p, const Binding& at) {
@@ -34,8 +35,9 @@ struct GegluSpecs {
     rows = x.rows();
     block = std::min(rows, kBlock);
     const bool bias = std::get<GegluLinear>(p.op).bias;
-    gate = {block, x[-1], w[0] / 2, p.output.dtype, bias, Activation::gelu, Operand::none};
-    value = {block, x[-1], w[0] / 2, p.output.dtype, bias, Activation::none, Operand::multiply};
+    const DType type = p.output.dtype;
+    gate = {block, x[-1], w[0] / 2, type, type, bias, Activation::gelu, Operand::none};
+    value = {block, x[-1], w[0] / 2, type, type, bias, Activation::none, Operand::multiply};
   }
   int64_t rest() const { return rows % block; }
   static GegluSpecs of_rows(GegluSpecs s, int64_t m) {

@@ -110,7 +110,7 @@ std::shared_ptr<const Plan> Library::plan(const MatmulSpec& s) {
   auto& cached = matmuls_[s];
   if (cached) return cached;
   const auto type = type_of(s.dtype);
-  const Desc src({s.m, s.k}, type, Tag::ab), dst({s.m, s.n}, type, Tag::ab);
+  const Desc src({s.m, s.k}, type, Tag::ab), dst({s.m, s.n}, type_of(s.to), Tag::ab);
   const Desc bias = s.bias ? Desc({1, s.n}, dnnl::memory::data_type::f32, Tag::ab) : Desc();
   const auto with_weights = [&](Tag tag) {
     const Desc weights({s.k, s.n}, type, tag);
@@ -135,7 +135,7 @@ std::shared_ptr<const Plan> Library::plan(const ConvSpec& s) {
   if (cached) return cached;
   const auto type = type_of(s.dtype);
   const Desc src({s.batch, s.channels, s.height, s.width}, type, Tag::nhwc);
-  const Desc dst({s.batch, s.out, s.out_height(), s.out_width()}, type, Tag::nhwc);
+  const Desc dst({s.batch, s.out, s.out_height(), s.out_width()}, type_of(s.to), Tag::nhwc);
   const Desc weights({s.out, s.channels, s.kernel, s.kernel}, type, Tag::any);
   const Desc bias = s.bias ? Desc({s.out}, dnnl::memory::data_type::f32, Tag::a) : Desc();
   const auto plan = translate(s.dtype, [&] {

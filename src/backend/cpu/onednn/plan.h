@@ -19,9 +19,10 @@ namespace tempera::onednn {
 enum class Operand : uint8_t { none, add, multiply };
 
 // dst (m, n) = act(src (m, k) weights + bias) op operand; weights are given as (n, k), row-major, before packing.
+// `dtype` is what src and weights are in, `to` what dst and operand are in.
 struct MatmulSpec {
   int64_t m = 0, k = 0, n = 0;
-  DType dtype = DType::f32;
+  DType dtype = DType::f32, to = DType::f32;
   bool bias = false;
   Activation activation = Activation::none;
   Operand operand = Operand::none;
@@ -32,7 +33,7 @@ struct MatmulSpec {
 struct ConvSpec {
   int64_t batch = 0, height = 0, width = 0, channels = 0, out = 0;
   int64_t kernel = 3, stride = 1, pad_top = 1, pad_bottom = 1, pad_left = 1, pad_right = 1;
-  DType dtype = DType::f32;
+  DType dtype = DType::f32, to = DType::f32;
   bool bias = false;
   Activation activation = Activation::none;
   Operand operand = Operand::none;

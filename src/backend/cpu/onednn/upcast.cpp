@@ -37,14 +37,52 @@ void expand(const bf16* x, float* y, int64_t n) {
   parallel_ranges(n, 16384, [&](int64_t begin, int64_t end) { expand_bf16(x + begin, y + begin, end - begin); });
 }
 
-// y (rows, width), rounded, to columns of a matrix whose rows are `stride` apart, plus the residual's where there is
-// one.
-void store_rows(const float* y, int64_t rows, int64_t width, const bf16* residual, bf16* out, int64_t stride) {
-  parallel_ranges(rows, grain_for(width * 4), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      round_bf16(y + r * width, residual == nullptr ? nullptr : residual + r * stride, out + r * stride, width);
-  });
+void store_row(const float* y, const bf16* residual, bf16* out, int64_t n) {
+  round_bf16(y, residual, out, n);
 }
+void store_row(const float* y, const float* residual, float* out, int64_t n) {
+  if (residual == nullptr) {
+    std::copy_n(y, n, out);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = y[i] + residual[i];
+  }
+}
+
+// Where results go: columns of the output's rows, which are `stride` elements apart, plus the residual's where there is
+// one; in bf16, or in f32 where the output is part of a wider residual stream.
+class Store {
+ public:
+  Store(const Problem& p, const Binding& at, bool residual)
+      : to_(p.output.dtype),
+        stride_(p.output.shape[-1]),
+        out_(at.output),
+        residual_(residual && at.output != nullptr ? at.inputs.back() : nullptr) {}
+
+  // y (rows, width) to the elements from `first` on.
+  void operator()(const float* y, int64_t rows, int64_t width, int64_t first) const {
+    if (to_ == DType::f32) {
+      write<float>(y, rows, width, first);
+    } else {
+      write<bf16>(y, rows, width, first);
+    }
+  }
+
+ private:
+  template <class T>
+  void write(const float* y, int64_t rows, int64_t width, int64_t first) const {
+    const T* residual = residual_ == nullptr ? nullptr : reinterpret_cast<const T*>(residual_) + first;
+    T* out = reinterpret_cast<T*>(out_) + first;
+    parallel_ranges(rows, grain_for(width * 4), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r)
+        store_row(y + r * width, residual == nullptr ? nullptr : residual + r * stride_, out + r * stride_, width);
+    });
+  }
+
+  DType to_;
+  int64_t stride_;
+  std::byte* out_;
+  const std::byte* residual_;
+};
 
 // Takes pieces of f32 memory off a workspace, each aligned.
 class Pieces {
@@ -66,9 +104,12 @@ class Pieces {
 class UpcastLinear {
  public:
   UpcastLinear(Library& library, const Problem& p, const Binding& at)
-      : gated_(kind_of(p.op) == OpKind::geglu_linear), rows_(p.output.shape.rows()), n_(p.output.shape[-1]), at_(at) {
+      : gated_(kind_of(p.op) == OpKind::geglu_linear),
+        rows_(p.output.shape.rows()),
+        n_(p.output.shape[-1]),
+        at_(at),
+        store_(p, at, !gated_ && std::get<Linear>(p.op).residual) {
     const auto* linear = std::get_if<Linear>(&p.op);
-    residual_ = linear != nullptr && linear->residual;
     spec_ = {std::min(rows_, kRows), p.inputs[0].shape[-1], slice_of(n_)};
     spec_.bias = linear != nullptr ? linear->bias : std::get<GegluLinear>(p.op).bias;
     MatmulSpec gate = spec_;
@@ -121,14 +162,13 @@ class UpcastLinear {
     expand(as_bf16(at_.inputs[0]) + row * spec_.k, x_, spec_.m * spec_.k);
     if (gated_) gate_call_->run();
     call_->run();
-    const int64_t first = row * n_ + n0;
-    store_rows(y_, spec_.m, spec_.n, residual_ ? as_bf16(at_.inputs.back()) + first : nullptr,
-               as_bf16(at_.output) + first, n_);
+    store_(y_, spec_.m, spec_.n, row * n_ + n0);
   }
 
-  bool gated_, residual_ = false;
+  bool gated_;
   int64_t rows_, n_, elements_ = 0;
   Binding at_;
+  Store store_;
   MatmulSpec spec_;
   std::shared_ptr<const Plan> plan_, gate_plan_;
   float *x_, *w_, *y_, *gate_w_, *gate_y_, *scratch_;
@@ -140,7 +180,11 @@ class UpcastLinear {
 class UpcastConv {
  public:
   UpcastConv(Library& library, const Problem& p, const Binding& at)
-      : op_(std::get<Conv2d>(p.op)), x_shape_(p.inputs[0].shape), out_shape_(p.output.shape), at_(at) {
+      : op_(std::get<Conv2d>(p.op)),
+        x_shape_(p.inputs[0].shape),
+        out_shape_(p.output.shape),
+        at_(at),
+        store_(p, at, op_.residual) {
     const int64_t row_bytes = x_shape_[2] * x_shape_[3] * 4;
     band_ = std::clamp<int64_t>(kBandBytes / (row_bytes * op_.stride), 1, out_shape_[1]);
     spec_ = {.batch = 1,
@@ -201,14 +245,13 @@ class UpcastConv {
     });
     call_->run();
     const int64_t width = out_shape_[2], channels = out_shape_[3];
-    const int64_t first = (n * out_shape_[1] + out_row) * width * channels + o;
-    store_rows(y_, band_ * width, spec_.out, op_.residual ? as_bf16(at_.inputs.back()) + first : nullptr,
-               as_bf16(at_.output) + first, channels);
+    store_(y_, band_ * width, spec_.out, (n * out_shape_[1] + out_row) * width * channels + o);
   }
 
   Conv2d op_;
   Shape x_shape_, out_shape_;
   Binding at_;
+  Store store_;
   int64_t band_;  // output rows at a time
   ConvSpec spec_;
   std::shared_ptr<const Plan> plan_;
@@ -223,7 +266,7 @@ void add_row(std::vector<Kernel>& table, const std::shared_ptr<Library>& library
   info.tolerance_half = 6e-3;
   const auto describe = [library](const Problem& p) { return Run(*library, p, {}); };
   info.refuse = [describe](const Problem& p) -> std::optional<std::string> {
-    if (p.output.dtype != DType::bf16) return "is for bf16 alone";
+    if (p.inputs[0].dtype != DType::bf16) return "is for bf16 alone";
     bool shares = false;
     const auto refused = refuse_plan(p, [&] { shares = describe(p).shares_layout(); });
     if (refused || shares) return refused;

@@ -5,12 +5,14 @@
 namespace tempera::onednn {
 
 std::optional<std::string> refuse_plan(const Problem& problem, const std::function<void()>& make) {
-  const DType type = problem.output.dtype;
+  const DType type = problem.inputs[0].dtype, to = problem.output.dtype;
   if (type != DType::f32 && type != DType::bf16) return "computes in f32 and bf16 only";
+  if (to != type && to != DType::f32) return "writes its operands' type or f32 only";
+  if (problem.inputs[1].dtype != type) return "takes operands of one type only";
   const auto bias = [&](size_t i) { return i == 2 && problem.inputs[i].shape.rank() == 1; };
-  for (size_t i = 0; i < problem.inputs.size(); ++i) {
+  for (size_t i = 2; i < problem.inputs.size(); ++i) {
     if (bias(i) && problem.inputs[i].dtype != DType::f32) return "takes biases in f32 only";
-    if (!bias(i) && problem.inputs[i].dtype != type) return "takes operands of one type only";
+    if (!bias(i) && problem.inputs[i].dtype != to) return "takes a residual of the output's type only";
   }
   try {
     make();
