@@ -45,7 +45,7 @@ class Unet {
 
   // linear, SiLU, linear (diffusers TimestepEmbedding).
   Tensor embedding_mlp(Tensor x, const Scope& w) {
-    const LinearOptions out{.out = c_.time_embedding_dim};
+    const LinearOptions out{.out = c_.time_embedding_dim, .residual = true};
     return b_.linear(b_.silu(b_.linear(x, w / "linear_1", out)), w / "linear_2", out);
   }
 
@@ -59,7 +59,8 @@ class Unet {
     const Tensor added = b_.concat(pooled_text, sinusoids(time_ids, c_.addition_time_embed_dim));
     const Tensor constant = embedding_mlp(added, Scope{"add_embedding"});  // (N, E), the same at every step
     const Tensor time = embedding_mlp(sinusoids(timestep, c_.down[0].channels), Scope{"time_embedding"});  // (1, E)
-    return {b_.silu(b_.add(constant, time)), b_.cast(text, b_.compute())};
+    const Tensor activated = b_.cast(b_.silu(b_.add(constant, time)), b_.compute());
+    return {activated, b_.cast(text, b_.compute())};
   }
 
   Tensor attend(Tensor x, Tensor source, const Scope& w, int heads) {

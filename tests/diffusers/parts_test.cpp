@@ -39,8 +39,12 @@ class Parts : public ::testing::TestWithParam<Case> {
   }
 
   DType dtype() const { return GetParam().dtype; }
-  // Half precision: bf16 weights alone are 1.4e-2 away from the UNet's float16 ones; the rest is rounded activations.
-  double bar() const { return dtype() == DType::f32 ? 1e-4 : 3.5e-2; }
+  // The reference rounds inside fused ops where their parts would.
+  bool rounds_fused() const { return GetParam().optimized && GetParam().backend != "reference"; }
+  double bar(double bf16 = 2e-2) const {
+    if (dtype() == DType::f32) return 1e-4;
+    return dtype() == DType::f16 ? 5e-3 : bf16;
+  }
 
   static std::shared_ptr<const Checkpoint> weights(Component component) {
     const auto folder = test::reference_dir() / "model" / name(component);
@@ -117,7 +121,7 @@ TEST_P(Parts, Unet) {
   e.write_input("sample", to_nhwc(part("unet_in")));
   e.run_prologue();
   e.run();
-  EXPECT_LE(relative_error(e.read_output("sample"), to_nhwc(part("unet_out"))), bar());
+  EXPECT_LE(relative_error(e.read_output("sample"), to_nhwc(part("unet_out"))), bar(rounds_fused() ? 2e-2 : 2.5e-2));
 }
 
 TEST_P(Parts, VaeDecoder) {
@@ -143,7 +147,8 @@ TEST_P(Parts, VaeEncoder) {
     expected.insert(expected.end(), &mean[p * 4], &mean[p * 4] + 4);
     expected.insert(expected.end(), &logvar[p * 4], &logvar[p * 4] + 4);
   }
-  EXPECT_LE(relative_error(e.read_output("moments"), expected), bar());
+  // In bf16 2.2e-2 with fused ops and 3.0e-2 rounded node by node.
+  EXPECT_LE(relative_error(e.read_output("moments"), expected), bar(3.5e-2));
 }
 
 TinyVaeConfig tiny_vae() {
