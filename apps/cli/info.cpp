@@ -51,10 +51,6 @@ nlohmann::ordered_json info_json(const ModelInfo& info) {
 }
 
 int run(const Options& options) {
-  if (options.model.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                "no model: name a diffusers folder or a .safetensors file, as in tempera info MODEL");
-  }
   EngineOptions engine = options.inputs.engine;
   engine.model = options.model;
   const ModelInfo result = info(engine, warnings_to_console());
@@ -66,7 +62,9 @@ int run(const Options& options) {
 
 Run add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "diffusers folder or single .safetensors file")->type_name("MODEL");
+  app.add_option("model", options->model,
+                 "diffusers folder or single .safetensors file (default: the one that comes with tempera)")
+      ->type_name("MODEL");
   add_fields(app, options->inputs, [](const Field& field) {
     return field.name == "model_config" || field.name == "tokenizer" || field.name == "variant";
   });

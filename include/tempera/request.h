@@ -13,37 +13,37 @@
 
 namespace tempera {
 
-// The picture.
+// The picture. Every member has an initializer, so that a request may name some and leave out others without a warning.
 struct Request {
-  std::string prompt;
-  std::optional<std::string> prompt_2;           // for the second text encoder; prompt when absent
-  std::optional<std::string> negative_prompt;    // absent is not "": see force_zeros_for_empty_prompt
-  std::optional<std::string> negative_prompt_2;  // negative_prompt when absent
-  int width = 0, height = 0;                     // pixels, divisible by 8; 0: the model's own size
-  int num_inference_steps = 50;
-  double guidance_scale = 5.0;  // guidance is on above 1
+  std::string prompt = {};
+  std::optional<std::string> prompt_2 = {};           // for the second text encoder; prompt when absent
+  std::optional<std::string> negative_prompt = {};    // absent is not "": see force_zeros_for_empty_prompt
+  std::optional<std::string> negative_prompt_2 = {};  // negative_prompt when absent
+  int width = 0, height = 0;                          // pixels, divisible by 8; 0: the model's own size
+  std::optional<int> num_inference_steps = {};        // the model's own when absent, else 50
+  std::optional<double> guidance_scale = {};          // the model's own when absent, else 5; guidance is on above 1
   double guidance_rescale = 0.0;
-  std::optional<uint64_t> seed;  // of the first picture; picture i has seed + i. Absent: drawn at random
-  std::string rng = "cpu";       // whose generator the noise equals: torch's "cpu" or "cuda"
+  std::optional<uint64_t> seed = {};  // of the first picture; picture i has seed + i. Absent: drawn at random
+  std::string rng = "cpu";            // whose generator the noise equals: torch's "cpu" or "cuda"
   int num_images_per_prompt = 1;
-  std::optional<int> clip_skip;
-  std::optional<std::array<int, 2>> original_size;    // width, height; the picture's size when absent
-  std::optional<std::array<int, 2>> target_size;      // width, height; the picture's size when absent
-  std::array<int, 2> crops_coords_top_left = {0, 0};  // x, y
-  std::optional<double> denoising_end;                // fraction of the schedule to run, 0 to 1
-  std::string scheduler;                              // a preset's name; empty: the model's own
-  std::string scheduler_config;                       // a diffusers scheduler_config.json; empty: the model's own
+  std::optional<int> clip_skip = {};
+  std::optional<std::array<int, 2>> original_size = {};  // width, height; the picture's size when absent
+  std::optional<std::array<int, 2>> target_size = {};    // width, height; the picture's size when absent
+  std::array<int, 2> crops_coords_top_left = {0, 0};     // x, y
+  std::optional<double> denoising_end = {};              // fraction of the schedule to run, 0 to 1
+  std::string scheduler = {};                            // a preset's name; empty: the model's own
+  std::string scheduler_config = {};                     // a diffusers scheduler_config.json; empty: the model's own
 };
 
 // The engine.
 struct EngineOptions {
-  std::string model;            // diffusers folder or single .safetensors file
-  std::string preset;           // instead of a model, for plans: "sdxl-base", ...
-  std::string model_config;     // folder with diffusers configs for a single file whose shapes do not say everything
-  std::string tokenizer;        // folder with the vocabulary that a single file lacks
-  std::string variant;          // "fp16": which weight files of a folder to take
-  std::string device = "auto";  // auto, cpu, cuda
-  std::string dtype = "auto";   // auto, fp32, bf16, fp16
+  std::string model = {};   // diffusers folder or single .safetensors file; empty: the one that comes with tempera
+  std::string preset = {};  // instead of a model, for plans: "sdxl-base", ...
+  std::string model_config = {};  // folder with diffusers configs for a single file whose shapes do not say everything
+  std::string tokenizer = {};     // folder with the vocabulary that a single file lacks
+  std::string variant = {};       // "fp16": which weight files of a folder to take
+  std::string device = "auto";    // auto, cpu, cuda
+  std::string dtype = "auto";     // auto, fp32, bf16, fp16
   std::string attention = "flash";  // flash, naive
   bool eager = false;               // without passes and without hoisting what is constant per request
   int threads = 0;                  // 0: all cores

@@ -54,7 +54,7 @@ std::vector<float> denoise(Executable& unet, const ResolvedRequest& r, const Con
   unet.run_prologue(check);
 
   std::vector<float> step(static_cast<size_t>(StepLayout::length(schedule.slots)));
-  step[StepLayout::kGuidanceScale] = static_cast<float>(r.request.guidance_scale);
+  step[StepLayout::kGuidanceScale] = static_cast<float>(*r.request.guidance_scale);
   step[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
   for (size_t i = 0; i < schedule.evaluations.size(); ++i) {
     const Evaluation& e = schedule.evaluations[i];

@@ -60,10 +60,10 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   const auto add = [&](std::string key, std::string value) {
     info.values.emplace_back(std::move(key), std::move(value));
   };
-  add("Steps", fmt::format("{}", request.num_inference_steps));
+  add("Steps", fmt::format("{}", *request.num_inference_steps));
   add("Sampler", sampler_label(r.scheduler_config));
   add("Schedule type", std::string(schedule_label(r.scheduler_config)));
-  add("CFG scale", fmt::format("{}", request.guidance_scale));
+  add("CFG scale", fmt::format("{}", *request.guidance_scale));
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   add("Model", source.path.stem().string());

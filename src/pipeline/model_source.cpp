@@ -136,6 +136,23 @@ void warn(const OpenOptions& options, std::string_view message) {
   if (options.log) options.log(LogLevel::warning, message);
 }
 
+RequestDefaults read_defaults(const fs::path& file) {
+  RequestDefaults defaults;
+  if (!fs::exists(file)) return defaults;
+  const json object = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 1000});
+  const std::string what = file.string();
+  if (const auto steps = find_int(object, "num_inference_steps", {1, 10000}, what)) {
+    defaults.num_inference_steps = static_cast<int>(*steps);
+  }
+  if (const auto scale = find_number(object, "guidance_scale", what)) {
+    if (!(*scale >= 0 && *scale <= 1000)) {
+      fail(ErrorCode::bad_file, "'{}': guidance_scale is {}: it can be 0 to 1000", what, *scale);
+    }
+    defaults.guidance_scale = *scale;
+  }
+  return defaults;
+}
+
 ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   const fs::path index_file = root / "model_index.json";
   if (!fs::exists(index_file)) {
@@ -148,6 +165,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   ModelSource source;
   source.path = root;
   source.config = read_configs(options.model_config.empty() ? root : options.model_config, index);
+  source.defaults = read_defaults(root / "defaults.json");
   const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
   source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "base/dtype.h"
-#include "base/log.h"
 #include "models/config.h"
+#include "tempera/log.h"
 #include "weights/checkpoint.h"
 #include "weights/naming.h"
 
@@ -42,12 +42,20 @@ struct ComponentSource {
   uint64_t bytes = 0;  // of the tensors; other components may share the file
 };
 
+// What a request that leaves it out gets. diffusers' own numbers, unless the model brings a defaults.json: an object
+// with these names.
+struct RequestDefaults {
+  int num_inference_steps = 50;
+  double guidance_scale = 5.0;
+};
+
 struct ModelSource {
   enum class Layout : uint8_t { diffusers_folder, single_file };
 
   std::filesystem::path path;
   Layout layout = Layout::diffusers_folder;
   ModelConfig config;
+  RequestDefaults defaults;
   std::array<std::optional<ComponentSource>, 4> components;  // by Component; only text_encoder can be absent
   std::filesystem::path tokenizer, tokenizer_2;              // folders; empty: the model has none
   std::string scheduler_config;                              // diffusers JSON

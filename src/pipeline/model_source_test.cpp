@@ -291,6 +291,20 @@ TEST_F(Folder, Tokenizers) {
   EXPECT_THAT(opening(root_, {.model_config = folder_ / "absent"}), HasSubstr("is no folder: --model-config"));
 }
 
+TEST_F(Folder, DefaultsOfRequests) {
+  EXPECT_EQ(open().defaults.num_inference_steps, 50);
+  EXPECT_EQ(open().defaults.guidance_scale, 5.0);
+  write_file(root_ / "defaults.json", R"({"num_inference_steps": 20})");
+  EXPECT_EQ(open().defaults.num_inference_steps, 20);
+  EXPECT_EQ(open().defaults.guidance_scale, 5.0);
+  write_file(root_ / "defaults.json", R"({"guidance_scale": 3})");
+  EXPECT_EQ(open().defaults.guidance_scale, 3.0);
+  write_file(root_ / "defaults.json", R"({"guidance_scale": -1})");
+  EXPECT_THAT(opening(root_), AllOf(HasSubstr("defaults.json'"), HasSubstr("guidance_scale is -1")));
+  write_file(root_ / "defaults.json", R"({"num_inference_steps": 0})");
+  EXPECT_THAT(opening(root_), AllOf(HasSubstr("defaults.json'"), HasSubstr("num_inference_steps")));
+}
+
 TEST_F(Folder, MissingAndDamagedFiles) {
   const fs::path unet = weights(Component::unet);
   fs::resize_file(unet, fs::file_size(unet) - 1);

@@ -1,4 +1,4 @@
-// The model that engine options name.
+// The model that engine options name, or the one that comes with tempera.
 #pragma once
 
 #include "pipeline/model_source.h"
@@ -6,7 +6,7 @@
 
 namespace tempera {
 
-// Throws Error(invalid_argument) when no model is named; see open_model for the rest.
+// Throws as default_model and open_model do.
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log);
 
 }  // namespace tempera

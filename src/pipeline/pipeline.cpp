@@ -69,7 +69,8 @@ class Pipeline::Impl {
   }
 
   Result generate(const Request& request, const Callbacks& callbacks) {
-    const ResolvedRequest r = resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin});
+    const ResolvedRequest r =
+        resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin}, source_.defaults);
     const CheckCancelled check = [&] {
       if (callbacks.cancelled && callbacks.cancelled()) fail(ErrorCode::cancelled, "stopped");
     };

@@ -1,5 +1,5 @@
 // plan(): everything about a request that can be known without weights.
-#include "base/error.h"
+#include "pipeline/default_model.h"
 #include "pipeline/devices.h"
 #include "pipeline/open.h"
 #include "pipeline/programs.h"
@@ -10,14 +10,12 @@
 namespace tempera {
 
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log) {
-  if (options.model.empty())
-    fail(ErrorCode::invalid_argument, "no model is given: name a diffusers folder or a .safetensors file with --model");
   OpenOptions open;
   open.model_config = options.model_config;
   open.tokenizer = options.tokenizer;
   open.variant = options.variant;
   open.log = log;
-  return open_model(options.model, open);
+  return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);
 }
 
 namespace {
@@ -30,6 +28,7 @@ constexpr std::string_view kSdxlScheduler = R"({
 struct Planned {
   ModelConfig config;
   SchedulerSource scheduler;
+  RequestDefaults defaults;
   std::string name;
   int tokens = 77;
 };
@@ -37,13 +36,17 @@ struct Planned {
 Planned planned_model(const EngineOptions& engine) {
   if (!engine.preset.empty()) {
     const ModelConfig config = preset(engine.preset);
-    return {
-        config, {std::string(kSdxlScheduler), "preset"}, engine.preset, config.text_encoder_2.max_position_embeddings};
+    return {config,
+            {std::string(kSdxlScheduler), "preset"},
+            {},
+            engine.preset,
+            config.text_encoder_2.max_position_embeddings};
   }
   const ModelSource source = open_model_of(engine, {});
   const int tokens = source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
                                                 : Tokenizer::from_folder(source.tokenizer_2).max_length();
-  return {source.config, {source.scheduler_config, source.scheduler_origin}, source.path.string(), tokens};
+  return {
+      source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
 }
 
 }  // namespace
@@ -52,7 +55,7 @@ Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
   const Planned model = planned_model(engine);
   const DeviceChoice choice = choose_target(engine);
   const PlanTarget target = plan_target(choice.device);
-  const ResolvedRequest r = resolve(request, model.config, model.scheduler);
+  const ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
   ProgramOptions options{choice.dtype, engine.attention, engine.eager, 1, model.tokens};
   if (choice.device == "cuda") options.images_per_forward = r.request.num_images_per_prompt;
   const Programs programs = build_programs(model.config, r, *target.target, options);

@@ -47,7 +47,8 @@ int side(int asked, int native, std::string_view flag, int unit) {
 
 }  // namespace
 
-ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler) {
+ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler,
+                        const RequestDefaults& defaults) {
   if (model.requires_aesthetics_score)
     fail(ErrorCode::invalid_argument,
          "this model is a refiner, which works on a picture that a base model began: give an SDXL base model");
@@ -67,8 +68,10 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
          r.height, kMaxPixels);
   out.latent_width = r.width / unit;
   out.latent_height = r.height / unit;
-  if (r.num_inference_steps < 1)
-    fail(ErrorCode::invalid_argument, "--steps is {}: give a number of steps from 1 to 10000", r.num_inference_steps);
+  const int steps = r.num_inference_steps.value_or(defaults.num_inference_steps);
+  r.num_inference_steps = steps;
+  if (steps < 1) fail(ErrorCode::invalid_argument, "--steps is {}: give a number of steps from 1 to 10000", steps);
+  r.guidance_scale = r.guidance_scale.value_or(defaults.guidance_scale);
   if (r.num_images_per_prompt < 1)
     fail(ErrorCode::invalid_argument, "--images is {}: give a number of pictures, 1 or more", r.num_images_per_prompt);
   const std::array<int, 2> size{r.width, r.height};
@@ -78,10 +81,10 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   if (!r.seed) r.seed = std::random_device{}();
 
   out.prompts = prompts_of(r, model.force_zeros_for_empty_prompt);
-  out.guidance = r.guidance_scale > 1;
+  out.guidance = *r.guidance_scale > 1;
   out.guidance_rescale = out.guidance && r.guidance_rescale > 0;
   out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
-  out.schedule = make_schedule(out.scheduler_config, r.num_inference_steps);
+  out.schedule = make_schedule(out.scheduler_config, steps);
   if (r.denoising_end) out.schedule = truncate(std::move(out.schedule), *r.denoising_end);
   if (out.schedule.evaluations.empty())
     fail(ErrorCode::invalid_argument, "--denoising-end {} leaves no step: give a larger fraction or more --steps",

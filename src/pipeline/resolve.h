@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/config.h"
+#include "pipeline/model_source.h"
 #include "sampling/config.h"
 #include "sampling/schedule.h"
 #include "tempera/request.h"
@@ -15,7 +16,7 @@ struct Prompts {
 };
 
 struct ResolvedRequest {
-  Request request;  // seed and sizes set
+  Request request;  // seed, sizes, steps and guidance set
   int latent_width = 0, latent_height = 0;
   Prompts prompts;
   bool guidance = true;  // both branches are computed
@@ -32,6 +33,7 @@ struct SchedulerSource {
 };
 
 // Throws Error(invalid_argument) naming the option and what it may be.
-ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler);
+ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler,
+                        const RequestDefaults& defaults);
 
 }  // namespace tempera

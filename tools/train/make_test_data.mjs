@@ -21,7 +21,7 @@ const sharp = createRequire(path.join(path.dirname(data), 'package.json'))('shar
 const kSide = 256, kTile = 16, kColumns = 64;
 // All of noto, the style of a prompt that names none; of the others what the tests of style words ask for.
 const kInEveryStyle = ['cat', 'dog', 'red-apple', 'rocket', 'castle', 'guitar', 'bicycle', 'crown'];
-const kWhole = ['cat', 'castle', 'guitar', 'pizza'].flatMap((name) => [['noto', name], ['flat', name]]);
+const kWhole = ['cat', 'castle'].flatMap((name) => [['noto', name], ['flat', name]]);
 
 const records = JSON.parse(fs.readFileSync(path.join(data, 'pictures.json'), 'utf8'));
 const packed = fs.readFileSync(path.join(data, 'pictures.bin'));
