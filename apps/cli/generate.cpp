@@ -3,7 +3,6 @@
 
 #include <CLI/App.hpp>
 #include <chrono>
-#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -91,7 +90,7 @@ int run(const Options& options) {
   const OutputPattern pattern(options.output.empty() ? std::string(kDefaultOutput) : options.output);
   pattern.check_folder();
   catch_interrupts();
-  std::signal(SIGPIPE, SIG_IGN);  // whoever reads our output may leave; the pictures are still to be saved
+  ignore_write_signals();
 
   const auto start = std::chrono::steady_clock::now();
   ProgressBar bar(stderr);

@@ -28,6 +28,11 @@ void catch_interrupts() {
   }
 }
 
+void ignore_write_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
 bool interrupted() {
   return g_signal.load() != 0;
 }

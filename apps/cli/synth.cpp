@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <csignal>
 #include <memory>
 #include <string>
 
@@ -26,7 +25,7 @@ int run(const Options& options) {
                 "no file to write: name a folder or a .safetensors file, as in tempera synth --preset sdxl-base OUT");
   }
   catch_interrupts();
-  std::signal(SIGPIPE, SIG_IGN);
+  ignore_write_signals();
   ProgressBar bar(stderr);
   const auto progress = [&bar](size_t done, size_t total) {
     bar.update("write", static_cast<double>(done), static_cast<double>(total), "B");

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/config_json.h"
+#include "models/config_writer.h"
 
 namespace tempera {
 namespace {
@@ -68,6 +69,28 @@ TEST(Config, PresetsAreConsistent) {
     check(model, name);
   }
   EXPECT_THROW(preset("sdxl"), Error);
+}
+
+// Every field that is written is read back.
+TEST(Config, WrittenAndReadAgain) {
+  for (const std::string_view name : preset_names()) {
+    const ModelConfig config = preset(name);
+    EXPECT_EQ(parse_unet_config(to_json(config.unet), name), config.unet) << name;
+    EXPECT_EQ(parse_vae_config(to_json(config.vae), name), config.vae) << name;
+    EXPECT_EQ(parse_clip_config(to_json(config.text_encoder_2), name, true), config.text_encoder_2) << name;
+    if (config.text_encoder) {
+      EXPECT_EQ(parse_clip_config(to_json(*config.text_encoder), name, false), *config.text_encoder) << name;
+    }
+  }
+  UnetConfig unet = preset("tiny").unet;
+  unet.mid = {UnetMidBlock::Kind::resnet, 0, 0};
+  unet.time_embedding_dim = 96;
+  EXPECT_EQ(parse_unet_config(to_json(unet), "unet"), unet);
+  VaeConfig vae = preset("tiny").vae;
+  vae.latents_mean = {0.5, -1, 2, 0};
+  vae.latents_std = {1, 2, 3, 4};
+  vae.use_quant_conv = vae.use_post_quant_conv = vae.mid_block_add_attention = false;
+  EXPECT_EQ(parse_vae_config(to_json(vae), "vae"), vae);
 }
 
 TEST(Config, SdxlBaseAsPublished) {

@@ -18,6 +18,18 @@ bool has_transformers(const UnetBlock& block) {
   return std::any_of(block.depths.begin(), block.depths.end(), [](int depth) { return depth > 0; });
 }
 
+Json mid_block_type(UnetMidBlock::Kind kind) {
+  switch (kind) {
+    case UnetMidBlock::Kind::cross_attention:
+      return "UNetMidBlock2DCrossAttn";
+    case UnetMidBlock::Kind::resnet:
+      return "UNetMidBlock2D";
+    case UnetMidBlock::Kind::none:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::string to_json(const ClipConfig& c) {
@@ -65,13 +77,13 @@ std::string to_json(const UnetConfig& c) {
                {"freq_shift", c.freq_shift},
                {"in_channels", c.in_channels},
                {"layers_per_block", c.down[0].resnets()},
-               {"mid_block_type",
-                c.mid.kind == UnetMidBlock::Kind::cross_attention ? Json("UNetMidBlock2DCrossAttn") : Json(nullptr)},
+               {"mid_block_type", mid_block_type(c.mid.kind)},
                {"norm_eps", c.norm_eps},
                {"norm_num_groups", c.norm_num_groups},
                {"out_channels", c.out_channels},
                {"projection_class_embeddings_input_dim", c.projection_class_embeddings_input_dim},
                {"sample_size", c.sample_size},
+               {"time_embedding_dim", c.time_embedding_dim},
                {"transformer_layers_per_block", depths},
                {"up_block_types", up_types},
                {"use_linear_projection", c.use_linear_projection}};
@@ -80,7 +92,7 @@ std::string to_json(const UnetConfig& c) {
 
 std::string to_json(const VaeConfig& c) {
   const size_t blocks = c.block_out_channels.size();
-  return text({{"_class_name", "AutoencoderKL"},
+  Json json = {{"_class_name", "AutoencoderKL"},
                {"act_fn", "silu"},
                {"block_out_channels", c.block_out_channels},
                {"down_block_types", std::vector<std::string>(blocks, "DownEncoderBlock2D")},
@@ -89,10 +101,16 @@ std::string to_json(const VaeConfig& c) {
                {"in_channels", c.in_channels},
                {"latent_channels", c.latent_channels},
                {"layers_per_block", c.layers_per_block},
+               {"mid_block_add_attention", c.mid_block_add_attention},
                {"norm_num_groups", c.norm_num_groups},
                {"out_channels", c.out_channels},
                {"sample_size", c.sample_size},
-               {"scaling_factor", c.scaling_factor}});
+               {"scaling_factor", c.scaling_factor},
+               {"use_post_quant_conv", c.use_post_quant_conv},
+               {"use_quant_conv", c.use_quant_conv}};
+  if (!c.latents_mean.empty()) json["latents_mean"] = c.latents_mean;
+  if (!c.latents_std.empty()) json["latents_std"] = c.latents_std;
+  return text(json);
 }
 
 std::string model_index_json(const ModelConfig& c, const std::string& scheduler_class) {

@@ -48,7 +48,6 @@ Pipe make_terminal() {
   if (!moved || in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(126);
   if (surroundings.file_size_limit) {
     const rlimit limit{*surroundings.file_size_limit, *surroundings.file_size_limit};
-    signal(SIGXFSZ, SIG_IGN);  // writing past the limit is then an error, EFBIG, instead of the end
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(126);
   }
   signal(SIGPIPE, SIG_DFL);
