@@ -61,6 +61,8 @@ Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& 
   }
 }
 
+Executable::~Executable() = default;
+
 std::byte* Executable::address(const Ref& ref) const {
   switch (ref.space) {
     case Space::arena:

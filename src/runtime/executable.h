@@ -30,6 +30,8 @@ class Executable {
   // Weights of an earlier program are taken over when they are packed just as this one wants them; loaded() tells.
   Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier = {});
 
+  ~Executable();
+
   static size_t scratch_bytes(const Program& program) { return program.memory.arena + program.memory.workspace; }
 
   // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
