@@ -1,5 +1,6 @@
 #include "backend/cpu/onednn/plan.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -100,7 +101,20 @@ std::shared_ptr<Plan> translate(DType dtype, const Make& make) {
 
 }  // namespace
 
-Library::Library() try : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+namespace {
+
+// oneDNN 2.6's AMX kernels end the process with an illegal instruction in some virtual machines that announce AMX, so
+// they run only where oneDNN's own variable asks for them (ONEDNN_MAX_CPU_ISA=AVX512_CORE_AMX). Must come before
+// anything else of oneDNN.
+dnnl::engine start() {
+  if (std::getenv("ONEDNN_MAX_CPU_ISA") == nullptr && std::getenv("DNNL_MAX_CPU_ISA") == nullptr)
+    dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
+  return {dnnl::engine::kind::cpu, 0};
+}
+
+}  // namespace
+
+Library::Library() try : engine_(start()), stream_(engine_) {
 } catch (const dnnl::error& e) {
   fail(ErrorCode::unavailable, "oneDNN does not start on this machine: {}", e.what());
 }
