@@ -1,5 +1,6 @@
-// The register-blocked product that attention and Winograd share: kTileRows rows times kVectors vectors stay in
-// registers while the depth runs, one broadcast of `a` feeding all vectors of a row of `b` (Goto & van de Geijn 2008).
+// The register-blocked product of attention's scores and of its weighted sums: kTileRows rows times kVectors vectors
+// stay in registers while the depth runs, one broadcast of `a` feeding all vectors of a row of `b` (Goto & van de Geijn
+// 2008).
 // Elements are f32, or pairs of bf16 that are multiplied and summed in f32 (the AVX-512 BF16 instruction, or its
 // meaning spelled out). Compiled once per instruction set (Highway's foreach_target), hence the toggling guard.
 #if defined(TEMPERA_BACKEND_CPU_KERNELS_PRODUCT_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
