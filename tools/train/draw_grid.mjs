@@ -27,4 +27,4 @@ for (const [i, prompt] of prompts.entries()) {
 }
 fs.rmSync(folder, { recursive: true });
 const create = { width: kColumns * kCell, height: Math.ceil(cells.length / kColumns) * kCell, channels: 3, background: '#ffffff' };
-await sharp({ create }).composite(cells).png({ compressionLevel: 9 }).toFile(out);
+await sharp({ create }).composite(cells).removeAlpha().png({ compressionLevel: 9, adaptiveFiltering: true }).toFile(out);
