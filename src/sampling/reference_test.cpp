@@ -1,6 +1,7 @@
 // Samplers and noise against what diffusers and PyTorch computed (../shared/reference), where that folder exists.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>

@@ -2,6 +2,7 @@
 // of any output, over several steps of a request.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "backend/reference/reference.h"

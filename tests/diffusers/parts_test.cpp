@@ -1,6 +1,7 @@
 // Every part of the model alone, on every backend, with and without passes, against what diffusers computed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 

@@ -2,6 +2,7 @@
 // what is drawn is decided early. A model that passes over its prompt draws one picture for all, and fails.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "glyphs.h"

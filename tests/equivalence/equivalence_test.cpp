@@ -2,6 +2,7 @@
 // bit, what fuses must stay within rounding.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
