@@ -55,8 +55,9 @@ void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Fi
       continue;
     }
     const auto set = [&app, &field, &inputs](const CLI::results_t& values) {
-      refuse_flag_as_value(app, field, values.back());
-      field.set(inputs.request, inputs.engine, values.back());
+      // One value; newer CLI11 appends a mark of its own to the text "{}", which is its empty list.
+      refuse_flag_as_value(app, field, values.front());
+      field.set(inputs.request, inputs.engine, values.front());
       inputs.prompt_given = inputs.prompt_given || field.name == "prompt";
       return true;
     };
