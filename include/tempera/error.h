@@ -1,6 +1,6 @@
 // The one exception type of the library. Its message is a sentence that names the thing (file, tensor, option) and the
-// remedy; its code says whose mistake it was, which decides the exit status of the command line: 2 for what the user can
-// mend (invalid_argument, bad_file, unavailable), 1 for the rest.
+// remedy; its code says whose mistake it was, which decides the exit status of the command line: 2 for what the user
+// can mend (invalid_argument, bad_file, unavailable), 1 for the rest.
 #pragma once
 
 #include <stdexcept>

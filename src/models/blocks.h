@@ -22,7 +22,8 @@ inline Tensor resnet(Builder& b, Tensor x, const Tensor* temb, const Scope& w, c
   // A shortcut that shrinks comes first, so that x, the largest value of the block, can be normalised in place.
   const bool early = o.out < x.channels();
   Tensor skip = early ? shortcut() : x;
-  Tensor h = b.conv2d(b.silu(b.group_norm(x, w / "norm1", o.groups, o.eps)), w / "conv1", {.out = o.out, .residual = true});
+  Tensor h =
+      b.conv2d(b.silu(b.group_norm(x, w / "norm1", o.groups, o.eps)), w / "conv1", {.out = o.out, .residual = true});
   if (temb != nullptr) {
     const Tensor shift = b.linear(*temb, w / "time_emb_proj", {.out = o.out, .residual = true});
     h = b.add(h, b.view(shift, {shift.shape()[0], 1, 1, o.out}));
