@@ -55,6 +55,13 @@ struct Kernel {
   std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack = {};
 };
 
+// Launches that were recorded once and are enqueued again by one call, on the same addresses.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(Queue& queue) = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -74,6 +81,10 @@ class Backend {
 
   // Whether device memory can be written by the host directly, so that weights are packed in place.
   virtual bool host_visible() const = 0;
+
+  // Records what `enqueue` launches on the queue instead of running it. Nothing where the device gains nothing by it.
+  // Every launch has run once before, and `enqueue` neither waits nor copies.
+  virtual std::unique_ptr<Recording> record(Queue&, const std::function<void()>& /*enqueue*/) { return nullptr; }
 };
 
 // Plain packing: converts the parts one after the other to `dtype`.

@@ -129,7 +129,19 @@ void Executable::run_prologue(const CheckCancelled& check) {
 }
 
 void Executable::run(const CheckCancelled& check) {
+  if (replay_ && !observer_ && replayed(check)) return;
   run_steps(program_.prologue, program_.steps.size(), check);
+  ran_ = true;
+}
+
+// The first run is not recorded: what devices and libraries do once (loading code) must not happen in a recording.
+bool Executable::replayed(const CheckCancelled& check) {
+  if (!recording_ && ran_)
+    recording_ = backend_.record(queue_, [&] { run_steps(program_.prologue, program_.steps.size(), {}); });
+  if (!recording_) return false;
+  if (check) check();
+  recording_->replay(queue_);
+  return true;
 }
 
 void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check) {

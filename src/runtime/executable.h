@@ -54,6 +54,10 @@ class Executable {
   void run_prologue(const CheckCancelled& check = {});
   void run(const CheckCancelled& check = {});
 
+  // From its second run on, record the steps and replay them with one call where the backend can. Between the steps of
+  // a replay nothing is checked.
+  void set_replay(bool on) { replay_ = on; }
+
   // Sees the output of every step when set: debugging and activation goldens. Slow.
   using Observer = std::function<void(const Step& step, std::span<const std::byte> output)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
@@ -63,6 +67,8 @@ class Executable {
  private:
   std::byte* address(const Ref& ref) const;
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);
+  // Whether the run was a replay.
+  bool replayed(const CheckCancelled& check);
 
   Program program_;
   Backend& backend_;
@@ -73,6 +79,8 @@ class Executable {
   std::unique_ptr<Buffer> io_;
   std::vector<Launch> launches_;
   Observer observer_;
+  bool replay_ = false, ran_ = false;
+  std::unique_ptr<Recording> recording_;
 };
 
 }  // namespace tempera
