@@ -5,6 +5,9 @@
 #if TEMPERA_HAS_CPU
 #include "backend/cpu/cpu.h"
 #endif
+#if TEMPERA_HAS_CUDA
+#include "backend/cuda/cuda.h"
+#endif
 
 namespace tempera {
 namespace {
@@ -36,13 +39,19 @@ DeviceChoice with_dtype(std::string device, const std::string& dtype) {
 }  // namespace
 
 DeviceChoice choose_device(const EngineOptions& options) {
+#if TEMPERA_HAS_CUDA
+  const std::string missing = options.device == "cpu" ? "not asked for" : cuda_missing();
+  if (missing.empty()) return with_dtype("cuda", options.dtype);
+  if (options.device == "cuda") fail(ErrorCode::unavailable, "{}", missing);
+#else
   if (options.device == "cuda")
     fail(ErrorCode::unavailable, "--device cuda: this build of tempera cannot run on a GPU; use --device cpu");
+#endif
   return with_dtype("cpu", options.dtype);
 }
 
 DeviceChoice choose_target(const EngineOptions& options) {
-  return with_dtype(options.device == "auto" ? "cpu" : options.device, options.dtype);
+  return options.device == "cuda" ? with_dtype("cuda", options.dtype) : choose_device(options);
 }
 
 std::unique_ptr<Backend> open_device(const std::string& device) {
@@ -50,6 +59,9 @@ std::unique_ptr<Backend> open_device(const std::string& device) {
   if (device == "cpu") return make_cpu_backend();
 #else
   if (device == "cpu") no_cpu();
+#endif
+#if TEMPERA_HAS_CUDA
+  if (device == "cuda") return make_cuda_backend();
 #endif
   fail(ErrorCode::unavailable, "there is no device '{}': use cpu", device);
 }

@@ -82,7 +82,8 @@ class Pipeline::Impl {
 
     Result result;
     StageClock clock(result.stages);
-    const ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, kImagesPerForward,
+    const int per_forward = images_per_forward(r);
+    const ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward,
                                          text_.tokens()};
     clock.time("plan", [&] {
       programs_ = build_programs(source_.config, r, backend_->target(), program_options);
@@ -94,25 +95,25 @@ class Pipeline::Impl {
       report("text", 0, 0, 1);
       text_.encode(r, programs_, *backend_, *queue_, *scratch_, check);
     });
-    const Conditioning conditioning =
-        make_conditioning(r, source_.config, kImagesPerForward,
-                          [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
-                            return text_.features(encoder, text, skip);
-                          });
+    const Conditioning conditioning = make_conditioning(
+        r, source_.config, per_forward, [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
+          return text_.features(encoder, text, skip);
+        });
     clock.time("load", [&] {
       report("load", 0, 0, 1);
       load(unet_, programs_.denoise, Component::unet, check);
     });
 
     std::vector<std::vector<float>> latents;
-    for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
-      const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), kImagesPerForward,
-                           source_.config.unet.in_channels};
+    for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
+      const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels};
       const size_t steps = r.schedule.evaluations.size();
       report("denoise", i, 0, steps);
       clock.time("denoise", [&] {
-        latents.push_back(denoise(
-            *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check));
+        const std::vector<float> all = denoise(
+            *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
+        const auto picture = static_cast<std::ptrdiff_t>(all.size() / static_cast<size_t>(per_forward));
+        for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
       });
     }
     clock.time("load", [&] { load(decoder_, programs_.decoder, Component::vae, check); });
@@ -126,8 +127,11 @@ class Pipeline::Impl {
   }
 
  private:
-  // On the CPU a batch gains nothing and costs memory, and a picture that is computed alone cannot depend on its batch.
-  static constexpr int kImagesPerForward = 1;
+  // A card computes all pictures of a request at once. On the CPU a batch gains nothing and costs memory, and a picture
+  // that is computed alone cannot depend on its batch.
+  int images_per_forward(const ResolvedRequest& r) const {
+    return choice_.device == "cuda" ? r.request.num_images_per_prompt : 1;
+  }
 
   // Weights stay; what is bound to other addresses goes.
   void prepare_scratch() {
@@ -147,6 +151,7 @@ class Pipeline::Impl {
     if (executable) kept = executable->weights();
     executable.reset();
     executable.emplace(program, *backend_, *queue_, *scratch_, kept);
+    executable->set_replay(!options_.eager);
     kept = {};
     if (!executable->loaded()) executable->load(*source_.component(component).weights, check);
   }

@@ -50,7 +50,9 @@ Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, cons
                                        .tokens = o.tokens,
                                        .micro_conditions = model.micro_conditioning_count(),
                                        .dtype = o.dtype}};
-  const VaeGraphOptions vae{.height = r.latent_height, .width = r.latent_width, .dtype = o.dtype};
+  // The published autoencoder's activations pass what f16 can hold and come out black; bf16 has the range of f32.
+  const DType vae_dtype = o.dtype == DType::f16 ? DType::bf16 : o.dtype;
+  const VaeGraphOptions vae{.height = r.latent_height, .width = r.latent_width, .dtype = vae_dtype};
 
   Programs programs;
   if (model.text_encoder) programs.text_encoder = build(clip_text_graph(*model.text_encoder, clip), target, o);

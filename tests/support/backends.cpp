@@ -5,6 +5,9 @@
 #if TEMPERA_HAS_CPU
 #include "backend/cpu/cpu.h"
 #endif
+#if TEMPERA_HAS_CUDA
+#include "backend/cuda/cuda.h"
+#endif
 
 namespace tempera::test {
 
@@ -12,6 +15,9 @@ std::vector<std::string> backend_names() {
   std::vector<std::string> names = {"reference"};
 #if TEMPERA_HAS_CPU
   names.push_back("cpu");
+#endif
+#if TEMPERA_HAS_CUDA
+  if (cuda_missing().empty()) names.push_back("cuda");
 #endif
   return names;
 }
@@ -21,11 +27,14 @@ std::unique_ptr<Backend> make_backend(const std::string& name) {
 #if TEMPERA_HAS_CPU
   if (name == "cpu") return make_cpu_backend();
 #endif
+#if TEMPERA_HAS_CUDA
+  if (name == "cuda") return make_cuda_backend();
+#endif
   fail(ErrorCode::unavailable, "no backend '{}' in this build", name);
 }
 
 std::vector<DType> compute_dtypes(const std::string& name) {
-  if (name == "reference") return {DType::f32, DType::bf16, DType::f16};
+  if (name != "cpu") return {DType::f32, DType::bf16, DType::f16};
   return {DType::f32, DType::bf16};
 }
 

@@ -2,6 +2,10 @@
 
 #include <vector>
 
+#include "backend/cuda/group_norm_plan.h"
+#include "backend/cuda/weights.h"
+#include "base/error.h"
+
 namespace tempera {
 namespace {
 
@@ -13,12 +17,52 @@ Refusal any_float(const Problem& p) {
   return "computes f32, f16 and bf16";
 }
 
-// Fused attention of cuDNN: half precision, head sizes that its kernels have.
+// Operands of one type, the result in it or wider: what NVIDIA's libraries multiply.
+Refusal refuse_product(const Problem& p) {
+  if (p.inputs[0].dtype != p.inputs[1].dtype) return "takes operands of one type only";
+  if (p.output.dtype != p.inputs[0].dtype && p.output.dtype != DType::f32)
+    return "writes its operands' type or f32 only";
+  return any_float(p);
+}
+
+// A 1 x 1 convolution is a matrix product over pixels.
+Refusal refuse_pointwise(const Problem& p) {
+  const auto& op = std::get<Conv2d>(p.op);
+  if (op.kernel != 1 || op.stride != 1 || op.pad_before != 0 || op.pad_after != 0) return "needs a kernel of one pixel";
+  return refuse_product(p);
+}
+
+// Tensor cores read channels eight at a time; the paddings of a side are one number in cuDNN's engines.
+Refusal refuse_cudnn(const Problem& p) {
+  const auto& op = std::get<Conv2d>(p.op);
+  if (p.inputs[0].shape[3] % 8 != 0 || p.output.shape[3] % 8 != 0) return "needs channels divisible by 8";
+  if (op.pad_before != op.pad_after) return "needs the same padding on both sides";
+  return refuse_product(p);
+}
+
+// Half precision, head sizes that fit registers.
 Refusal refuse_flash(const Problem& p) {
   const auto& op = std::get<Attention>(p.op);
   const int64_t head = p.output.shape[2] / op.heads;
   if (p.output.dtype == DType::f32) return "needs f16 or bf16";
   if (head % 8 != 0 || head > 128) return "needs heads of at most 128 channels, divisible by 8";
+  return std::nullopt;
+}
+
+// What norms and their parameters are read as.
+Refusal refuse_norm(const Problem& p) {
+  if (p.inputs[1].dtype != DType::f32 || p.inputs[2].dtype != DType::f32) return "takes gamma and beta in f32 only";
+  return any_float(p);
+}
+Refusal refuse_group_norm(const Problem& p) {
+  if (p.output.shape[3] > cuda::kGroupNormChannels)
+    return fmt::format("takes at most {} channels", cuda::kGroupNormChannels);
+  return refuse_norm(p);
+}
+
+Refusal refuse_update(const Problem& p) {
+  if (std::get<SamplerUpdate>(p.op).slots > kCudaSamplerSlots)
+    return fmt::format("holds at most {} slots", kCudaSamplerSlots);
   return std::nullopt;
 }
 
@@ -31,10 +75,9 @@ size_t geglu_workspace(const Problem& p) {
   return kCudaLibraryWorkspace + 2 * p.output.bytes();
 }
 
-// Sum and sum of squares per picture and group.
 size_t group_norm_workspace(const Problem& p) {
-  return static_cast<size_t>(p.inputs[0].shape[0]) * static_cast<size_t>(std::get<GroupNorm>(p.op).groups) * 2 *
-         sizeof(float);
+  const Shape& x = p.output.shape;
+  return cuda::group_norm_plan(x[0], x[1] * x[2], x[3], std::get<GroupNorm>(p.op).groups).scratch;
 }
 
 // The whole score matrix in f32, which is what "default attention" is.
@@ -45,9 +88,9 @@ size_t score_workspace(const Problem& p) {
   return static_cast<size_t>(q[0] * op.heads * q[1] * keys[1]) * sizeof(float) + kCudaLibraryWorkspace;
 }
 
-// Mean and deviation per picture, for rescaled guidance.
+// A factor per picture, for rescaled guidance.
 size_t guidance_workspace(const Problem& p) {
-  return static_cast<size_t>(p.output.shape[0]) * 4 * sizeof(double);
+  return std::get<Guidance>(p.op).rescale ? static_cast<size_t>(p.output.shape[0]) * sizeof(float) : 0;
 }
 
 KernelInfo row(std::string_view name, OpKind op, Numerics numerics, bool in_place,
@@ -62,17 +105,29 @@ KernelInfo row(std::string_view name, OpKind op, Numerics numerics, bool in_plac
   return info;
 }
 
+// A row whose weights have a form of their own (weights.h).
+KernelInfo weighted(KernelInfo info, double tolerance_f32 = 1e-5) {
+  info.packed = cuda_packed;
+  info.tolerance_f32 = tolerance_f32;
+  return info;
+}
+
+// TF32 rounds operands to 10 bits.
+constexpr double kTf32 = 2e-3;
+
 constexpr Numerics kMoves = Numerics::bitwise, kRounds = Numerics::rounding, kSums = Numerics::approximate;
 
 std::vector<KernelInfo> make_rows() {
   return {
-      row("conv2d/cudnn", OpKind::conv2d, kSums, false, library_workspace, any_float),
-      row("linear/cublaslt", OpKind::linear, kSums, false, library_workspace, any_float),
-      row("geglu_linear/cublaslt", OpKind::geglu_linear, kSums, false, geglu_workspace, any_float),
-      row("attention/flash", OpKind::attention, kSums, false, library_workspace, refuse_flash),
+      weighted(row("conv2d/cublaslt", OpKind::conv2d, kSums, false, library_workspace, refuse_pointwise)),
+      weighted(row("conv2d/cudnn", OpKind::conv2d, kSums, false, library_workspace, refuse_cudnn), kTf32),
+      weighted(row("conv2d/direct", OpKind::conv2d, kSums, false, nullptr, any_float)),
+      weighted(row("linear/cublaslt", OpKind::linear, kSums, false, library_workspace, refuse_product)),
+      weighted(row("geglu_linear/cublaslt", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),
+      row("attention/flash", OpKind::attention, kSums, false, nullptr, refuse_flash),
       row("attention/naive", OpKind::attention, kSums, false, score_workspace, any_float),
-      row("group_norm/cuda", OpKind::group_norm, kSums, true, group_norm_workspace),
-      row("layer_norm/cuda", OpKind::layer_norm, kSums, true),
+      row("group_norm/cuda", OpKind::group_norm, kSums, true, group_norm_workspace, refuse_group_norm),
+      row("layer_norm/cuda", OpKind::layer_norm, kSums, true, nullptr, refuse_norm),
       row("gelu_gate/cuda", OpKind::gelu_gate, kRounds, false),
       row("activate/cuda", OpKind::activate, kRounds, true),
       row("add/cuda", OpKind::add, kRounds, true),
@@ -85,7 +140,7 @@ std::vector<KernelInfo> make_rows() {
       row("cast/cuda", OpKind::cast, kRounds, false),
       row("model_input/cuda", OpKind::model_input, kRounds, false),
       row("guidance/cuda", OpKind::guidance, kSums, false, guidance_workspace),
-      row("sampler_update/cuda", OpKind::sampler_update, kRounds, true),
+      row("sampler_update/cuda", OpKind::sampler_update, kRounds, true, nullptr, refuse_update),
       row("to_rgb8/cuda", OpKind::to_rgb8, kRounds, false),
   };
 }

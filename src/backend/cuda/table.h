@@ -10,6 +10,9 @@ namespace tempera {
 // limit above which its plans are not considered.
 inline constexpr size_t kCudaLibraryWorkspace = size_t{64} << 20;
 
+// Slots that sampler_update holds in registers; samplers need at most six.
+inline constexpr int kCudaSamplerSlots = 8;
+
 // The target named "cuda". Its overhead does not count the driver's context, which depends on the card.
 const Target& cuda_target();
 

@@ -1,0 +1,101 @@
+// Attention with its packing resolved to addresses and strides.
+#include "backend/cuda/rows.h"
+#include "backend/cuda/table.h"
+
+namespace tempera::cuda {
+namespace {
+
+struct Heads {
+  const std::byte *q = nullptr, *k = nullptr, *v = nullptr;
+  int64_t pictures = 0, queries = 0, keys = 0, heads = 0, dim = 0;
+  int64_t q_stride = 0, kv_stride = 0;  // elements from token to token
+};
+
+Heads heads_of(const Problem& p, const Binding& b) {
+  using Packing = Attention::Packing;
+  const auto& op = std::get<Attention>(p.op);
+  const auto channels = static_cast<size_t>(p.output.shape[2]) * size_of(p.output.dtype);
+  const size_t kv = op.packing == Packing::qkv ? 0 : 1;
+  Heads h;
+  h.pictures = p.output.shape[0];
+  h.queries = p.output.shape[1];
+  h.keys = p.inputs[kv].shape[1];
+  h.heads = op.heads;
+  h.dim = p.output.shape[2] / op.heads;
+  h.q_stride = p.inputs[0].shape[2];
+  h.kv_stride = p.inputs[kv].shape[2];
+  h.q = b.inputs[0];
+  h.k = op.packing == Packing::qkv ? h.q + channels : b.inputs[1];
+  h.v = op.packing == Packing::separate ? b.inputs[2] : h.k + channels;
+  return h;
+}
+
+}  // namespace
+
+Enqueue bind_attention_flash(Machine&, const Problem& p, const Binding& b) {
+  const auto& op = std::get<Attention>(p.op);
+  const Heads h = heads_of(p, b);
+  FlashArgs args{};
+  args.q = h.q;
+  args.k = h.k;
+  args.v = h.v;
+  args.out = b.output;
+  args.type = p.output.dtype;
+  args.pictures = static_cast<int>(h.pictures);
+  args.heads = op.heads;
+  args.queries = static_cast<int>(h.queries);
+  args.keys = static_cast<int>(h.keys);
+  args.dim = static_cast<int>(h.dim);
+  args.q_stride = h.q_stride;
+  args.kv_stride = h.kv_stride;
+  args.out_stride = p.output.shape[2];
+  args.scale = op.scale;
+  args.causal = op.causal;
+  return [args](cudaStream_t stream) { attention_flash(args, stream); };
+}
+
+// Scores of all heads in f32, their softmax over them in the operands' type, the weighted sums: for each picture one
+// batch of products over its heads.
+Enqueue bind_attention_naive(Machine& machine, const Problem& p, const Binding& b) {
+  const auto& op = std::get<Attention>(p.op);
+  const Heads h = heads_of(p, b);
+  const DType type = p.output.dtype;
+  const auto size = static_cast<int64_t>(size_of(type));
+  const int64_t head_scores = h.queries * h.keys, channels = p.output.shape[2];
+  auto* scores = reinterpret_cast<float*>(b.workspace + kCudaLibraryWorkspace);
+  // In elements of `type`, a row of weights starts where its row of scores did.
+  const int64_t per_score = static_cast<int64_t>(sizeof(float)) / size;
+
+  ProductSpec score;
+  score.m = h.queries, score.n = h.keys, score.k = h.dim;
+  score.type = type, score.to = DType::f32, score.alpha = op.scale;
+  score.x_stride = h.q_stride, score.w_stride = h.kv_stride, score.out_stride = h.keys;
+  score.batches = op.heads, score.x_batch = score.w_batch = h.dim, score.out_batch = head_scores;
+  ProductSpec sum;
+  sum.m = h.queries, sum.n = h.dim, sum.k = h.keys;
+  sum.type = sum.to = type, sum.w_plain = true;
+  sum.x_stride = h.keys * per_score, sum.w_stride = h.kv_stride, sum.out_stride = channels;
+  sum.batches = op.heads, sum.x_batch = head_scores * per_score, sum.w_batch = sum.out_batch = h.dim;
+
+  std::vector<Enqueue> products, sums;
+  for (int64_t n = 0; n < h.pictures; ++n) {
+    float* picture = scores + n * h.heads * head_scores;
+    ProductArgs args;
+    args.workspace = b.workspace;
+    args.x = h.q + n * h.queries * h.q_stride * size;
+    args.w = h.k + n * h.keys * h.kv_stride * size;
+    args.out = picture;
+    products.push_back(machine.products.bind(score, args, machine.stream));
+    args.x = picture;
+    args.w = h.v + n * h.keys * h.kv_stride * size;
+    args.out = b.output + n * h.queries * channels * size;
+    sums.push_back(machine.products.bind(sum, args, machine.stream));
+  }
+  return [=, causal = op.causal](cudaStream_t stream) {
+    for (const Enqueue& product : products) product(stream);
+    softmax(scores, type, h.pictures * h.heads * h.queries, h.queries, h.keys, causal, stream);
+    for (const Enqueue& product : sums) product(stream);
+  };
+}
+
+}  // namespace tempera::cuda

@@ -1,0 +1,134 @@
+// Products and convolutions by NVIDIA's libraries, with what they cannot fuse in a kernel after them. Biases come in
+// the output's type, the one that fused epilogues read.
+#include "backend/cuda/rows.h"
+#include "backend/cuda/table.h"
+
+namespace tempera::cuda {
+namespace {
+
+// act(x w^T + bias) + residual with x (rows, k) and w (columns, k). Where an activation stands between bias and
+// residual, the library writes the product and a kernel does the rest over it.
+Enqueue bind_product(Machine& machine, const Problem& p, const Binding& b, bool bias, Activation activation,
+                     bool residual) {
+  const bool fused = activation == Activation::none;
+  ProductSpec spec;
+  spec.m = p.output.shape.rows();
+  spec.n = spec.out_stride = p.output.shape[-1];
+  spec.k = spec.x_stride = spec.w_stride = p.inputs[0].shape[-1];
+  spec.type = p.inputs[0].dtype;
+  spec.to = p.output.dtype;
+  spec.bias = fused && bias;
+  spec.residual = fused && residual;
+  ProductArgs args;
+  args.x = b.inputs[0];
+  args.w = b.inputs[1];
+  if (bias) args.bias = b.inputs[2];
+  if (residual) args.residual = b.inputs.back();
+  args.out = b.output;
+  args.workspace = b.workspace;
+  Enqueue product = machine.products.bind(spec, args, machine.stream);
+  if (fused) return product;
+
+  EpilogueArgs rest{{b.output, spec.to}, {args.bias, spec.to}, {args.residual, spec.to}, {b.output, spec.to}};
+  rest.rows = spec.m;
+  rest.columns = spec.n;
+  rest.activation = activation;
+  return [product = std::move(product), rest](cudaStream_t stream) {
+    product(stream);
+    epilogue(rest, stream);
+  };
+}
+
+}  // namespace
+
+Enqueue bind_linear(Machine& machine, const Problem& p, const Binding& b) {
+  const auto& op = std::get<Linear>(p.op);
+  return bind_product(machine, p, b, op.bias, op.activation, op.residual);
+}
+
+Enqueue bind_conv2d_pointwise(Machine& machine, const Problem& p, const Binding& b) {
+  const auto& op = std::get<Conv2d>(p.op);
+  return bind_product(machine, p, b, op.bias, op.activation, op.residual);
+}
+
+// Both halves by one product into scratch memory, then bias and gate in one pass.
+Enqueue bind_geglu_linear(Machine& machine, const Problem& p, const Binding& b) {
+  const int64_t rows = p.output.shape.rows(), width = p.output.shape[-1];
+  const DType type = p.output.dtype;
+  ProductSpec spec;
+  spec.m = rows;
+  spec.n = spec.out_stride = 2 * width;
+  spec.k = spec.x_stride = spec.w_stride = p.inputs[0].shape[-1];
+  spec.type = spec.to = type;
+  ProductArgs args;
+  args.x = b.inputs[0];
+  args.w = b.inputs[1];
+  args.out = b.workspace + kCudaLibraryWorkspace;
+  args.workspace = b.workspace;
+  const In both{args.out, type}, bias{std::get<GegluLinear>(p.op).bias ? b.inputs[2] : nullptr, type};
+  return [product = machine.products.bind(spec, args, machine.stream), both, bias, out = output(p, b), rows,
+          width](cudaStream_t stream) {
+    product(stream);
+    gelu_gate(both, bias, out, rows, width, stream);
+  };
+}
+
+Enqueue bind_conv2d_direct(Machine&, const Problem& p, const Binding& b) {
+  const auto& op = std::get<Conv2d>(p.op);
+  const Shape &x = p.inputs[0].shape, &y = p.output.shape;
+  DirectConvArgs args{};
+  args.x = input(p, b, 0);
+  args.weights = input(p, b, 1);
+  if (op.bias) args.bias = {b.inputs[2], p.output.dtype};
+  if (op.residual) args.residual = {b.inputs.back(), p.output.dtype};
+  args.out = output(p, b);
+  args.pictures = static_cast<int>(x[0]);
+  args.height = static_cast<int>(x[1]);
+  args.width = static_cast<int>(x[2]);
+  args.in = static_cast<int>(x[3]);
+  args.out_height = static_cast<int>(y[1]);
+  args.out_width = static_cast<int>(y[2]);
+  args.out_channels = static_cast<int>(y[3]);
+  args.kernel = op.kernel;
+  args.stride = op.stride;
+  args.pad = op.pad_before;
+  args.activation = op.activation;
+  return [args](cudaStream_t stream) { conv_direct(args, stream); };
+}
+
+// Bias and residual in the convolution where cuDNN has an engine for that; else the convolution alone and a kernel for
+// the rest; else, for combinations of types that cuDNN does not know, the kernel that knows all.
+Enqueue bind_conv2d_cudnn(Machine& machine, const Problem& p, const Binding& b) {
+  const auto& op = std::get<Conv2d>(p.op);
+  const Shape &x = p.inputs[0].shape, &y = p.output.shape;
+  const DType to = p.output.dtype;
+  ConvolutionSpec spec{x[0], x[1], x[2], x[3], y[1], y[2], y[3], op.kernel, op.stride, op.pad_before};
+  spec.type = p.inputs[0].dtype;
+  spec.to = to;
+  ConvolutionArgs args;
+  args.x = b.inputs[0];
+  args.w = b.inputs[1];
+  if (op.bias) args.bias = b.inputs[2];
+  if (op.residual) args.residual = b.inputs.back();
+  args.out = b.output;
+  args.workspace = b.workspace;
+  if (op.activation == Activation::none && (op.bias || op.residual)) {
+    spec.bias = op.bias;
+    spec.residual = op.residual;
+    if (Enqueue fused = machine.convolutions.bind(spec, args, machine.stream)) return fused;
+    spec.bias = spec.residual = false;
+  }
+  Enqueue plain = machine.convolutions.bind(spec, args, machine.stream);
+  if (!plain) return bind_conv2d_direct(machine, p, b);
+  EpilogueArgs rest{{b.output, to}, {args.bias, to}, {args.residual, to}, {b.output, to}};
+  rest.rows = y.rows();
+  rest.columns = y[3];
+  rest.activation = op.activation;
+  if (!op.bias && !op.residual && op.activation == Activation::none) return plain;
+  return [plain = std::move(plain), rest](cudaStream_t stream) {
+    plain(stream);
+    epilogue(rest, stream);
+  };
+}
+
+}  // namespace tempera::cuda

@@ -1,0 +1,136 @@
+#include "backend/cuda/cuda.h"
+
+#include "backend/cuda/binding.h"
+#include "backend/cuda/rows.h"
+#include "backend/cuda/table.h"
+#include "backend/cuda/weights.h"
+#include "base/error.h"
+
+namespace tempera {
+namespace {
+
+using cuda::check;
+using cuda::CudaQueue;
+using cuda::stream_of;
+
+// A captured graph, ready to be launched.
+class CudaRecording final : public Recording {
+ public:
+  explicit CudaRecording(cudaGraph_t graph) {
+    const cudaError_t status = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status, "cudaGraphInstantiate");
+  }
+  ~CudaRecording() override { cudaGraphExecDestroy(executable_); }
+  CudaRecording(const CudaRecording&) = delete;
+  CudaRecording& operator=(const CudaRecording&) = delete;
+
+  void replay(Queue& queue) override { check(cudaGraphLaunch(executable_, stream_of(queue)), "cudaGraphLaunch"); }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+// Runs `work`; an error names the step.
+template <class Work>
+auto at_step(const std::string& step, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{} (at {})", error.what(), step));
+  }
+}
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend()
+      : card_(cuda::open_card()),
+        tuning_(cuda::tuning_file(), card_.name),
+        products_(tuning_),
+        convolutions_(tuning_),
+        machine_{tuning_, products_, convolutions_, tuning_queue_.stream()} {
+    for (const KernelInfo* info : cuda_target().kernels) {
+      const cuda::BindRow bind = cuda::find_binding(info->name);
+      TEMPERA_ASSERT(bind != nullptr);
+      table_.push_back(
+          {*info, [this, bind](const Problem& p, const Binding& b) { return launch(bind, p, b); }, cuda_pack});
+    }
+    target_ = cuda_target();
+    target_.kernels.clear();
+    for (const Kernel& kernel : table_) target_.kernels.push_back(&kernel.info);
+  }
+
+  std::string description() const override {
+    return fmt::format("CUDA: {}, {} MiB, compute capability {}.{} (cuBLASLt {}, cuDNN {})", card_.name,
+                       card_.memory >> 20, card_.major, card_.minor, products_.version(), convolutions_.version());
+  }
+  std::span<const Kernel> kernels() const override { return table_; }
+  const Target& target() const override { return target_; }
+
+  std::unique_ptr<Buffer> allocate(size_t bytes) override { return cuda::allocate_device_buffer(bytes); }
+  std::unique_ptr<Queue> make_queue() override { return std::make_unique<CudaQueue>(); }
+  void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override {
+    static_cast<CudaQueue&>(queue).upload(device, host);
+  }
+  void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override {
+    static_cast<CudaQueue&>(queue).download(host, device);
+  }
+  bool host_visible() const override { return false; }
+
+  std::unique_ptr<Recording> record(Queue& queue, const std::function<void()>& enqueue) override {
+    cudaStream_t stream = stream_of(queue);
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    cudaGraph_t graph = nullptr;
+    try {
+      enqueue();
+    } catch (...) {
+      cudaStreamEndCapture(stream, &graph);
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      throw;
+    }
+    check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+    return std::make_unique<CudaRecording>(graph);
+  }
+
+ private:
+  // A bound row whose errors name the step.
+  Launch launch(cuda::BindRow bind, const Problem& p, const Binding& b) {
+    const std::string step = to_string(p.op) + " to " + to_string(p.output);
+    return at_step(step, [&]() -> Launch {
+      return [step, enqueue = bind(machine_, p, b)](Queue& queue) {
+        at_step(step, [&] {
+          enqueue(stream_of(queue));
+          check(cudaGetLastError(), "a launch");
+        });
+      };
+    });
+  }
+
+  cuda::Card card_;
+  cuda::Tuning tuning_;
+  cuda::Products products_;
+  cuda::Convolutions convolutions_;
+  CudaQueue tuning_queue_;
+  cuda::Machine machine_;
+  std::vector<Kernel> table_;
+  Target target_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend() {
+  return std::make_unique<CudaBackend>();
+}
+
+std::string cuda_missing() {
+  try {
+    cuda::open_card();
+    cuda::CublasLt();
+    cuda::Cudnn();
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace tempera

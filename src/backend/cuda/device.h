@@ -1,0 +1,61 @@
+// The card: what it is, its errors, its memory and its stream.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <memory>
+#include <string>
+
+#include "backend/backend.h"
+
+namespace tempera::cuda {
+
+// Throws Error when a call of the CUDA runtime failed: "CUDA: cudaMalloc failed: out of memory".
+void check(cudaError_t status, const char* call);
+
+struct Card {
+  std::string name;  // "NVIDIA H100 80GB HBM3"
+  int major = 0, minor = 0, multiprocessors = 0;
+  size_t memory = 0;
+};
+
+// Makes the first card current. Throws Error(unavailable) saying what is missing: driver, card, or code for it.
+Card open_card();
+
+// Device memory by cudaMalloc, once per buffer. Throws Error(out_of_memory) with what was asked and what was free.
+std::unique_ptr<Buffer> allocate_device_buffer(size_t bytes);
+
+// A stream and the pinned memory that host bytes pass through: a ring of slots, so that a few uploads run ahead of the
+// card before the host waits.
+class CudaQueue final : public Queue {
+ public:
+  CudaQueue();
+  ~CudaQueue() override;
+  CudaQueue(const CudaQueue&) = delete;
+  CudaQueue& operator=(const CudaQueue&) = delete;
+
+  void synchronize() override;
+  cudaStream_t stream() const { return stream_; }
+
+  void upload(std::byte* device, std::span<const std::byte> host);
+  // Returns when the bytes have arrived.
+  void download(std::span<std::byte> host, const std::byte* device);
+
+ private:
+  static constexpr int kSlots = 8;
+  static constexpr size_t kSlotBytes = size_t{4} << 20;
+
+  void release() noexcept;
+  std::byte* slot(int i) const { return staging_ + static_cast<size_t>(i) * kSlotBytes; }
+
+  cudaStream_t stream_ = nullptr;
+  std::byte* staging_ = nullptr;
+  cudaEvent_t used_[kSlots] = {};  // when the last copy out of a slot is done
+  int next_ = 0;
+};
+
+inline cudaStream_t stream_of(Queue& queue) {
+  return static_cast<CudaQueue&>(queue).stream();
+}
+
+}  // namespace tempera::cuda

@@ -1,0 +1,131 @@
+// How kernels read and write tensors of any floating-point dtype: eight neighbours at a time as floats, in 16-byte
+// accesses. The dtype is the same for a whole launch, so that asking for it costs a uniform branch and one kernel
+// serves all; where channels do not come in eights, the same code runs with one element at a time.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "backend/cuda/kernels/kernels.h"
+
+namespace tempera::cuda {
+
+inline constexpr int kVector = 8;
+
+template <int V>
+struct Numbers {
+  float v[V];
+};
+
+// Elements [at, at + V); with V == 8, `at` is a multiple of 8 and the tensor starts at a multiple of 16 bytes.
+template <int V>
+__device__ inline Numbers<V> load(In in, int64_t at) {
+  Numbers<V> out;
+  if (in.type == DType::f32) {
+    const float* p = static_cast<const float*>(in.data) + at;
+    if constexpr (V == kVector) {
+      const float4 a = reinterpret_cast<const float4*>(p)[0];
+      const float4 b = reinterpret_cast<const float4*>(p)[1];
+      out.v[0] = a.x, out.v[1] = a.y, out.v[2] = a.z, out.v[3] = a.w;
+      out.v[4] = b.x, out.v[5] = b.y, out.v[6] = b.z, out.v[7] = b.w;
+    } else {
+      out.v[0] = *p;
+    }
+  } else if (in.type == DType::f16) {
+    const __half* p = static_cast<const __half*>(in.data) + at;
+    if constexpr (V == kVector) {
+      const uint4 raw = *reinterpret_cast<const uint4*>(p);
+      const auto* halves = reinterpret_cast<const __half*>(&raw);
+#pragma unroll
+      for (int i = 0; i < V; ++i) out.v[i] = __half2float(halves[i]);
+    } else {
+      out.v[0] = __half2float(*p);
+    }
+  } else {
+    const __nv_bfloat16* p = static_cast<const __nv_bfloat16*>(in.data) + at;
+    if constexpr (V == kVector) {
+      const uint4 raw = *reinterpret_cast<const uint4*>(p);
+      const auto* halves = reinterpret_cast<const __nv_bfloat16*>(&raw);
+#pragma unroll
+      for (int i = 0; i < V; ++i) out.v[i] = __bfloat162float(halves[i]);
+    } else {
+      out.v[0] = __bfloat162float(*p);
+    }
+  }
+  return out;
+}
+
+// Rounds to nearest even.
+template <int V>
+__device__ inline void store(Out to, int64_t at, const Numbers<V>& x) {
+  if (to.type == DType::f32) {
+    float* p = static_cast<float*>(to.data) + at;
+    if constexpr (V == kVector) {
+      reinterpret_cast<float4*>(p)[0] = make_float4(x.v[0], x.v[1], x.v[2], x.v[3]);
+      reinterpret_cast<float4*>(p)[1] = make_float4(x.v[4], x.v[5], x.v[6], x.v[7]);
+    } else {
+      *p = x.v[0];
+    }
+  } else if (to.type == DType::f16) {
+    __half* p = static_cast<__half*>(to.data) + at;
+    if constexpr (V == kVector) {
+      uint4 raw;
+      auto* halves = reinterpret_cast<__half*>(&raw);
+#pragma unroll
+      for (int i = 0; i < V; ++i) halves[i] = __float2half_rn(x.v[i]);
+      *reinterpret_cast<uint4*>(p) = raw;
+    } else {
+      *p = __float2half_rn(x.v[0]);
+    }
+  } else {
+    __nv_bfloat16* p = static_cast<__nv_bfloat16*>(to.data) + at;
+    if constexpr (V == kVector) {
+      uint4 raw;
+      auto* halves = reinterpret_cast<__nv_bfloat16*>(&raw);
+#pragma unroll
+      for (int i = 0; i < V; ++i) halves[i] = __float2bfloat16_rn(x.v[i]);
+      *reinterpret_cast<uint4*>(p) = raw;
+    } else {
+      *p = __float2bfloat16_rn(x.v[0]);
+    }
+  }
+}
+
+__device__ inline float gelu(float x) {
+  return 0.5f * x * (1 + erff(x * 0.70710678118654752f));
+}
+
+__device__ inline float apply(Activation kind, float x) {
+  switch (kind) {
+    case Activation::silu:
+      return x / (1 + expf(-x));
+    case Activation::gelu:
+      return gelu(x);
+    case Activation::quick_gelu:
+      return x / (1 + expf(-1.702f * x));
+    case Activation::relu:
+      return fmaxf(x, 0);
+    case Activation::tanh:
+      return tanhf(x);
+    default:
+      return x;
+  }
+}
+
+inline unsigned blocks_for(int64_t n, int64_t each) {
+  return static_cast<unsigned>((n + each - 1) / each);
+}
+
+// Sums over a warp; every lane has the same result.
+__device__ inline float warp_sum(float x) {
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+  return x;
+}
+__device__ inline float warp_max(float x) {
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, step));
+  return x;
+}
+
+}  // namespace tempera::cuda

@@ -1,0 +1,146 @@
+// GroupNorm of NHWC pictures with the shift before and the activation after it, in three launches: sums per chunk of
+// pixels, their reduction to mean and deviation, and the result. Reads the picture twice and writes it once.
+//
+// A block owns a chunk of pixels and all channels; a thread owns vectors of eight channels and every R-th pixel, so
+// that accesses are contiguous whatever the width of a group. Sums are of the differences to the group's first element,
+// which keeps them exact for data with a large mean, and are added in a fixed order.
+#include "backend/cuda/group_norm_plan.h"
+#include "backend/cuda/kernels/access.cuh"
+
+namespace tempera::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// Threads side by side in the channels, and rows of them.
+template <int V>
+dim3 block_of(int channels) {
+  const int columns = channels / V, x = columns < kThreads ? columns : kThreads;
+  return dim3(static_cast<unsigned>(x), static_cast<unsigned>(kThreads / x));
+}
+
+template <int V>
+__device__ Numbers<V> shifted(const GroupNormArgs& a, int64_t picture, int64_t pixel, int channel) {
+  Numbers<V> x = load<V>(a.x, (picture * a.pixels + pixel) * a.channels + channel);
+  if (a.shift.data != nullptr) {
+    const Numbers<V> s = load<V>(a.shift, picture * a.channels + channel);
+#pragma unroll
+    for (int k = 0; k < V; ++k) x.v[k] += s.v[k];
+  }
+  return x;
+}
+
+// What sums of a group are relative to.
+__device__ inline float origin(const GroupNormArgs& a, int64_t picture, int channel) {
+  const int width = a.channels / a.groups;
+  return shifted<1>(a, picture, 0, channel / width * width).v[0];
+}
+
+// partial (picture, chunk, group): {sum, sum of squares} of the differences to the origin.
+template <int V>
+__global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t chunk, float2* partial) {
+  extern __shared__ float2 channel_sums[];  // (rows, channels)
+  const int64_t picture = blockIdx.y, begin = blockIdx.x * chunk;
+  const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
+  for (int column = static_cast<int>(threadIdx.x); column * V < a.channels; column += static_cast<int>(blockDim.x)) {
+    const int channel = column * V;
+    Numbers<V> from, sum, squares;
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      from.v[k] = origin(a, picture, channel + k);
+      sum.v[k] = squares.v[k] = 0;
+    }
+    for (int64_t pixel = begin + threadIdx.y; pixel < end; pixel += blockDim.y) {
+      const Numbers<V> x = shifted<V>(a, picture, pixel, channel);
+#pragma unroll
+      for (int k = 0; k < V; ++k) {
+        const float d = x.v[k] - from.v[k];
+        sum.v[k] += d;
+        squares.v[k] = fmaf(d, d, squares.v[k]);
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < V; ++k)
+      channel_sums[threadIdx.y * a.channels + channel + k] = make_float2(sum.v[k], squares.v[k]);
+  }
+  __syncthreads();
+  const int width = a.channels / a.groups;
+  for (int g = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); g < a.groups;
+       g += static_cast<int>(blockDim.x * blockDim.y)) {
+    float2 total = make_float2(0, 0);
+    for (int row = 0; row < static_cast<int>(blockDim.y); ++row)
+      for (int c = g * width; c < (g + 1) * width; ++c) {
+        const float2 s = channel_sums[row * a.channels + c];
+        total.x += s.x;
+        total.y += s.y;
+      }
+    partial[(picture * gridDim.x + blockIdx.x) * a.groups + g] = total;
+  }
+}
+
+// One warp per picture and group: statistics (picture, group) {mean, 1 / deviation}.
+__global__ void __launch_bounds__(32)
+    statistics_kernel(GroupNormArgs a, int chunks, const float2* partial, float2* statistics) {
+  const int64_t picture = blockIdx.x / a.groups;
+  const int group = static_cast<int>(blockIdx.x % a.groups), width = a.channels / a.groups;
+  float sum = 0, squares = 0;
+  for (int c = static_cast<int>(threadIdx.x); c < chunks; c += 32) {
+    const float2 s = partial[(picture * chunks + c) * a.groups + group];
+    sum += s.x;
+    squares += s.y;
+  }
+  sum = warp_sum(sum);
+  squares = warp_sum(squares);
+  if (threadIdx.x != 0) return;
+  const float n = static_cast<float>(a.pixels * width), mean = sum / n;
+  const float variance = fmaxf(squares / n - mean * mean, 0);
+  statistics[blockIdx.x] = make_float2(mean + origin(a, picture, group * width), rsqrtf(variance + a.eps));
+}
+
+template <int V>
+__global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_t chunk, const float2* statistics) {
+  const int64_t picture = blockIdx.y, begin = blockIdx.x * chunk;
+  const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
+  const int width = a.channels / a.groups;
+  for (int column = static_cast<int>(threadIdx.x); column * V < a.channels; column += static_cast<int>(blockDim.x)) {
+    const int channel = column * V;
+    Numbers<V> factor, offset;
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      const float2 s = statistics[picture * a.groups + (channel + k) / width];
+      const float shift = a.shift.data == nullptr ? 0 : load<1>(a.shift, picture * a.channels + channel + k).v[0];
+      factor.v[k] = s.y * a.gamma[channel + k];
+      offset.v[k] = fmaf(shift - s.x, factor.v[k], a.beta[channel + k]);
+    }
+    for (int64_t pixel = begin + threadIdx.y; pixel < end; pixel += blockDim.y) {
+      const int64_t at = (picture * a.pixels + pixel) * a.channels + channel;
+      Numbers<V> y = load<V>(a.x, at);
+#pragma unroll
+      for (int k = 0; k < V; ++k) y.v[k] = apply(a.activation, fmaf(y.v[k], factor.v[k], offset.v[k]));
+      store<V>(a.out, at, y);
+    }
+  }
+}
+
+template <int V>
+void run(const GroupNormArgs& a, cudaStream_t stream) {
+  const GroupNormPlan plan = group_norm_plan(a.pictures, a.pixels, a.channels, a.groups);
+  auto* statistics = reinterpret_cast<float2*>(a.scratch);
+  float2* partial = statistics + a.pictures * a.groups;
+  const dim3 grid(static_cast<unsigned>(plan.chunks), static_cast<unsigned>(a.pictures)),
+      block = block_of<V>(a.channels);
+  const size_t shared = block.y * static_cast<size_t>(a.channels) * sizeof(float2);
+  sums_kernel<V><<<grid, block, shared, stream>>>(a, plan.chunk, partial);
+  statistics_kernel<<<static_cast<unsigned>(a.pictures * a.groups), 32, 0, stream>>>(a, static_cast<int>(plan.chunks),
+                                                                                     partial, statistics);
+  apply_kernel<V><<<grid, block, 0, stream>>>(a, plan.chunk, statistics);
+}
+
+}  // namespace
+
+void group_norm(const GroupNormArgs& args, cudaStream_t stream) {
+  if (args.channels % kVector == 0) return run<kVector>(args, stream);
+  run<1>(args, stream);
+}
+
+}  // namespace tempera::cuda

@@ -1,0 +1,123 @@
+// The device code as the host sees it: one function per op, plain arguments, each enqueues one to three kernels on a
+// stream and checks nothing (the caller asks for the last error). Sums are made in f32 in a fixed order: the same
+// inputs give the same bytes. What each computes is said at the op (ir/ops.h).
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/dtype.h"
+#include "ir/ops.h"
+
+namespace tempera::cuda {
+
+// The dense elements of a tensor: f32, f16 or bf16 unless said otherwise.
+struct In {
+  const void* data = nullptr;
+  DType type = DType::f32;
+};
+struct Out {
+  void* data = nullptr;
+  DType type = DType::f32;
+};
+
+// Whether this build has code that the current card can run.
+bool has_code_for_this_card();
+
+// elementwise.cu. The output may be the first input, where their types are equal.
+void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream);
+void scale(float factor, float offset, In x, Out out, int64_t n, cudaStream_t stream);
+void cast(In x, Out out, int64_t n, cudaStream_t stream);
+
+// out = a + b. Element (i0, i1, i2, i3) of `shape` reads b at the sum of i * strides, 0 where b is broadcast.
+struct AddArgs {
+  In a, b;
+  Out out;
+  int64_t shape[4], strides[4];
+};
+void add(const AddArgs& args, cudaStream_t stream);
+
+// What follows a product: out = act(x + bias) + residual, for `rows` rows of `columns`. Bias and residual have no data
+// where there is none. out may be x.
+struct EpilogueArgs {
+  In x, bias, residual;
+  Out out;
+  int64_t rows = 0, columns = 0;
+  Activation activation = Activation::none;
+};
+void epilogue(const EpilogueArgs& args, cudaStream_t stream);
+
+// out (rows, width) = (x[:width] + bias) * gelu(x[width:] + bias) of x (rows, 2 width); bias may have no data.
+void gelu_gate(In x, In bias, Out out, int64_t rows, int64_t width, cudaStream_t stream);
+
+// movement.cu; sizes in bytes.
+void concat(const void* a, const void* b, void* out, int64_t rows, int64_t a_bytes, int64_t b_bytes,
+            cudaStream_t stream);
+// Output picture of out_height x out_width pixels, each from (y / 2, x / 2).
+void upsample2x(const void* x, void* out, int64_t pictures, int64_t in_height, int64_t in_width, int64_t out_height,
+                int64_t out_width, int64_t pixel_bytes, cudaStream_t stream);
+// Row i of out is row i * stride + ids[i] of x, for `rows` rows; ids are brought into [0, limit).
+void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes, int64_t stride,
+            int64_t limit, cudaStream_t stream);
+
+// sampling.cu. `step` is a StepLayout vector on the device.
+void timestep_embedding(const float* x, float* out, int64_t n, int dim, bool flip, float freq_shift,
+                        cudaStream_t stream);
+void model_input(const float* state, const float* step, Out out, int64_t n, int64_t batch_elements,
+                 cudaStream_t stream);
+// factors: scratch, one float per picture; used with rescale alone.
+void guidance(In prediction, const float* step, float* out, int64_t pictures, int64_t picture_elements, bool rescale,
+              float* factors, cudaStream_t stream);
+// slots: 1 to 8.
+void sampler_update(const float* state, In prediction, const float* noise, const float* step, float* out, int slots,
+                    int64_t slot_elements, cudaStream_t stream);
+void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
+
+// group_norm.cu. x is (pictures, pixels, channels).
+struct GroupNormArgs {
+  In x, shift;  // shift (pictures, channels), or no data
+  const float *gamma, *beta;
+  Out out;  // may be x
+  int64_t pictures, pixels;
+  int channels, groups;
+  float eps;
+  Activation activation;
+  float* scratch;  // group_norm_scratch() floats
+};
+void group_norm(const GroupNormArgs& args, cudaStream_t stream);
+
+// layer_norm.cu. out may be x.
+void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps,
+                cudaStream_t stream);
+
+// softmax.cu: rows of `keys` f32 scores become weights that sum to one, written over the scores in `type`: a row still
+// starts every `keys` floats. causal: row r is query r % queries and sees keys [0, r % queries].
+void softmax(float* scores, DType type, int64_t rows, int64_t queries, int64_t keys, bool causal, cudaStream_t stream);
+
+// attention_flash.cu: f16 and bf16, heads of at most 128 channels, a multiple of 8. Strides and offsets in elements;
+// token t of picture n starts at (n * tokens + t) * stride, head h at h * dim from there.
+struct FlashArgs {
+  const void *q, *k, *v;
+  void* out;
+  DType type;
+  int pictures, heads, queries, keys, dim;
+  int64_t q_stride, kv_stride, out_stride;
+  float scale;
+  bool causal;
+};
+void attention_flash(const FlashArgs& args, cudaStream_t stream);
+
+// conv_direct.cu: any size and type; weights (out, kernel, kernel, in). For the few layers whose channels do not fill a
+// tensor core's tile.
+struct DirectConvArgs {
+  In x, weights, bias, residual;  // bias and residual: no data where there is none
+  Out out;
+  int pictures, height, width, in, out_height, out_width, out_channels;
+  int kernel, stride, pad;  // pad above and to the left
+  Activation activation;
+};
+void conv_direct(const DirectConvArgs& args, cudaStream_t stream);
+
+}  // namespace tempera::cuda

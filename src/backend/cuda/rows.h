@@ -1,0 +1,59 @@
+// How the rows of the table (table.cpp) are bound: one function per row, by families. All are given what the backend
+// holds for its lifetime.
+#pragma once
+
+#include "backend/backend.h"
+#include "backend/cuda/convolution.h"
+#include "backend/cuda/device.h"
+#include "backend/cuda/enqueue.h"
+#include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/product.h"
+
+namespace tempera::cuda {
+
+struct Machine {
+  Tuning& tuning;
+  Products& products;
+  Convolutions& convolutions;
+  cudaStream_t stream;  // that algorithms are timed on
+};
+
+using BindRow = Enqueue (*)(Machine&, const Problem&, const Binding&);
+
+// bind_matmul.cpp
+Enqueue bind_linear(Machine&, const Problem&, const Binding&);
+Enqueue bind_geglu_linear(Machine&, const Problem&, const Binding&);
+Enqueue bind_conv2d_pointwise(Machine&, const Problem&, const Binding&);
+Enqueue bind_conv2d_cudnn(Machine&, const Problem&, const Binding&);
+Enqueue bind_conv2d_direct(Machine&, const Problem&, const Binding&);
+// bind_attention.cpp
+Enqueue bind_attention_flash(Machine&, const Problem&, const Binding&);
+Enqueue bind_attention_naive(Machine&, const Problem&, const Binding&);
+// bind_norm.cpp
+Enqueue bind_group_norm(Machine&, const Problem&, const Binding&);
+Enqueue bind_layer_norm(Machine&, const Problem&, const Binding&);
+// bind_elementwise.cpp
+Enqueue bind_activate(Machine&, const Problem&, const Binding&);
+Enqueue bind_add(Machine&, const Problem&, const Binding&);
+Enqueue bind_scale(Machine&, const Problem&, const Binding&);
+Enqueue bind_cast(Machine&, const Problem&, const Binding&);
+Enqueue bind_gelu_gate(Machine&, const Problem&, const Binding&);
+Enqueue bind_concat(Machine&, const Problem&, const Binding&);
+Enqueue bind_upsample2x(Machine&, const Problem&, const Binding&);
+Enqueue bind_embed(Machine&, const Problem&, const Binding&);
+Enqueue bind_gather_row(Machine&, const Problem&, const Binding&);
+// bind_sampling.cpp
+Enqueue bind_timestep_embedding(Machine&, const Problem&, const Binding&);
+Enqueue bind_model_input(Machine&, const Problem&, const Binding&);
+Enqueue bind_guidance(Machine&, const Problem&, const Binding&);
+Enqueue bind_sampler_update(Machine&, const Problem&, const Binding&);
+Enqueue bind_to_rgb8(Machine&, const Problem&, const Binding&);
+
+inline In input(const Problem& p, const Binding& b, size_t i) {
+  return {b.inputs[i], p.inputs[i].dtype};
+}
+inline Out output(const Problem& p, const Binding& b) {
+  return {b.output, p.output.dtype};
+}
+
+}  // namespace tempera::cuda

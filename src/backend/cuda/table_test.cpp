@@ -1,0 +1,110 @@
+// The table without a card: every node of SDXL's graphs finds a row in every type, and rows promise what their kernels
+// take.
+#include "backend/cuda/table.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "models/clip.h"
+#include "models/unet.h"
+#include "models/vae.h"
+#include "passes/passes.h"
+#include "program/program.h"
+
+namespace tempera {
+namespace {
+
+std::vector<Graph> sdxl_graphs(DType dtype, bool rescale) {
+  const ModelConfig model = preset("sdxl-base");
+  DenoiseGraphOptions denoise;
+  denoise.images = 4;
+  denoise.guidance_rescale = rescale;
+  denoise.slots = 3;
+  denoise.unet.dtype = dtype;
+  std::vector<Graph> graphs;
+  graphs.push_back(clip_text_graph(*model.text_encoder, {.dtype = dtype}));
+  graphs.push_back(clip_text_graph(model.text_encoder_2, {.pooled = true, .dtype = dtype}));
+  graphs.push_back(denoise_graph(model.unet, denoise));
+  graphs.push_back(vae_decoder_graph(model.vae, {.dtype = dtype}));
+  graphs.push_back(vae_encoder_graph(model.vae, {.dtype = dtype}));
+  TinyVaeConfig tiny;
+  tiny.decoder_block_out_channels = {64, 64, 64, 64};
+  tiny.num_decoder_blocks = {3, 3, 3, 1};
+  graphs.push_back(tiny_vae_decoder_graph(tiny, {.dtype = dtype}));
+  return graphs;
+}
+
+// The rows that run a graph's nodes.
+std::set<std::string_view> rows_of(const Graph& graph, const LowerOptions& options = {}) {
+  std::set<std::string_view> rows;
+  for (const Step& step : lower(graph, cuda_target(), options).steps)
+    rows.insert(cuda_target().kernels[step.kernel]->name);
+  return rows;
+}
+
+TEST(CudaTable, RunsEveryNodeOfSdxlInEveryType) {
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+    for (const bool rescale : {false, true})
+      for (const Graph& graph : sdxl_graphs(dtype, rescale)) {
+        EXPECT_NO_THROW(rows_of(graph, {{}, false, true})) << graph.name() << " " << name(dtype);
+        EXPECT_NO_THROW(rows_of(optimize(graph))) << graph.name() << " " << name(dtype);
+      }
+}
+
+TEST(CudaTable, TakesTheFastRows) {
+  const Graph unet = optimize(std::move(sdxl_graphs(DType::f16, false)[2]));
+  const auto rows = rows_of(unet);
+  EXPECT_TRUE(rows.contains("attention/flash"));
+  EXPECT_FALSE(rows.contains("attention/naive"));
+  int cudnn = 0, direct = 0;
+  for (const Step& step : lower(unet, cuda_target()).steps) {
+    cudnn += cuda_target().kernels[step.kernel]->name == "conv2d/cudnn" ? 1 : 0;
+    direct += cuda_target().kernels[step.kernel]->name == "conv2d/direct" ? 1 : 0;
+  }
+  EXPECT_EQ(direct, 2);  // from and to four channels
+  EXPECT_GT(cudnn, 30);
+}
+
+const KernelInfo& row(std::string_view name) {
+  for (const KernelInfo* info : cuda_target().kernels)
+    if (info->name == name) return *info;
+  throw std::runtime_error("no such row");
+}
+
+Problem problem(const Op& op, std::vector<TensorDesc> inputs) {
+  Problem p{op, std::move(inputs), {}};
+  p.output = infer(p.op, p.inputs);
+  return p;
+}
+
+TEST(CudaTable, PromisesScratchMemory) {
+  constexpr DType h = DType::f16;
+  const Problem attention = problem(Attention{10, 0.125f, false, Attention::Packing::qkv}, {{h, {2, 4096, 1920}}});
+  EXPECT_EQ(row("attention/flash").workspace(attention), 0u);
+  EXPECT_EQ(row("attention/naive").workspace(attention), size_t{2} * 10 * 4096 * 4096 * 4 + kCudaLibraryWorkspace);
+  const Problem geglu = problem(GegluLinear{false}, {{h, {2, 8, 64}}, {h, {512, 64}}});
+  EXPECT_EQ(row("geglu_linear/cublaslt").workspace(geglu), size_t{2} * 8 * 512 * 2 + kCudaLibraryWorkspace);
+  // 128 x 128 x 320 in chunks of 32768 elements: 102 pixels each, so 161 chunks.
+  const TensorDesc channels{DType::f32, {320}};
+  const Problem norm = problem(GroupNorm{}, {{h, {2, 128, 128, 320}}, channels, channels});
+  EXPECT_EQ(row("group_norm/cuda").workspace(norm), size_t{2} * 32 * (1 + 160) * 2 * sizeof(float));
+}
+
+TEST(CudaTable, RefusesWhatItsKernelsCannotRun) {
+  const TensorDesc wide{DType::f32, {8192}};
+  EXPECT_TRUE(row("group_norm/cuda").refuse(problem(GroupNorm{}, {{DType::f16, {1, 2, 2, 8192}}, wide, wide})));
+  const auto conv = [](int64_t in, int64_t out, Conv2d op) {
+    return problem(op, {{DType::f16, {1, 8, 8, in}}, {DType::f16, {out, in, op.kernel, op.kernel}}});
+  };
+  const Conv2d three{3, 1, 1, 1, false}, uneven{3, 2, 0, 1, false}, one{1, 1, 0, 0, false};
+  EXPECT_FALSE(row("conv2d/cudnn").refuse(conv(64, 64, three)));
+  EXPECT_TRUE(row("conv2d/cudnn").refuse(conv(4, 64, three)));
+  EXPECT_TRUE(row("conv2d/cudnn").refuse(conv(64, 64, uneven)));
+  EXPECT_TRUE(row("conv2d/cublaslt").refuse(conv(64, 64, three)));
+  EXPECT_FALSE(row("conv2d/cublaslt").refuse(conv(3, 5, one)));
+  EXPECT_FALSE(row("conv2d/direct").refuse(conv(3, 5, uneven)));
+}
+
+}  // namespace
+}  // namespace tempera

@@ -1,0 +1,59 @@
+#include "backend/cuda/weights.h"
+
+#include <gmock/gmock.h>
+
+#include "base/half.h"
+
+namespace tempera {
+namespace {
+
+using testing::ElementsAre;
+
+// Parts of f32 numbers, packed and read back as f32.
+std::vector<float> packed(const Problem& p, int input, const std::vector<std::vector<float>>& parts, DType as) {
+  std::vector<WeightPart> views;
+  for (const auto& part : parts) views.push_back({DType::f32, std::as_bytes(std::span(part))});
+  const KernelInfo::Packed promise = cuda_packed(p, input);
+  std::vector<std::byte> bytes(promise.bytes);
+  cuda_pack(p, input, views, bytes.data());
+  std::vector<float> out(bytes.size() / size_of(as));
+  convert(bytes.data(), as, out.data(), DType::f32, out.size());
+  return out;
+}
+
+Problem convolution(DType dtype) {
+  const Conv2d op{2, 1, 0, 0, true};
+  Problem p{op, {{dtype, {1, 4, 4, 2}}, {dtype, {2, 2, 2, 2}}, {DType::f32, {2}}}, {}};
+  p.output = infer(p.op, p.inputs);
+  return p;
+}
+
+TEST(CudaWeights, ConvolutionsHaveTheirChannelsLast) {
+  for (const DType dtype : {DType::f32, DType::f16}) {
+    const Problem p = convolution(dtype);
+    EXPECT_EQ(cuda_packed(p, 1).layout, "channels last");
+    // (O, I, k, k) in two parts of one output channel each.
+    EXPECT_THAT(packed(p, 1, {{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11, 12, 13, 14, 15}}, dtype),
+                ElementsAre(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15));
+  }
+}
+
+TEST(CudaWeights, BiasesHaveTheTypeOfTheOutput) {
+  const Problem p = convolution(DType::f16);
+  EXPECT_EQ(cuda_packed(p, 2).bytes, 4u);
+  EXPECT_EQ(cuda_packed(p, 2).layout, "f16");
+  EXPECT_THAT(packed(p, 2, {{0.5f, -3}}, DType::f16), ElementsAre(0.5f, -3));
+  Problem wide = convolution(DType::f16);
+  std::get<Conv2d>(wide.op).to = DType::f32;
+  wide.output = infer(wide.op, wide.inputs);
+  EXPECT_EQ(cuda_packed(wide, 2).bytes, 8u);
+}
+
+TEST(CudaWeights, OtherWeightsArePlain) {
+  const Problem norm{LayerNorm{}, {{DType::f16, {3, 4}}, {DType::f32, {4}}, {DType::f32, {4}}}, {DType::f16, {3, 4}}};
+  EXPECT_EQ(cuda_packed(norm, 2).bytes, 16u);
+  EXPECT_THAT(packed(norm, 2, {{1, 2, 3, 4}}, DType::f32), ElementsAre(1, 2, 3, 4));
+}
+
+}  // namespace
+}  // namespace tempera

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Everything that needs a card, in one call on a machine with one: builds (or takes the build folder given as the first
+# argument as it is), then conformance, the parts of the model and whole requests on the card, and a few rows under
+# compute-sanitizer. Prints one line per check; the logs stay in <build>/gpu_check. Exit status 1 if anything failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=${1:-build/gpu}
+logs=$build/gpu_check
+# Rows that cover every kernel family once and are quick under the sanitizer.
+row=Rows/Conformance.Row/cuda
+racing="$row"_attention_flash:"$row"_group_norm_cuda:"$row"_guidance_cuda:"$row"_attention_naive
+sanitized=$racing:"$row"_layer_norm_cuda:"$row"_concat_cuda:"$row"_upsample2x_cuda:"$row"_sampler_update_cuda:"$row"_conv2d_direct
+
+if [[ $# -eq 0 ]]; then
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTEMPERA_CUDA=REQUIRED -DTEMPERA_BENCHMARKS=OFF \
+    -DTEMPERA_CPU="${TEMPERA_CPU:-OFF}" >/dev/null &&
+    cmake --build "$build" || exit 1
+fi
+mkdir -p "$logs"
+failed=0
+
+# check NAME COMMAND...: one line; the log's end where it fails.
+check() {
+  local name=$1 log=$logs/${1// /_}.log start=$SECONDS
+  shift
+  if "$@" >"$log" 2>&1; then
+    echo "ok      $name, $((SECONDS - start)) s"
+  else
+    failed=1
+    echo "FAILED  $name, $((SECONDS - start)) s: $log"
+    grep -aE 'FAILED|Failure|Error|error|throws|differs|gives|writes' "$log" | sort | uniq -c | sort -rn | head -25
+  fi
+}
+
+find_test() { find "$build" -name "$1" -type f -perm -u+x | head -1; }
+
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+check "no card needed" "$(find_test backend_cuda_test)"
+check "conformance" "$(find_test conformance_test)" --gtest_filter="$row*" --gtest_brief=1
+grep -a "ran .* problems" "$logs/conformance.log" | cut -c1-150
+check "conformance at full size" "$(find_test conformance_test)" --gtest_filter='*/Conformance.SlowRow/cuda_*' \
+  --gtest_brief=1
+check "parts of the model" "$(find_test parts_test)" --gtest_brief=1
+check "equivalence" "$(find_test equivalence_test)" --gtest_brief=1
+for dtype in fp32 fp16 bf16; do
+  check "a picture, $dtype" "$(find_test tempera)" generate "a red apple" --device cuda --dtype "$dtype" --seed 1 \
+    --output "$logs/apple-$dtype.png"
+  check "the same eager, $dtype" "$(find_test tempera)" generate "a red apple" --device cuda --dtype "$dtype" --seed 1 \
+    --eager --output "$logs/apple-$dtype-eager.png"
+done
+check "again" "$(find_test tempera)" generate "a red apple" --device cuda --dtype fp16 --seed 1 --output "$logs/again.png"
+check "the same bytes again" cmp "$logs/apple-fp16.png" "$logs/again.png"
+if command -v compute-sanitizer >/dev/null; then
+  check "memcheck" compute-sanitizer --error-exitcode 1 "$(find_test conformance_test)" \
+    --gtest_filter="$sanitized" --gtest_brief=1
+  check "racecheck" compute-sanitizer --tool racecheck --error-exitcode 1 "$(find_test conformance_test)" \
+    --gtest_filter="$racing" --gtest_brief=1
+fi
+exit $failed
