@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backend/cuda/table.h"

@@ -4,6 +4,7 @@
 #include "backend/cuda/enqueue.h"
 #include "backend/cuda/libraries.h"
 #include "backend/cuda/tuning.h"
+#include "base/dtype.h"
 
 namespace tempera::cuda {
 
