@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -48,6 +49,14 @@ std::vector<Case> all_cases() {
   return cases;
 }
 
+// TEMPERA_TEST_DEVICE=cuda draws on a card, then without TF32.
+std::string device() {
+  const char* wanted = std::getenv("TEMPERA_TEST_DEVICE");
+  if (wanted == nullptr) return "cpu";
+  setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
+  return wanted;
+}
+
 // Sizes are (height, width) and crops (top, left) there, WxH and X,Y on the command line.
 std::string as_argument(const std::string& name, const json& value) {
   if (name == "original_size" || name == "target_size") {
@@ -59,7 +68,7 @@ std::string as_argument(const std::string& name, const json& value) {
 
 std::vector<std::string> command(const Case& one, const std::filesystem::path& output) {
   const std::string folder = reference_dir() / "model";
-  std::vector<std::string> words = {"generate", "--device", "cpu", "--dtype", "fp32", "--output", output};
+  std::vector<std::string> words = {"generate", "--device", device(), "--dtype", "fp32", "--output", output};
   const auto add = [&words](std::string flag, std::string value) {
     words.push_back(std::move(flag));
     words.push_back(std::move(value));

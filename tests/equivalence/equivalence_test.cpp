@@ -65,7 +65,11 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
   return e.read_output("state");
 }
 
-class Equivalence : public ::testing::TestWithParam<std::string> {};
+class Equivalence : public ::testing::TestWithParam<std::string> {
+ protected:
+  // Which engine a convolution gets depends on what is fused with it, and with TF32 they differ by 1e-3.
+  static void SetUpTestSuite() { test::forbid_tf32(); }
+};
 
 TEST_P(Equivalence, MemoryReuseChangesNothing) {
   const auto backend = test::make_backend(GetParam());
@@ -95,10 +99,13 @@ TEST_P(Equivalence, PassesStayWithinRounding) {
 
 TEST_P(Equivalence, NaiveAndFlashAttentionAgree) {
   const auto backend = test::make_backend(GetParam());
+  // On cards fused attention is for half precision.
+  const bool card = GetParam() == "cuda";
+  const DType dtype = card ? DType::f16 : DType::f32;
   Way flash{true, {}}, naive{true, {}};
   flash.lowering.exclude = {"attention/naive"};
   naive.lowering.exclude = {"attention/flash"};
-  EXPECT_LE(test::relative_error(run(*backend, DType::f32, flash), run(*backend, DType::f32, naive)), 1e-5);
+  EXPECT_LE(test::relative_error(run(*backend, dtype, flash), run(*backend, dtype, naive)), card ? 5e-3 : 1e-5);
 }
 
 TEST_P(Equivalence, HalfPrecisionFollowsFull) {

@@ -1,5 +1,7 @@
 #include "support/backends.h"
 
+#include <cstdlib>
+
 #include "backend/reference/reference.h"
 #include "base/error.h"
 #if TEMPERA_HAS_CPU
@@ -31,6 +33,10 @@ std::unique_ptr<Backend> make_backend(const std::string& name) {
   if (name == "cuda") return make_cuda_backend();
 #endif
   fail(ErrorCode::unavailable, "no backend '{}' in this build", name);
+}
+
+void forbid_tf32() {
+  setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
 }
 
 std::vector<DType> compute_dtypes(const std::string& name) {

@@ -11,6 +11,9 @@ namespace tempera::test {
 
 std::vector<std::string> backend_names();
 std::unique_ptr<Backend> make_backend(const std::string& name);
+// Makes cards compute f32 convolutions in f32: before a backend is made.
+void forbid_tf32();
+
 // What it computes in; f32 always.
 std::vector<DType> compute_dtypes(const std::string& name);
 

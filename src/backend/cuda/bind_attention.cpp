@@ -1,5 +1,10 @@
 // Attention with its packing resolved to addresses and strides.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "backend/cuda/rows.h"
+#include "backend/cuda/score_plan.h"
 #include "backend/cuda/table.h"
 
 namespace tempera::cuda {
@@ -54,47 +59,70 @@ Enqueue bind_attention_flash(Machine&, const Problem& p, const Binding& b) {
   return [args](cudaStream_t stream) { attention_flash(args, stream); };
 }
 
-// Scores of all heads in f32, their softmax over them in the operands' type, the weighted sums: for each picture one
-// batch of products over its heads.
+namespace {
+
+// One piece of scores: its products and softmax.
+struct Piece {
+  Enqueue scores, sums;
+  int64_t rows = 0, queries = 0, first_query = 0;
+};
+
+}  // namespace
+
+// Scores in f32, their softmax over them in the operands' type, the weighted sums: piece by piece, each a batch of
+// products over its heads.
 Enqueue bind_attention_naive(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Attention>(p.op);
   const Heads h = heads_of(p, b);
+  const ScorePlan plan = score_plan(h.heads, h.queries, h.keys);
   const DType type = p.output.dtype;
   const auto size = static_cast<int64_t>(size_of(type));
-  const int64_t head_scores = h.queries * h.keys, channels = p.output.shape[2];
+  const int64_t channels = p.output.shape[2];
   auto* scores = reinterpret_cast<float*>(b.workspace + kCudaLibraryWorkspace);
   // In elements of `type`, a row of weights starts where its row of scores did.
   const int64_t per_score = static_cast<int64_t>(sizeof(float)) / size;
 
   ProductSpec score;
-  score.m = h.queries, score.n = h.keys, score.k = h.dim;
+  score.n = h.keys, score.k = h.dim;
   score.type = type, score.to = DType::f32, score.alpha = op.scale;
   score.x_stride = h.q_stride, score.w_stride = h.kv_stride, score.out_stride = h.keys;
-  score.batches = op.heads, score.x_batch = score.w_batch = h.dim, score.out_batch = head_scores;
+  score.x_batch = score.w_batch = h.dim;
   ProductSpec sum;
-  sum.m = h.queries, sum.n = h.dim, sum.k = h.keys;
+  sum.n = h.dim, sum.k = h.keys;
   sum.type = sum.to = type, sum.w_plain = true;
   sum.x_stride = h.keys * per_score, sum.w_stride = h.kv_stride, sum.out_stride = channels;
-  sum.batches = op.heads, sum.x_batch = head_scores * per_score, sum.w_batch = sum.out_batch = h.dim;
+  sum.w_batch = sum.out_batch = h.dim;
 
-  std::vector<Enqueue> products, sums;
-  for (int64_t n = 0; n < h.pictures; ++n) {
-    float* picture = scores + n * h.heads * head_scores;
+  std::vector<Piece> pieces;
+  const auto add_piece = [&](int64_t n, int64_t head, int64_t query) {
+    const int64_t heads = std::min(plan.heads, h.heads - head), queries = std::min(plan.queries, h.queries - query);
+    score.m = sum.m = queries;
+    score.batches = sum.batches = static_cast<int>(heads);
+    score.out_batch = queries * h.keys;
+    sum.x_batch = score.out_batch * per_score;
     ProductArgs args;
     args.workspace = b.workspace;
-    args.x = h.q + n * h.queries * h.q_stride * size;
-    args.w = h.k + n * h.keys * h.kv_stride * size;
-    args.out = picture;
-    products.push_back(machine.products.bind(score, args, machine.stream));
-    args.x = picture;
-    args.w = h.v + n * h.keys * h.kv_stride * size;
-    args.out = b.output + n * h.queries * channels * size;
-    sums.push_back(machine.products.bind(sum, args, machine.stream));
-  }
-  return [=, causal = op.causal](cudaStream_t stream) {
-    for (const Enqueue& product : products) product(stream);
-    softmax(scores, type, h.pictures * h.heads * h.queries, h.queries, h.keys, causal, stream);
-    for (const Enqueue& product : sums) product(stream);
+    args.x = h.q + ((n * h.queries + query) * h.q_stride + head * h.dim) * size;
+    args.w = h.k + (n * h.keys * h.kv_stride + head * h.dim) * size;
+    args.out = scores;
+    Piece piece{{}, {}, heads * queries, queries, query};
+    piece.scores = machine.products.bind(score, args, machine.stream);
+    args.x = scores;
+    args.w = h.v + (n * h.keys * h.kv_stride + head * h.dim) * size;
+    args.out = b.output + ((n * h.queries + query) * channels + head * h.dim) * size;
+    piece.sums = machine.products.bind(sum, args, machine.stream);
+    pieces.push_back(std::move(piece));
+  };
+  for (int64_t n = 0; n < h.pictures; ++n)
+    for (int64_t head = 0; head < h.heads; head += plan.heads)
+      for (int64_t query = 0; query < h.queries; query += plan.queries) add_piece(n, head, query);
+
+  return [pieces = std::move(pieces), scores, type, keys = h.keys, causal = op.causal](cudaStream_t stream) {
+    for (const Piece& piece : pieces) {
+      piece.scores(stream);
+      softmax({scores, type, piece.rows, piece.queries, piece.first_query, keys, causal}, stream);
+      piece.sums(stream);
+    }
   };
 }
 

@@ -73,10 +73,12 @@ Enqueue bind_geglu_linear(Machine& machine, const Problem& p, const Binding& b) 
   };
 }
 
-Enqueue bind_conv2d_direct(Machine&, const Problem& p, const Binding& b) {
+namespace {
+
+ConvArgs conv_args(const Problem& p, const Binding& b) {
   const auto& op = std::get<Conv2d>(p.op);
   const Shape &x = p.inputs[0].shape, &y = p.output.shape;
-  DirectConvArgs args{};
+  ConvArgs args{};
   args.x = input(p, b, 0);
   args.weights = input(p, b, 1);
   if (op.bias) args.bias = {b.inputs[2], p.output.dtype};
@@ -93,7 +95,21 @@ Enqueue bind_conv2d_direct(Machine&, const Problem& p, const Binding& b) {
   args.stride = op.stride;
   args.pad = op.pad_before;
   args.activation = op.activation;
-  return [args](cudaStream_t stream) { conv_direct(args, stream); };
+  return args;
+}
+
+}  // namespace
+
+Enqueue bind_conv2d_few_outputs(Machine&, const Problem& p, const Binding& b) {
+  return [args = conv_args(p, b)](cudaStream_t stream) { conv_few_outputs(args, stream); };
+}
+
+Enqueue bind_conv2d_few_inputs(Machine&, const Problem& p, const Binding& b) {
+  return [args = conv_args(p, b)](cudaStream_t stream) { conv_few_inputs(args, stream); };
+}
+
+Enqueue bind_conv2d_direct(Machine&, const Problem& p, const Binding& b) {
+  return [args = conv_args(p, b)](cudaStream_t stream) { conv_direct(args, stream); };
 }
 
 // Bias and residual in the convolution where cuDNN has an engine for that; else the convolution alone and a kernel for

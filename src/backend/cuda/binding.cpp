@@ -8,6 +8,8 @@ namespace {
 constexpr std::pair<std::string_view, BindRow> kBindings[] = {
     {"conv2d/cublaslt", bind_conv2d_pointwise},
     {"conv2d/cudnn", bind_conv2d_cudnn},
+    {"conv2d/few_outputs", bind_conv2d_few_outputs},
+    {"conv2d/few_inputs", bind_conv2d_few_inputs},
     {"conv2d/direct", bind_conv2d_direct},
     {"linear/cublaslt", bind_linear},
     {"geglu_linear/cublaslt", bind_geglu_linear},

@@ -25,6 +25,8 @@ Enqueue bind_linear(Machine&, const Problem&, const Binding&);
 Enqueue bind_geglu_linear(Machine&, const Problem&, const Binding&);
 Enqueue bind_conv2d_pointwise(Machine&, const Problem&, const Binding&);
 Enqueue bind_conv2d_cudnn(Machine&, const Problem&, const Binding&);
+Enqueue bind_conv2d_few_outputs(Machine&, const Problem&, const Binding&);
+Enqueue bind_conv2d_few_inputs(Machine&, const Problem&, const Binding&);
 Enqueue bind_conv2d_direct(Machine&, const Problem&, const Binding&);
 // bind_attention.cpp
 Enqueue bind_attention_flash(Machine&, const Problem&, const Binding&);

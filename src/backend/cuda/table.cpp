@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "backend/cuda/group_norm_plan.h"
+#include "backend/cuda/score_plan.h"
 #include "backend/cuda/weights.h"
 #include "base/error.h"
 
@@ -38,6 +39,22 @@ Refusal refuse_cudnn(const Problem& p) {
   if (p.inputs[0].shape[3] % 8 != 0 || p.output.shape[3] % 8 != 0) return "needs channels divisible by 8";
   if (op.pad_before != op.pad_after) return "needs the same padding on both sides";
   return refuse_product(p);
+}
+
+// The narrow side is held in registers, the wide one read in eights.
+Refusal refuse_few_outputs(const Problem& p) {
+  if (std::get<Conv2d>(p.op).activation != Activation::none) return "computes no activation";
+  if (p.output.shape[3] > kCudaNarrow) return fmt::format("computes at most {} channels", kCudaNarrow);
+  if (p.inputs[0].shape[3] % 8 != 0) return "needs input channels divisible by 8";
+  return any_float(p);
+}
+Refusal refuse_few_inputs(const Problem& p) {
+  const auto& op = std::get<Conv2d>(p.op);
+  if (p.inputs[0].shape[3] > kCudaNarrow) return fmt::format("reads at most {} channels", kCudaNarrow);
+  if (p.output.shape[3] % 8 != 0) return "needs output channels divisible by 8";
+  if (op.kernel != 3 || op.stride != 1) return "needs a kernel of 3 x 3 pixels and stride 1";
+  if (op.activation != Activation::none) return "computes no activation";
+  return any_float(p);
 }
 
 // Half precision, head sizes that fit registers.
@@ -80,12 +97,10 @@ size_t group_norm_workspace(const Problem& p) {
   return cuda::group_norm_plan(x[0], x[1] * x[2], x[3], std::get<GroupNorm>(p.op).groups).scratch;
 }
 
-// The whole score matrix in f32, which is what "default attention" is.
 size_t score_workspace(const Problem& p) {
-  const auto& op = std::get<Attention>(p.op);
   const Shape& q = p.inputs[0].shape;
   const Shape& keys = p.inputs.size() > 1 ? p.inputs[1].shape : q;
-  return static_cast<size_t>(q[0] * op.heads * q[1] * keys[1]) * sizeof(float) + kCudaLibraryWorkspace;
+  return cuda::score_plan(std::get<Attention>(p.op).heads, q[1], keys[1]).bytes + kCudaLibraryWorkspace;
 }
 
 // A factor per picture, for rescaled guidance.
@@ -121,6 +136,8 @@ std::vector<KernelInfo> make_rows() {
   return {
       weighted(row("conv2d/cublaslt", OpKind::conv2d, kSums, false, library_workspace, refuse_pointwise)),
       weighted(row("conv2d/cudnn", OpKind::conv2d, kSums, false, library_workspace, refuse_cudnn), kTf32),
+      weighted(row("conv2d/few_outputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_outputs)),
+      weighted(row("conv2d/few_inputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_inputs)),
       weighted(row("conv2d/direct", OpKind::conv2d, kSums, false, nullptr, any_float)),
       weighted(row("linear/cublaslt", OpKind::linear, kSums, false, library_workspace, refuse_product)),
       weighted(row("geglu_linear/cublaslt", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),

@@ -13,6 +13,9 @@ inline constexpr size_t kCudaLibraryWorkspace = size_t{64} << 20;
 // Slots that sampler_update holds in registers; samplers need at most six.
 inline constexpr int kCudaSamplerSlots = 8;
 
+// Channels on the narrow side of a convolution that kernels for few inputs or outputs hold in registers.
+inline constexpr int kCudaNarrow = 4;
+
 // The target named "cuda". Its overhead does not count the driver's context, which depends on the card.
 const Target& cuda_target();
 

@@ -1,6 +1,6 @@
-// Convolution without tensor cores, for layers whose channels do not fill their tiles: SDXL's first (4 -> 320) and last
-// ones (320 -> 4, 128 -> 3) are a thousandth of the work. A thread computes one output channel of a few neighbouring
-// pixels; consecutive threads take consecutive channels, so that pictures are read by broadcast.
+// Convolution of any shape and type, without tensor cores: what no other row takes. A thread computes one output
+// channel of a few neighbouring pixels; consecutive threads take consecutive channels, so that pictures are read by
+// broadcast.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -9,7 +9,7 @@ namespace {
 constexpr int kThreads = 256, kPixels = 4;
 
 template <int V>
-__global__ void __launch_bounds__(kThreads) conv_kernel(DirectConvArgs a) {
+__global__ void __launch_bounds__(kThreads) conv_kernel(ConvArgs a) {
   const int64_t pixels = static_cast<int64_t>(a.pictures) * a.out_height * a.out_width;
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int channel = static_cast<int>(thread % a.out_channels);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(DirectConvArgs a) {
 
 }  // namespace
 
-void conv_direct(const DirectConvArgs& a, cudaStream_t stream) {
+void conv_direct(const ConvArgs& a, cudaStream_t stream) {
   const int64_t pixels = static_cast<int64_t>(a.pictures) * a.out_height * a.out_width;
   const unsigned blocks = blocks_for((pixels + kPixels - 1) / kPixels * a.out_channels, kThreads);
   if (a.in % kVector == 0) {

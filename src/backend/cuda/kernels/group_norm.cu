@@ -11,6 +11,7 @@ namespace tempera::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kAhead = 4;  // pixels that a thread asks for before it uses the first
 
 // Threads side by side in the channels, and rows of them.
 template <int V>
@@ -19,21 +20,11 @@ dim3 block_of(int channels) {
   return dim3(static_cast<unsigned>(x), static_cast<unsigned>(kThreads / x));
 }
 
-template <int V>
-__device__ Numbers<V> shifted(const GroupNormArgs& a, int64_t picture, int64_t pixel, int channel) {
-  Numbers<V> x = load<V>(a.x, (picture * a.pixels + pixel) * a.channels + channel);
-  if (a.shift.data != nullptr) {
-    const Numbers<V> s = load<V>(a.shift, picture * a.channels + channel);
-#pragma unroll
-    for (int k = 0; k < V; ++k) x.v[k] += s.v[k];
-  }
-  return x;
-}
-
 // What sums of a group are relative to.
 __device__ inline float origin(const GroupNormArgs& a, int64_t picture, int channel) {
-  const int width = a.channels / a.groups;
-  return shifted<1>(a, picture, 0, channel / width * width).v[0];
+  const int width = a.channels / a.groups, first = channel / width * width;
+  const float x = load<1>(a.x, picture * a.pixels * a.channels + first).v[0];
+  return a.shift.data == nullptr ? x : x + load<1>(a.shift, picture * a.channels + first).v[0];
 }
 
 // partial (picture, chunk, group): {sum, sum of squares} of the differences to the origin.
@@ -47,16 +38,25 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t
     Numbers<V> from, sum, squares;
 #pragma unroll
     for (int k = 0; k < V; ++k) {
-      from.v[k] = origin(a, picture, channel + k);
+      const float shift = a.shift.data == nullptr ? 0 : load<1>(a.shift, picture * a.channels + channel + k).v[0];
+      from.v[k] = origin(a, picture, channel + k) - shift;
       sum.v[k] = squares.v[k] = 0;
     }
-    for (int64_t pixel = begin + threadIdx.y; pixel < end; pixel += blockDim.y) {
-      const Numbers<V> x = shifted<V>(a, picture, pixel, channel);
+    for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
+      Numbers<V> x[kAhead];
 #pragma unroll
-      for (int k = 0; k < V; ++k) {
-        const float d = x.v[k] - from.v[k];
-        sum.v[k] += d;
-        squares.v[k] = fmaf(d, d, squares.v[k]);
+      for (int i = 0; i < kAhead; ++i) {
+        const int64_t pixel = first + i * blockDim.y;
+        x[i] = pixel < end ? load<V>(a.x, (picture * a.pixels + pixel) * a.channels + channel) : from;
+      }
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+#pragma unroll
+        for (int k = 0; k < V; ++k) {
+          const float d = x[i].v[k] - from.v[k];
+          sum.v[k] += d;
+          squares.v[k] = fmaf(d, d, squares.v[k]);
+        }
       }
     }
 #pragma unroll
@@ -112,12 +112,19 @@ __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_
       factor.v[k] = s.y * a.gamma[channel + k];
       offset.v[k] = fmaf(shift - s.x, factor.v[k], a.beta[channel + k]);
     }
-    for (int64_t pixel = begin + threadIdx.y; pixel < end; pixel += blockDim.y) {
-      const int64_t at = (picture * a.pixels + pixel) * a.channels + channel;
-      Numbers<V> y = load<V>(a.x, at);
+    for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
+      const auto at = [&](int i) { return (picture * a.pixels + first + i * blockDim.y) * a.channels + channel; };
+      Numbers<V> y[kAhead];
 #pragma unroll
-      for (int k = 0; k < V; ++k) y.v[k] = apply(a.activation, fmaf(y.v[k], factor.v[k], offset.v[k]));
-      store<V>(a.out, at, y);
+      for (int i = 0; i < kAhead; ++i)
+        if (first + i * blockDim.y < end) y[i] = load<V>(a.x, at(i));
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        if (first + i * blockDim.y >= end) break;
+#pragma unroll
+        for (int k = 0; k < V; ++k) y[i].v[k] = apply(a.activation, fmaf(y[i].v[k], factor.v[k], offset.v[k]));
+        store<V>(a.out, at(i), y[i]);
+      }
     }
   }
 }

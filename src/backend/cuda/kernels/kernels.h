@@ -93,8 +93,14 @@ void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t ro
                 cudaStream_t stream);
 
 // softmax.cu: rows of `keys` f32 scores become weights that sum to one, written over the scores in `type`: a row still
-// starts every `keys` floats. causal: row r is query r % queries and sees keys [0, r % queries].
-void softmax(float* scores, DType type, int64_t rows, int64_t queries, int64_t keys, bool causal, cudaStream_t stream);
+// starts every `keys` floats. causal: row r is query q = first_query + r % queries and sees keys [0, q].
+struct SoftmaxArgs {
+  float* scores;
+  DType type;
+  int64_t rows, queries, first_query, keys;
+  bool causal;
+};
+void softmax(const SoftmaxArgs& args, cudaStream_t stream);
 
 // attention_flash.cu: f16 and bf16, heads of at most 128 channels, a multiple of 8. Strides and offsets in elements;
 // token t of picture n starts at (n * tokens + t) * stride, head h at h * dim from there.
@@ -109,15 +115,19 @@ struct FlashArgs {
 };
 void attention_flash(const FlashArgs& args, cudaStream_t stream);
 
-// conv_direct.cu: any size and type; weights (out, kernel, kernel, in). For the few layers whose channels do not fill a
-// tensor core's tile.
-struct DirectConvArgs {
+// Convolutions without tensor cores; weights (out, kernel, kernel, in).
+struct ConvArgs {
   In x, weights, bias, residual;  // bias and residual: no data where there is none
   Out out;
   int pictures, height, width, in, out_height, out_width, out_channels;
   int kernel, stride, pad;  // pad above and to the left
   Activation activation;
 };
-void conv_direct(const DirectConvArgs& args, cudaStream_t stream);
+// conv_direct.cu: any size and type.
+void conv_direct(const ConvArgs& args, cudaStream_t stream);
+// conv_narrow.cu, without activation: at most four output channels, input channels in eights; or at most four input
+// channels, output channels in eights, 3 x 3, stride 1.
+void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
+void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
 
 }  // namespace tempera::cuda

@@ -1,50 +1,102 @@
-// LayerNorm, one warp per row: mean, then variance about it, then the result. A row is a few KB and is read from memory
-// once; the second and third pass find it in the L1 cache.
+// LayerNorm, one warp per row: mean, then variance about it, then the result. Rows of up to 2048 channels stay in the
+// warp's registers and are read once; longer or odd ones are read three times, from the L1 cache.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
 namespace {
 
-constexpr int kWarps = 8;
+constexpr int kWarps = 8, kLane = 32 * kVector;
+
+struct LayerNormArgs {
+  In x;
+  const float *gamma, *beta;
+  Out out;
+  int64_t rows, channels;
+  float eps;
+};
+
+// The row of this warp; past the end for the last block's surplus.
+__device__ inline int64_t row_of_warp() {
+  return static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+}
 
 template <int V>
-__global__ void __launch_bounds__(32 * kWarps)
-    layer_norm_kernel(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-  if (row >= rows) return;
-  const int64_t lane = threadIdx.x % 32 * V, base = row * channels;
+__device__ Numbers<V> normalized(const LayerNormArgs& a, Numbers<V> x, int64_t c, float mean, float inverse) {
+  const Numbers<V> g = load<V>({a.gamma, DType::f32}, c), b = load<V>({a.beta, DType::f32}, c);
+#pragma unroll
+  for (int k = 0; k < V; ++k) x.v[k] = fmaf((x.v[k] - mean) * inverse, g.v[k], b.v[k]);
+  return x;
+}
+
+// Channels in eights, at most N vectors a lane.
+template <int N>
+__global__ void __launch_bounds__(32 * kWarps) registers_kernel(LayerNormArgs a) {
+  const int64_t row = row_of_warp();
+  if (row >= a.rows) return;
+  const int64_t lane = threadIdx.x % 32 * kVector, base = row * a.channels;
+  Numbers<kVector> x[N];
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (lane + i * kLane < a.channels) x[i] = load<kVector>(a.x, base + lane + i * kLane);
   float sum = 0;
-  for (int64_t c = lane; c < channels; c += 32 * V) {
-    const Numbers<V> v = load<V>(x, base + c);
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (lane + i * kLane < a.channels)
+#pragma unroll
+      for (int k = 0; k < kVector; ++k) sum += x[i].v[k];
+  const float mean = warp_sum(sum) / static_cast<float>(a.channels);
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (lane + i * kLane < a.channels)
+#pragma unroll
+      for (int k = 0; k < kVector; ++k) squares = fmaf(x[i].v[k] - mean, x[i].v[k] - mean, squares);
+  const float inverse = rsqrtf(warp_sum(squares) / static_cast<float>(a.channels) + a.eps);
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (const int64_t c = lane + i * kLane; c < a.channels)
+      store<kVector>(a.out, base + c, normalized<kVector>(a, x[i], c, mean, inverse));
+}
+
+template <int V>
+__global__ void __launch_bounds__(32 * kWarps) passes_kernel(LayerNormArgs a) {
+  const int64_t row = row_of_warp();
+  if (row >= a.rows) return;
+  const int64_t lane = threadIdx.x % 32 * V, base = row * a.channels;
+  float sum = 0;
+  for (int64_t c = lane; c < a.channels; c += 32 * V) {
+    const Numbers<V> v = load<V>(a.x, base + c);
 #pragma unroll
     for (int k = 0; k < V; ++k) sum += v.v[k];
   }
-  const float mean = warp_sum(sum) / static_cast<float>(channels);
+  const float mean = warp_sum(sum) / static_cast<float>(a.channels);
   float squares = 0;
-  for (int64_t c = lane; c < channels; c += 32 * V) {
-    const Numbers<V> v = load<V>(x, base + c);
+  for (int64_t c = lane; c < a.channels; c += 32 * V) {
+    const Numbers<V> v = load<V>(a.x, base + c);
 #pragma unroll
     for (int k = 0; k < V; ++k) squares = fmaf(v.v[k] - mean, v.v[k] - mean, squares);
   }
-  const float inverse = rsqrtf(warp_sum(squares) / static_cast<float>(channels) + eps);
-  for (int64_t c = lane; c < channels; c += 32 * V) {
-    Numbers<V> v = load<V>(x, base + c);
-    const Numbers<V> g = load<V>({gamma, DType::f32}, c), b = load<V>({beta, DType::f32}, c);
-#pragma unroll
-    for (int k = 0; k < V; ++k) v.v[k] = fmaf((v.v[k] - mean) * inverse, g.v[k], b.v[k]);
-    store<V>(out, base + c, v);
-  }
+  const float inverse = rsqrtf(warp_sum(squares) / static_cast<float>(a.channels) + a.eps);
+  for (int64_t c = lane; c < a.channels; c += 32 * V)
+    store<V>(a.out, base + c, normalized<V>(a, load<V>(a.x, base + c), c, mean, inverse));
 }
 
 }  // namespace
 
 void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps,
                 cudaStream_t stream) {
-  const unsigned blocks = blocks_for(rows, kWarps);
-  if (channels % kVector == 0) {
-    layer_norm_kernel<kVector><<<blocks, 32 * kWarps, 0, stream>>>(x, gamma, beta, out, rows, channels, eps);
+  const LayerNormArgs args{x, gamma, beta, out, rows, channels, eps};
+  const unsigned blocks = blocks_for(rows, kWarps), threads = 32 * kWarps;
+  if (channels % kVector != 0) {
+    passes_kernel<1><<<blocks, threads, 0, stream>>>(args);
+  } else if (channels <= 3 * kLane) {
+    registers_kernel<3><<<blocks, threads, 0, stream>>>(args);
+  } else if (channels <= 5 * kLane) {
+    registers_kernel<5><<<blocks, threads, 0, stream>>>(args);
+  } else if (channels <= 8 * kLane) {
+    registers_kernel<8><<<blocks, threads, 0, stream>>>(args);
   } else {
-    layer_norm_kernel<1><<<blocks, 32 * kWarps, 0, stream>>>(x, gamma, beta, out, rows, channels, eps);
+    passes_kernel<kVector><<<blocks, threads, 0, stream>>>(args);
   }
 }
 

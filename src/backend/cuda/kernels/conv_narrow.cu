@@ -1,0 +1,166 @@
+// Convolutions whose input or output has a handful of channels, which leaves tensor cores idle: SDXL's first layer
+// (4 -> 320) and the last ones (320 -> 4, 128 -> 3). Both read and write their wide side once, in vectors of eight
+// channels, and keep the narrow side in registers.
+#include "backend/cuda/kernels/access.cuh"
+
+namespace tempera::cuda {
+namespace {
+
+constexpr int kPixels = 8;  // of one row of the picture, that a thread or warp works on at once
+
+// sum + bias + residual for V channels from `channel` of the pixel whose first element is at `pixel`.
+template <int V>
+__device__ inline void finish(const ConvArgs& a, Numbers<V> y, int64_t pixel, int channel) {
+  if (a.bias.data != nullptr) {
+    const Numbers<V> bias = load<V>(a.bias, channel);
+#pragma unroll
+    for (int k = 0; k < V; ++k) y.v[k] += bias.v[k];
+  }
+  if (a.residual.data != nullptr) {
+    const Numbers<V> residual = load<V>(a.residual, pixel + channel);
+#pragma unroll
+    for (int k = 0; k < V; ++k) y.v[k] += residual.v[k];
+  }
+  store<V>(a.out, pixel + channel, y);
+}
+
+// A run of kPixels neighbours in one row of the output.
+struct Run {
+  int64_t picture;
+  int y, x;
+  __device__ Run(const ConvArgs& a, int64_t index) {
+    const int64_t runs = (a.out_width + kPixels - 1) / kPixels;
+    x = static_cast<int>(index % runs) * kPixels;
+    y = static_cast<int>(index / runs % a.out_height);
+    picture = index / runs / a.out_height;
+  }
+  __device__ int64_t pixel(const ConvArgs& a, int p) const {
+    return ((picture * a.out_height + y) * a.out_width + x + p) * a.out_channels;
+  }
+};
+
+int64_t runs_of(const ConvArgs& a) {
+  return static_cast<int64_t>(a.pictures) * a.out_height * ((a.out_width + kPixels - 1) / kPixels);
+}
+
+constexpr int kWarps = 4;
+
+// One warp per run; its lanes share the window's taps and channels, and add up at the end.
+template <int Outputs>
+__global__ void __launch_bounds__(32 * kWarps) few_outputs_kernel(ConvArgs a, int64_t runs) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
+  if (index >= runs) return;
+  const Run run(a, index);
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int vectors = a.in / kVector, window = a.kernel * a.kernel * vectors;
+  float sum[kPixels][Outputs] = {};
+  for (int i = lane; i < window; i += 32) {
+    const int tap = i / vectors, channel = i % vectors * kVector;
+    const int y = run.y * a.stride - a.pad + tap / a.kernel, left = run.x * a.stride - a.pad + tap % a.kernel;
+    if (y < 0 || y >= a.height) continue;
+    Numbers<kVector> w[Outputs];
+#pragma unroll
+    for (int o = 0; o < Outputs; ++o)
+      w[o] = load<kVector>(a.weights, static_cast<int64_t>(o) * window * kVector + static_cast<int64_t>(i) * kVector);
+    const int64_t row = (run.picture * a.height + y) * a.width;
+#pragma unroll
+    for (int p = 0; p < kPixels; ++p) {
+      const int x = left + p * a.stride;
+      if (x < 0 || x >= a.width) continue;
+      const Numbers<kVector> v = load<kVector>(a.x, (row + x) * a.in + channel);
+#pragma unroll
+      for (int o = 0; o < Outputs; ++o)
+#pragma unroll
+        for (int k = 0; k < kVector; ++k) sum[p][o] = fmaf(v.v[k], w[o].v[k], sum[p][o]);
+    }
+  }
+  float mine = 0;
+#pragma unroll
+  for (int p = 0; p < kPixels; ++p) {
+#pragma unroll
+    for (int o = 0; o < Outputs; ++o) {
+      const float total = warp_sum(sum[p][o]);
+      if (lane == p * Outputs + o) mine = total;
+    }
+  }
+  const int p = lane / Outputs;
+  if (p < kPixels && run.x + p < a.out_width) finish<1>(a, {mine}, run.pixel(a, p), lane % Outputs);
+}
+
+constexpr int kThreads = 256, kColumns = 32;  // of a block; of its eights of output channels
+
+// Stride 1, kernels of 3 x 3. A block owns up to 256 output channels, whose weights it keeps in shared memory as
+// (tap, channel); a thread owns eight of them for a run of pixels and reads each row of its window once.
+__global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
+  extern __shared__ float weights[];  // (9 in, channels)
+  const int first = static_cast<int>(blockIdx.y) * channels, taps = 9 * a.in;
+  const int mine = min(channels, a.out_channels - first);
+  const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+  for (int i = thread; i < taps * mine; i += static_cast<int>(blockDim.x * blockDim.y))
+    weights[i % taps * channels + i / taps] = load<1>(a.weights, static_cast<int64_t>(first) * taps + i).v[0];
+  __syncthreads();
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  const int column = static_cast<int>(threadIdx.x) * kVector;
+  if (index >= runs || column >= mine) return;
+  const Run run(a, index);
+  Numbers<kVector> sum[kPixels] = {};
+  for (int ky = 0; ky < 3; ++ky) {
+    const int y = run.y - a.pad + ky;
+    if (y < 0 || y >= a.height) continue;
+    const int64_t row = (run.picture * a.height + y) * a.width;
+    for (int i = 0; i < a.in; ++i) {
+      float values[kPixels + 2];
+#pragma unroll
+      for (int p = 0; p < kPixels + 2; ++p) {
+        const int x = run.x - a.pad + p;
+        values[p] = x >= 0 && x < a.width ? load<1>(a.x, (row + x) * a.in + i).v[0] : 0;
+      }
+#pragma unroll
+      for (int kx = 0; kx < 3; ++kx) {
+        const float* w = weights + ((ky * 3 + kx) * a.in + i) * channels + column;
+        const float4 low = reinterpret_cast<const float4*>(w)[0], high = reinterpret_cast<const float4*>(w)[1];
+        const float eight[kVector] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+        for (int p = 0; p < kPixels; ++p)
+#pragma unroll
+          for (int k = 0; k < kVector; ++k) sum[p].v[k] = fmaf(values[p + kx], eight[k], sum[p].v[k]);
+      }
+    }
+  }
+#pragma unroll
+  for (int p = 0; p < kPixels; ++p)
+    if (run.x + p < a.out_width) finish<kVector>(a, sum[p], run.pixel(a, p), first + column);
+}
+
+template <int Outputs>
+void few_outputs(const ConvArgs& a, cudaStream_t stream) {
+  const int64_t runs = runs_of(a);
+  few_outputs_kernel<Outputs><<<blocks_for(runs, kWarps), 32 * kWarps, 0, stream>>>(a, runs);
+}
+
+}  // namespace
+
+void conv_few_outputs(const ConvArgs& a, cudaStream_t stream) {
+  switch (a.out_channels) {
+    case 1:
+      return few_outputs<1>(a, stream);
+    case 2:
+      return few_outputs<2>(a, stream);
+    case 3:
+      return few_outputs<3>(a, stream);
+    default:
+      return few_outputs<4>(a, stream);
+  }
+}
+
+void conv_few_inputs(const ConvArgs& a, cudaStream_t stream) {
+  const int64_t runs = runs_of(a);
+  const int eights = a.out_channels / kVector, parts = (eights + kColumns - 1) / kColumns;
+  const int columns = (eights + parts - 1) / parts, channels = columns * kVector;
+  const dim3 block(static_cast<unsigned>(columns), static_cast<unsigned>(kThreads / columns));
+  const dim3 grid(blocks_for(runs, block.y), static_cast<unsigned>(parts));
+  const size_t shared = static_cast<size_t>(9 * a.in * channels) * sizeof(float);
+  few_inputs_kernel<<<grid, block, shared, stream>>>(a, runs, channels);
+}
+
+}  // namespace tempera::cuda

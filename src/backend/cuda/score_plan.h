@@ -1,0 +1,26 @@
+// How attention/naive cuts its scores into pieces: known to the table, which promises the scratch memory, and to the
+// binding. A piece holds the scores of some heads of one picture or, where one head has too many, of some queries.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace tempera::cuda {
+
+struct ScorePlan {
+  int64_t heads = 1, queries = 1;  // of a piece, at most
+  size_t bytes = 0;                // of a piece, in f32
+};
+
+inline ScorePlan score_plan(int64_t heads, int64_t queries, int64_t keys) {
+  // Large enough for products that fill a card; all scores of a picture of 1024 x 1024 in the VAE would be 1 GiB.
+  constexpr int64_t kScores = int64_t{64} << 20;
+  ScorePlan plan;
+  plan.heads = std::clamp<int64_t>(kScores / (queries * keys), 1, heads);
+  plan.queries = std::clamp<int64_t>(kScores / keys, 1, queries);
+  plan.bytes = static_cast<size_t>(plan.heads * plan.queries * keys) * sizeof(float);
+  return plan;
+}
+
+}  // namespace tempera::cuda
