@@ -82,6 +82,10 @@ class Backend {
   // Whether device memory can be written by the host directly, so that weights are packed in place.
   virtual bool host_visible() const = 0;
 
+  // The most bytes of the device that were in use beside what a program with nothing in it takes, as its driver counts
+  // them: what plans are compared with. 0 where device memory is the host's.
+  virtual size_t peak_memory() const { return 0; }
+
   // Records what `enqueue` launches on the queue instead of running it. Nothing where the device gains nothing by it.
   // Every launch has run once before, and `enqueue` neither waits nor copies.
   virtual std::unique_ptr<Recording> record(Queue&, const std::function<void()>& /*enqueue*/) { return nullptr; }

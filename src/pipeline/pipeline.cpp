@@ -69,6 +69,19 @@ class Pipeline::Impl {
   }
 
   Result generate(const Request& request, const Callbacks& callbacks) {
+    Result result;
+    try {
+      generate(request, callbacks, result);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::out_of_memory || result.plan.memory.peak_bytes == 0) throw;
+      fail(ErrorCode::out_of_memory, "{} (planned for this request: {} MiB)", error.what(),
+           result.plan.memory.peak_bytes >> 20);
+    }
+    return result;
+  }
+
+ private:
+  void generate(const Request& request, const Callbacks& callbacks, Result& result) {
     const ResolvedRequest r =
         resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin}, source_.defaults);
     const CheckCancelled check = [&] {
@@ -80,7 +93,6 @@ class Pipeline::Impl {
             {stage, image, r.request.num_images_per_prompt, static_cast<int>(step), static_cast<int>(steps)});
     };
 
-    Result result;
     StageClock clock(result.stages);
     const int per_forward = images_per_forward(r);
     const ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward,
@@ -122,11 +134,9 @@ class Pipeline::Impl {
       clock.time("decode", [&] { result.images.push_back(decode(latents[static_cast<size_t>(i)], r, i, check)); });
       report("decode", i, 1, 1);
     }
-    result.measured_peak_bytes = peak_resident_bytes();
-    return result;
+    result.measured_peak_bytes = backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory();
   }
 
- private:
   // A card computes all pictures of a request at once. On the CPU a batch gains nothing and costs memory, and a picture
   // that is computed alone cannot depend on its batch.
   int images_per_forward(const ResolvedRequest& r) const {

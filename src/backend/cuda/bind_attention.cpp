@@ -1,11 +1,13 @@
 // Attention with its packing resolved to addresses and strides.
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "backend/cuda/rows.h"
 #include "backend/cuda/score_plan.h"
 #include "backend/cuda/table.h"
+#include "base/error.h"
 
 namespace tempera::cuda {
 namespace {
@@ -37,7 +39,8 @@ Heads heads_of(const Problem& p, const Binding& b) {
 
 }  // namespace
 
-Enqueue bind_attention_flash(Machine&, const Problem& p, const Binding& b) {
+// Our kernel or cuDNN's, whichever is faster for the shape.
+Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Attention>(p.op);
   const Heads h = heads_of(p, b);
   FlashArgs args{};
@@ -56,7 +59,15 @@ Enqueue bind_attention_flash(Machine&, const Problem& p, const Binding& b) {
   args.out_stride = p.output.shape[2];
   args.scale = op.scale;
   args.causal = op.causal;
-  return [args](cudaStream_t stream) { attention_flash(args, stream); };
+  const std::vector<Candidate> candidates = {
+      [&]() -> Enqueue { return [args](cudaStream_t stream) { attention_flash(args, stream); }; },
+      [&] { return machine.cudnn.attention(args, b.workspace, machine.stream); },
+  };
+  const std::string key =
+      fmt::format("attention with cuDNN {}: {}x{} heads, {} queries, {} keys of {} channels, strides {} {}, {}{}",
+                  machine.cudnn.version(), args.pictures, args.heads, args.queries, args.keys, args.dim, args.q_stride,
+                  args.kv_stride, name(args.type), args.causal ? ", causal" : "");
+  return fastest(machine.tuning, key, candidates, machine.stream);
 }
 
 namespace {

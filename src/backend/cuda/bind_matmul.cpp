@@ -1,42 +1,84 @@
-// Products and convolutions by NVIDIA's libraries, with what they cannot fuse in a kernel after them. Biases come in
+// Products and convolutions by NVIDIA's libraries, with what they cannot fuse in a kernel after them, or by our own
+// kernels for Hopper, whichever is faster. Biases come in
 // the output's type, the one that fused epilogues read.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend/cuda/kernels/hopper_product.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/table.h"
+#include "base/error.h"
 
 namespace tempera::cuda {
 namespace {
 
-// act(x w^T + bias) + residual with x (rows, k) and w (columns, k). Where an activation stands between bias and
-// residual, the library writes the product and a kernel does the rest over it.
-Enqueue bind_product(Machine& machine, const Problem& p, const Binding& b, bool bias, Activation activation,
-                     bool residual) {
-  const bool fused = activation == Activation::none;
-  ProductSpec spec;
-  spec.m = p.output.shape.rows();
-  spec.n = spec.out_stride = p.output.shape[-1];
-  spec.k = spec.x_stride = spec.w_stride = p.inputs[0].shape[-1];
-  spec.type = p.inputs[0].dtype;
-  spec.to = p.output.dtype;
-  spec.bias = fused && bias;
-  spec.residual = fused && residual;
-  ProductArgs args;
-  args.x = b.inputs[0];
-  args.w = b.inputs[1];
-  if (bias) args.bias = b.inputs[2];
-  if (residual) args.residual = b.inputs.back();
-  args.out = b.output;
-  args.workspace = b.workspace;
-  Enqueue product = machine.products.bind(spec, args, machine.stream);
-  if (fused) return product;
+// What follows the product, for `from` in the output's type.
+EpilogueArgs rest_of(const HopperProductSpec& s, const HopperProductArgs& args) {
+  EpilogueArgs rest{{args.out, s.to}, {args.bias, s.to}, {args.residual, s.to}, {args.out, s.to}};
+  rest.rows = s.m;
+  rest.columns = s.n;
+  rest.activation = s.activation;
+  return rest;
+}
 
-  EpilogueArgs rest{{b.output, spec.to}, {args.bias, spec.to}, {args.residual, spec.to}, {b.output, spec.to}};
-  rest.rows = spec.m;
-  rest.columns = spec.n;
-  rest.activation = activation;
-  return [product = std::move(product), rest](cudaStream_t stream) {
+// By cuBLASLt. Where an activation stands between bias and residual, it writes the product and a kernel does the rest.
+Enqueue library_product(Machine& machine, const HopperProductSpec& s, const HopperProductArgs& args, void* workspace) {
+  const bool fused = s.activation == Activation::none;
+  ProductSpec spec;
+  spec.m = s.m, spec.n = s.n, spec.k = s.k;
+  spec.x_stride = s.x_stride, spec.w_stride = s.k, spec.out_stride = s.out_stride;
+  spec.type = s.type, spec.to = s.to;
+  spec.bias = fused && s.bias;
+  spec.residual = fused && s.residual;
+  Enqueue product =
+      machine.products.bind(spec, {args.x, args.w, args.bias, args.residual, args.out, workspace}, machine.stream);
+  if (fused) return product;
+  return [product = std::move(product), rest = rest_of(s, args)](cudaStream_t stream) {
     product(stream);
     epilogue(rest, stream);
   };
+}
+
+// By our kernels, one candidate for each that can.
+void add_hopper(const Machine& machine, const HopperProductSpec& spec, const HopperProductArgs& args,
+                std::vector<Candidate>& candidates) {
+  if (!machine.hopper) return;
+  for (const HopperVariant& variant : hopper_variants())
+    candidates.emplace_back([&variant, spec, args]() -> Enqueue {
+      if (!hopper_can_run(variant, spec)) return {};
+      return [product = HopperProduct(variant, spec, args)](cudaStream_t stream) { product.launch(stream); };
+    });
+}
+
+std::string key_of(const HopperProductSpec& s) {
+  return fmt::format("product {}x{}x{} {}->{}{}{}{}{}", s.m, s.n, s.k, name(s.type), name(s.to), s.bias ? " bias" : "",
+                     s.residual ? " residual" : "", s.gated ? " gated" : "",
+                     s.activation == Activation::none ? "" : " activation");
+}
+
+// act(x w^T + bias) + residual with x (rows, k) and w (columns, k), or what `gated` makes of it.
+HopperProductSpec spec_of(const Problem& p, bool bias) {
+  HopperProductSpec spec;
+  spec.m = p.output.shape.rows();
+  spec.n = spec.out_stride = p.output.shape[-1];
+  spec.k = spec.x_stride = p.inputs[0].shape[-1];
+  spec.type = p.inputs[0].dtype;
+  spec.to = p.output.dtype;
+  spec.bias = bias;
+  return spec;
+}
+
+Enqueue bind_product(Machine& machine, const Problem& p, const Binding& b, bool bias, Activation activation,
+                     bool residual) {
+  HopperProductSpec spec = spec_of(p, bias);
+  spec.activation = activation;
+  spec.residual = residual;
+  const HopperProductArgs args{b.inputs[0], b.inputs[1], bias ? b.inputs[2] : nullptr,
+                               residual ? b.inputs.back() : nullptr, b.output};
+  std::vector<Candidate> candidates{[&] { return library_product(machine, spec, args, b.workspace); }};
+  add_hopper(machine, spec, args, candidates);
+  return fastest(machine.tuning, key_of(spec), candidates, machine.stream);
 }
 
 }  // namespace
@@ -49,6 +91,15 @@ Enqueue bind_linear(Machine& machine, const Problem& p, const Binding& b) {
 Enqueue bind_conv2d_pointwise(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Conv2d>(p.op);
   return bind_product(machine, p, b, op.bias, op.activation, op.residual);
+}
+
+Enqueue bind_geglu_linear_hopper(Machine& machine, const Problem& p, const Binding& b) {
+  const bool bias = std::get<GegluLinear>(p.op).bias;
+  HopperProductSpec spec = spec_of(p, bias);
+  spec.gated = true;
+  std::vector<Candidate> candidates;
+  add_hopper(machine, spec, {b.inputs[0], b.inputs[1], bias ? b.inputs[2] : nullptr, nullptr, b.output}, candidates);
+  return fastest(machine.tuning, key_of(spec), candidates, machine.stream);
 }
 
 // Both halves by one product into scratch memory, then bias and gate in one pass.
@@ -131,10 +182,10 @@ Enqueue bind_conv2d_cudnn(Machine& machine, const Problem& p, const Binding& b) 
   if (op.activation == Activation::none && (op.bias || op.residual)) {
     spec.bias = op.bias;
     spec.residual = op.residual;
-    if (Enqueue fused = machine.convolutions.bind(spec, args, machine.stream)) return fused;
+    if (Enqueue fused = machine.cudnn.convolution(spec, args, machine.stream)) return fused;
     spec.bias = spec.residual = false;
   }
-  Enqueue plain = machine.convolutions.bind(spec, args, machine.stream);
+  Enqueue plain = machine.cudnn.convolution(spec, args, machine.stream);
   if (!plain) return bind_conv2d_direct(machine, p, b);
   EpilogueArgs rest{{b.output, to}, {args.bias, to}, {args.residual, to}, {b.output, to}};
   rest.rows = y.rows();

@@ -2,17 +2,20 @@
 
 #include <utility>
 
+#include "backend/cuda/table.h"
+
 namespace tempera::cuda {
 namespace {
 
 constexpr std::pair<std::string_view, BindRow> kBindings[] = {
-    {"conv2d/cublaslt", bind_conv2d_pointwise},
+    {"conv2d/gemm", bind_conv2d_pointwise},
     {"conv2d/cudnn", bind_conv2d_cudnn},
     {"conv2d/few_outputs", bind_conv2d_few_outputs},
     {"conv2d/few_inputs", bind_conv2d_few_inputs},
     {"conv2d/direct", bind_conv2d_direct},
-    {"linear/cublaslt", bind_linear},
-    {"geglu_linear/cublaslt", bind_geglu_linear},
+    {"linear/gemm", bind_linear},
+    {kCudaHopperRow, bind_geglu_linear_hopper},
+    {"geglu_linear/gemm", bind_geglu_linear},
     {"attention/flash", bind_attention_flash},
     {"attention/naive", bind_attention_naive},
     {"group_norm/cuda", bind_group_norm},

@@ -1,6 +1,9 @@
 #include "backend/cuda/cuda.h"
 
+#include <algorithm>
+
 #include "backend/cuda/binding.h"
+#include "backend/cuda/kernels/hopper_product.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/table.h"
 #include "backend/cuda/weights.h"
@@ -47,9 +50,10 @@ class CudaBackend final : public Backend {
       : card_(cuda::open_card()),
         tuning_(cuda::tuning_file(), card_.name),
         products_(tuning_),
-        convolutions_(tuning_),
-        machine_{tuning_, products_, convolutions_, tuning_queue_.stream()} {
+        cudnn_(tuning_),
+        machine_{tuning_, products_, cudnn_, tuning_queue_.stream(), hopper()} {
     for (const KernelInfo* info : cuda_target().kernels) {
+      if (info->name == kCudaHopperRow && !hopper()) continue;
       const cuda::BindRow bind = cuda::find_binding(info->name);
       TEMPERA_ASSERT(bind != nullptr);
       table_.push_back(
@@ -62,12 +66,20 @@ class CudaBackend final : public Backend {
 
   std::string description() const override {
     return fmt::format("CUDA: {}, {} MiB, compute capability {}.{} (cuBLASLt {}, cuDNN {})", card_.name,
-                       card_.memory >> 20, card_.major, card_.minor, products_.version(), convolutions_.version());
+                       card_.memory >> 20, card_.major, card_.minor, products_.version(), cudnn_.version());
   }
   std::span<const Kernel> kernels() const override { return table_; }
   const Target& target() const override { return target_; }
 
-  std::unique_ptr<Buffer> allocate(size_t bytes) override { return cuda::allocate_device_buffer(bytes); }
+  std::unique_ptr<Buffer> allocate(size_t bytes) override {
+    std::unique_ptr<Buffer> buffer = cuda::allocate_device_buffer(bytes);
+    peak_memory_ = std::max(peak_memory(), peak_memory_);
+    return buffer;
+  }
+  size_t peak_memory() const override {
+    const size_t now = cuda::memory_in_use();
+    return std::max(peak_memory_, now > empty_ ? now - empty_ : 0);
+  }
   std::unique_ptr<Queue> make_queue() override { return std::make_unique<CudaQueue>(); }
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override {
     static_cast<CudaQueue&>(queue).upload(device, host);
@@ -93,6 +105,8 @@ class CudaBackend final : public Backend {
   }
 
  private:
+  bool hopper() const { return card_.major == 9 && card_.minor == 0 && cuda::has_hopper_code(); }
+
   // A bound row whose errors name the step.
   Launch launch(cuda::BindRow bind, const Problem& p, const Binding& b) {
     const std::string step = to_string(p.op) + " to " + to_string(p.output);
@@ -107,9 +121,10 @@ class CudaBackend final : public Backend {
   }
 
   cuda::Card card_;
+  size_t empty_ = cuda::memory_in_use(), peak_memory_ = 0;
   cuda::Tuning tuning_;
   cuda::Products products_;
-  cuda::Convolutions convolutions_;
+  cuda::CudnnOps cudnn_;
   CudaQueue tuning_queue_;
   cuda::Machine machine_;
   std::vector<Kernel> table_;

@@ -70,6 +70,12 @@ class DeviceBuffer final : public Buffer {
 
 }  // namespace
 
+size_t memory_in_use() {
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return total - free;
+}
+
 std::unique_ptr<Buffer> allocate_device_buffer(size_t bytes) {
   return std::make_unique<DeviceBuffer>(bytes);
 }

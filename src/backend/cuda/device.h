@@ -22,6 +22,9 @@ struct Card {
 // Makes the first card current. Throws Error(unavailable) saying what is missing: driver, card, or code for it.
 Card open_card();
 
+// Bytes of the card in use, by all programs.
+size_t memory_in_use();
+
 // Device memory by cudaMalloc, once per buffer. Throws Error(out_of_memory) with what was asked and what was free.
 std::unique_ptr<Buffer> allocate_device_buffer(size_t bytes);
 

@@ -59,16 +59,14 @@ class Product {
   Product(const Product&) = delete;
   Product& operator=(const Product&) = delete;
 
-  std::vector<cublasLtMatmulAlgo_t> candidates() const;
-  void choose(const cublasLtMatmulAlgo_t& algorithm) { algorithm_ = algorithm; }
+  std::vector<cublasLtMatmulAlgo_t> algorithms() const;
 
-  void run(cudaStream_t stream) const {
+  void run(const cublasLtMatmulAlgo_t& algorithm, cudaStream_t stream) const {
     const float beta = spec_.residual ? 1.0f : 0.0f;
     const void* c = spec_.residual ? args_.residual : args_.out;
-    library_.check(
-        library_.cublasLtMatmul(handle_, product_, &spec_.alpha, args_.w, w_, args_.x, x_, &beta, c, out_, args_.out,
-                                out_, &algorithm_, args_.workspace, kCudaLibraryWorkspace, stream),
-        "cublasLtMatmul");
+    library_.check(library_.cublasLtMatmul(handle_, product_, &spec_.alpha, args_.w, w_, args_.x, x_, &beta, c, out_,
+                                           args_.out, out_, &algorithm, args_.workspace, kCudaLibraryWorkspace, stream),
+                   "cublasLtMatmul");
   }
 
  private:
@@ -121,11 +119,10 @@ class Product {
   ProductArgs args_;
   cublasLtMatmulDesc_t product_ = nullptr;
   cublasLtMatrixLayout_t w_ = nullptr, x_ = nullptr, out_ = nullptr;
-  cublasLtMatmulAlgo_t algorithm_{};
 };
 
 // Split sums are kept in f32 and added in order: no algorithm that rounds them to half precision.
-std::vector<cublasLtMatmulAlgo_t> Product::candidates() const {
+std::vector<cublasLtMatmulAlgo_t> Product::algorithms() const {
   cublasLtMatmulPreference_t preference = nullptr;
   library_.check(library_.cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
@@ -170,24 +167,15 @@ std::string Products::version() const {
 
 Enqueue Products::bind(const ProductSpec& spec, const ProductArgs& args, cudaStream_t stream) {
   const auto product = std::make_shared<Product>(library_, handle_, spec, args);
+  std::vector<Candidate> candidates;
+  for (const cublasLtMatmulAlgo_t& algorithm : product->algorithms())
+    candidates.emplace_back([product, algorithm]() -> Enqueue {
+      return [product, algorithm](cudaStream_t s) { product->run(algorithm, s); };
+    });
   const std::string key = key_of(spec, Alignments(spec, args), version());
-  const std::vector<cublasLtMatmulAlgo_t> candidates = product->candidates();
-  if (candidates.empty()) fail(ErrorCode::internal, "cuBLASLt has no algorithm for {}", key);
-  const auto known = tuning_.known(key);
-  if (known && static_cast<size_t>(*known) < candidates.size()) {
-    product->choose(candidates[static_cast<size_t>(*known)]);
-  } else {
-    int best = 0;
-    double best_time = 0;
-    for (int i = 0; i < static_cast<int>(candidates.size()); ++i) {
-      product->choose(candidates[static_cast<size_t>(i)]);
-      const double time = time_on_device(stream, [&] { product->run(stream); });
-      if (i == 0 || time < best_time) best = i, best_time = time;
-    }
-    product->choose(candidates[static_cast<size_t>(best)]);
-    tuning_.remember(key, best, best_time);
-  }
-  return [product](cudaStream_t s) { product->run(s); };
+  Enqueue best = fastest(tuning_, key, candidates, stream);
+  if (!best) fail(ErrorCode::internal, "cuBLASLt has no algorithm for {}", key);
+  return best;
 }
 
 }  // namespace tempera::cuda

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "backend/backend.h"
-#include "backend/cuda/convolution.h"
+#include "backend/cuda/cudnn.h"
 #include "backend/cuda/device.h"
 #include "backend/cuda/enqueue.h"
 #include "backend/cuda/kernels/kernels.h"
@@ -14,8 +14,9 @@ namespace tempera::cuda {
 struct Machine {
   Tuning& tuning;
   Products& products;
-  Convolutions& convolutions;
+  CudnnOps& cudnn;
   cudaStream_t stream;  // that algorithms are timed on
+  bool hopper;          // whether our kernels for Hopper run
 };
 
 using BindRow = Enqueue (*)(Machine&, const Problem&, const Binding&);
@@ -23,6 +24,7 @@ using BindRow = Enqueue (*)(Machine&, const Problem&, const Binding&);
 // bind_matmul.cpp
 Enqueue bind_linear(Machine&, const Problem&, const Binding&);
 Enqueue bind_geglu_linear(Machine&, const Problem&, const Binding&);
+Enqueue bind_geglu_linear_hopper(Machine&, const Problem&, const Binding&);
 Enqueue bind_conv2d_pointwise(Machine&, const Problem&, const Binding&);
 Enqueue bind_conv2d_cudnn(Machine&, const Problem&, const Binding&);
 Enqueue bind_conv2d_few_outputs(Machine&, const Problem&, const Binding&);

@@ -26,6 +26,13 @@ Refusal refuse_product(const Problem& p) {
   return any_float(p);
 }
 
+// Tensor copies move eight halves at a time.
+Refusal refuse_hopper(const Problem& p) {
+  if (p.inputs[0].dtype == DType::f32) return "needs f16 or bf16";
+  if (p.inputs[0].shape[-1] % 8 != 0 || p.output.shape[-1] % 8 != 0) return "needs channels divisible by 8";
+  return refuse_product(p);
+}
+
 // A 1 x 1 convolution is a matrix product over pixels.
 Refusal refuse_pointwise(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
@@ -46,6 +53,7 @@ Refusal refuse_few_outputs(const Problem& p) {
   if (std::get<Conv2d>(p.op).activation != Activation::none) return "computes no activation";
   if (p.output.shape[3] > kCudaNarrow) return fmt::format("computes at most {} channels", kCudaNarrow);
   if (p.inputs[0].shape[3] % 8 != 0) return "needs input channels divisible by 8";
+  if (p.inputs[0].dtype != p.inputs[1].dtype) return "takes operands of one type only";
   return any_float(p);
 }
 Refusal refuse_few_inputs(const Problem& p) {
@@ -54,6 +62,7 @@ Refusal refuse_few_inputs(const Problem& p) {
   if (p.output.shape[3] % 8 != 0) return "needs output channels divisible by 8";
   if (op.kernel != 3 || op.stride != 1) return "needs a kernel of 3 x 3 pixels and stride 1";
   if (op.activation != Activation::none) return "computes no activation";
+  if (p.inputs[0].dtype != p.inputs[1].dtype) return "takes operands of one type only";
   return any_float(p);
 }
 
@@ -134,14 +143,15 @@ constexpr Numerics kMoves = Numerics::bitwise, kRounds = Numerics::rounding, kSu
 
 std::vector<KernelInfo> make_rows() {
   return {
-      weighted(row("conv2d/cublaslt", OpKind::conv2d, kSums, false, library_workspace, refuse_pointwise)),
+      weighted(row("conv2d/gemm", OpKind::conv2d, kSums, false, library_workspace, refuse_pointwise)),
       weighted(row("conv2d/cudnn", OpKind::conv2d, kSums, false, library_workspace, refuse_cudnn), kTf32),
       weighted(row("conv2d/few_outputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_outputs)),
       weighted(row("conv2d/few_inputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_inputs)),
       weighted(row("conv2d/direct", OpKind::conv2d, kSums, false, nullptr, any_float)),
-      weighted(row("linear/cublaslt", OpKind::linear, kSums, false, library_workspace, refuse_product)),
-      weighted(row("geglu_linear/cublaslt", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),
-      row("attention/flash", OpKind::attention, kSums, false, nullptr, refuse_flash),
+      weighted(row("linear/gemm", OpKind::linear, kSums, false, library_workspace, refuse_product)),
+      weighted(row(kCudaHopperRow, OpKind::geglu_linear, kSums, false, nullptr, refuse_hopper)),
+      weighted(row("geglu_linear/gemm", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),
+      row("attention/flash", OpKind::attention, kSums, false, library_workspace, refuse_flash),
       row("attention/naive", OpKind::attention, kSums, false, score_workspace, any_float),
       row("group_norm/cuda", OpKind::group_norm, kSums, true, group_norm_workspace, refuse_group_norm),
       row("layer_norm/cuda", OpKind::layer_norm, kSums, true, nullptr, refuse_norm),

@@ -2,6 +2,8 @@
 // their memory is known, on machines without one.
 #pragma once
 
+#include <string_view>
+
 #include "program/kernel.h"
 
 namespace tempera {
@@ -16,7 +18,10 @@ inline constexpr int kCudaSamplerSlots = 8;
 // Channels on the narrow side of a convolution that kernels for few inputs or outputs hold in registers.
 inline constexpr int kCudaNarrow = 4;
 
-// The target named "cuda". Its overhead does not count the driver's context, which depends on the card.
+// The row that only Hopper (compute capability 9.0) can run: the target of another card is this one without it.
+inline constexpr std::string_view kCudaHopperRow = "geglu_linear/hopper";
+
+// The target named "cuda", for Hopper. Its overhead does not count the driver's context, which depends on the card.
 const Target& cuda_target();
 
 }  // namespace tempera

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "backend/cuda/device.h"
 #include "base/error.h"
@@ -61,7 +62,10 @@ void Tuning::remember(const std::string& key, int candidate, double microseconds
       << fmt::format("{}\t{}\t{:.1f}\n", full(key), candidate, microseconds);
 }
 
-double time_on_device(cudaStream_t stream, const std::function<void()>& run) {
+namespace {
+
+// Microseconds of one run, the best of a few after a first that warms up.
+double time_on_device(cudaStream_t stream, const Enqueue& run) {
   constexpr int kRuns = 3;
   struct Event {
     cudaEvent_t event = nullptr;
@@ -70,11 +74,11 @@ double time_on_device(cudaStream_t stream, const std::function<void()>& run) {
     Event(const Event&) = delete;
     Event& operator=(const Event&) = delete;
   } begin, end;
-  run();
+  run(stream);
   float best = std::numeric_limits<float>::max();
   for (int i = 0; i < kRuns; ++i) {
     check(cudaEventRecord(begin.event, stream), "cudaEventRecord");
-    run();
+    run(stream);
     check(cudaEventRecord(end.event, stream), "cudaEventRecord");
     check(cudaEventSynchronize(end.event), "cudaEventSynchronize");
     float milliseconds = 0;
@@ -82,6 +86,29 @@ double time_on_device(cudaStream_t stream, const std::function<void()>& run) {
     best = std::min(best, milliseconds);
   }
   return static_cast<double>(best) * 1000;
+}
+
+}  // namespace
+
+Enqueue fastest(Tuning& tuning, const std::string& key, const std::vector<Candidate>& candidates, cudaStream_t stream,
+                int most) {
+  if (const auto known = tuning.known(key); known && static_cast<size_t>(*known) < candidates.size())
+    if (Enqueue run = candidates[static_cast<size_t>(*known)]()) return run;
+  Enqueue best;
+  int choice = 0, tried = 0;
+  double best_time = 0;
+  for (size_t i = 0; i < candidates.size() && tried < most; ++i) {
+    Enqueue run = candidates[i]();
+    if (!run) continue;
+    ++tried;
+    const double time = time_on_device(stream, run);
+    if (best && time >= best_time) continue;
+    best = std::move(run);
+    best_time = time;
+    choice = static_cast<int>(i);
+  }
+  if (best) tuning.remember(key, choice, best_time);
+  return best;
 }
 
 }  // namespace tempera::cuda

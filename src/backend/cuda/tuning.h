@@ -7,9 +7,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/cuda/enqueue.h"
 
 namespace tempera::cuda {
 
@@ -36,7 +41,12 @@ class Tuning {
 // Parses the file's text; the last line for a key counts.
 std::map<std::string, int> parse_tuning(std::string_view text);
 
-// Microseconds of one run, the best of a few after a first that warms up. run() enqueues on the stream.
-double time_on_device(cudaStream_t stream, const std::function<void()>& run);
+// One way to run something: asked when it is to be timed or known to be the fastest; nothing where it cannot run.
+using Candidate = std::function<Enqueue()>;
+
+// The fastest of the first `most` that can run, by `key` or by timing them on `stream`; nothing where none can. What
+// they write is overwritten. The order of the candidates is part of the key's meaning.
+Enqueue fastest(Tuning& tuning, const std::string& key, const std::vector<Candidate>& candidates, cudaStream_t stream,
+                int most = std::numeric_limits<int>::max());
 
 }  // namespace tempera::cuda

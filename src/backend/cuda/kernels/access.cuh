@@ -1,10 +1,14 @@
 // How kernels read and write tensors of any floating-point dtype: eight neighbours at a time as floats, in 16-byte
-// accesses. The dtype is the same for a whole launch, so that asking for it costs a uniform branch and one kernel
-// serves all; where channels do not come in eights, the same code runs with one element at a time.
+// accesses; where channels do not come in eights, the same code runs with one element at a time. The dtype is the same
+// for a whole launch, so that asking for it costs a uniform branch and one kernel serves all. But a branch around every
+// load keeps loads from being in flight together: kernels that live by that exist once per type (with_type) and say
+// the type again before they load, which folds the branches.
 #pragma once
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+
+#include <type_traits>
 
 #include "backend/cuda/kernels/kernels.h"
 
@@ -116,6 +120,14 @@ __device__ inline float apply(Activation kind, float x) {
     default:
       return x;
   }
+}
+
+// Calls f with the type as a constant.
+template <class F>
+void with_type(DType type, const F& f) {
+  if (type == DType::f32) return f(std::integral_constant<DType, DType::f32>());
+  if (type == DType::f16) return f(std::integral_constant<DType, DType::f16>());
+  f(std::integral_constant<DType, DType::bf16>());
 }
 
 inline unsigned blocks_for(int64_t n, int64_t each) {

@@ -46,8 +46,9 @@ int64_t runs_of(const ConvArgs& a) {
 constexpr int kWarps = 4;
 
 // One warp per run; its lanes share the window's taps and channels, and add up at the end.
-template <int Outputs>
+template <int Outputs, DType T>
 __global__ void __launch_bounds__(32 * kWarps) few_outputs_kernel(ConvArgs a, int64_t runs) {
+  a.x.type = a.weights.type = T;
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
   if (index >= runs) return;
   const Run run(a, index);
@@ -91,8 +92,10 @@ constexpr int kThreads = 256, kColumns = 32;  // of a block; of its eights of ou
 
 // Stride 1, kernels of 3 x 3. A block owns up to 256 output channels, whose weights it keeps in shared memory as
 // (tap, channel); a thread owns eight of them for a run of pixels and reads each row of its window once.
+template <DType T>
 __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
   extern __shared__ float weights[];  // (9 in, channels)
+  a.x.type = a.weights.type = T;
   const int first = static_cast<int>(blockIdx.y) * channels, taps = 9 * a.in;
   const int mine = min(channels, a.out_channels - first);
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
@@ -135,7 +138,9 @@ __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_
 template <int Outputs>
 void few_outputs(const ConvArgs& a, cudaStream_t stream) {
   const int64_t runs = runs_of(a);
-  few_outputs_kernel<Outputs><<<blocks_for(runs, kWarps), 32 * kWarps, 0, stream>>>(a, runs);
+  with_type(a.x.type, [&](auto type) {
+    few_outputs_kernel<Outputs, type()><<<blocks_for(runs, kWarps), 32 * kWarps, 0, stream>>>(a, runs);
+  });
 }
 
 }  // namespace
@@ -160,7 +165,8 @@ void conv_few_inputs(const ConvArgs& a, cudaStream_t stream) {
   const dim3 block(static_cast<unsigned>(columns), static_cast<unsigned>(kThreads / columns));
   const dim3 grid(blocks_for(runs, block.y), static_cast<unsigned>(parts));
   const size_t shared = static_cast<size_t>(9 * a.in * channels) * sizeof(float);
-  few_inputs_kernel<<<grid, block, shared, stream>>>(a, runs, channels);
+  with_type(a.x.type,
+            [&](auto type) { few_inputs_kernel<type()><<<grid, block, shared, stream>>>(a, runs, channels); });
 }
 
 }  // namespace tempera::cuda

@@ -120,12 +120,14 @@ struct EpilogueOp {
   }
 };
 
+template <DType T>
 struct GeluGateOp {
   In x, bias;
   Out out;
   int64_t width;
   template <int V>
   __device__ void at(int64_t i) const {
+    const In x{this->x.data, T}, bias{this->bias.data, T};
     const int64_t column = i % width, first = 2 * (i - column) + column;
     Numbers<V> value = load<V>(x, first), gate = load<V>(x, first + width);
     if (bias.data != nullptr) {
@@ -177,7 +179,9 @@ void epilogue(const EpilogueArgs& args, cudaStream_t stream) {
 }
 
 void gelu_gate(In x, In bias, Out out, int64_t rows, int64_t width, cudaStream_t stream) {
-  map(rows * width, width % kVector == 0, GeluGateOp{x, bias, out, width}, stream);
+  with_type(x.type, [&](auto type) {
+    map(rows * width, width % kVector == 0, GeluGateOp<type()>{x, bias, out, width}, stream);
+  });
 }
 
 }  // namespace tempera::cuda

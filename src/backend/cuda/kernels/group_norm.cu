@@ -20,6 +20,12 @@ dim3 block_of(int channels) {
   return dim3(static_cast<unsigned>(x), static_cast<unsigned>(kThreads / x));
 }
 
+template <int V>
+__device__ Numbers<V> shift_of(const GroupNormArgs& a, int64_t picture, int channel) {
+  if (a.shift.data == nullptr) return {};
+  return load<V>(a.shift, picture * a.channels + channel);
+}
+
 // What sums of a group are relative to.
 __device__ inline float origin(const GroupNormArgs& a, int64_t picture, int channel) {
   const int width = a.channels / a.groups, first = channel / width * width;
@@ -28,18 +34,19 @@ __device__ inline float origin(const GroupNormArgs& a, int64_t picture, int chan
 }
 
 // partial (picture, chunk, group): {sum, sum of squares} of the differences to the origin.
-template <int V>
+template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t chunk, float2* partial) {
   extern __shared__ float2 channel_sums[];  // (rows, channels)
+  a.x.type = T;
   const int64_t picture = blockIdx.y, begin = blockIdx.x * chunk;
   const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
   for (int column = static_cast<int>(threadIdx.x); column * V < a.channels; column += static_cast<int>(blockDim.x)) {
     const int channel = column * V;
+    const Numbers<V> shift = shift_of<V>(a, picture, channel);
     Numbers<V> from, sum, squares;
 #pragma unroll
     for (int k = 0; k < V; ++k) {
-      const float shift = a.shift.data == nullptr ? 0 : load<1>(a.shift, picture * a.channels + channel + k).v[0];
-      from.v[k] = origin(a, picture, channel + k) - shift;
+      from.v[k] = origin(a, picture, channel + k) - shift.v[k];
       sum.v[k] = squares.v[k] = 0;
     }
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
@@ -97,20 +104,22 @@ __global__ void __launch_bounds__(32)
   statistics[blockIdx.x] = make_float2(mean + origin(a, picture, group * width), rsqrtf(variance + a.eps));
 }
 
-template <int V>
+// Backwards: what was read last for the sums may still be in the cache.
+template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_t chunk, const float2* statistics) {
-  const int64_t picture = blockIdx.y, begin = blockIdx.x * chunk;
+  a.x.type = T;
+  const int64_t picture = gridDim.y - 1 - blockIdx.y, begin = (gridDim.x - 1 - blockIdx.x) * chunk;
   const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
   const int width = a.channels / a.groups;
   for (int column = static_cast<int>(threadIdx.x); column * V < a.channels; column += static_cast<int>(blockDim.x)) {
     const int channel = column * V;
+    const Numbers<V> shift = shift_of<V>(a, picture, channel);
     Numbers<V> factor, offset;
 #pragma unroll
     for (int k = 0; k < V; ++k) {
       const float2 s = statistics[picture * a.groups + (channel + k) / width];
-      const float shift = a.shift.data == nullptr ? 0 : load<1>(a.shift, picture * a.channels + channel + k).v[0];
       factor.v[k] = s.y * a.gamma[channel + k];
-      offset.v[k] = fmaf(shift - s.x, factor.v[k], a.beta[channel + k]);
+      offset.v[k] = fmaf(shift.v[k] - s.x, factor.v[k], a.beta[channel + k]);
     }
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
       const auto at = [&](int i) { return (picture * a.pixels + first + i * blockDim.y) * a.channels + channel; };
@@ -129,7 +138,7 @@ __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_
   }
 }
 
-template <int V>
+template <int V, DType T>
 void run(const GroupNormArgs& a, cudaStream_t stream) {
   const GroupNormPlan plan = group_norm_plan(a.pictures, a.pixels, a.channels, a.groups);
   auto* statistics = reinterpret_cast<float2*>(a.scratch);
@@ -137,17 +146,19 @@ void run(const GroupNormArgs& a, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(plan.chunks), static_cast<unsigned>(a.pictures)),
       block = block_of<V>(a.channels);
   const size_t shared = block.y * static_cast<size_t>(a.channels) * sizeof(float2);
-  sums_kernel<V><<<grid, block, shared, stream>>>(a, plan.chunk, partial);
+  sums_kernel<V, T><<<grid, block, shared, stream>>>(a, plan.chunk, partial);
   statistics_kernel<<<static_cast<unsigned>(a.pictures * a.groups), 32, 0, stream>>>(a, static_cast<int>(plan.chunks),
                                                                                      partial, statistics);
-  apply_kernel<V><<<grid, block, 0, stream>>>(a, plan.chunk, statistics);
+  apply_kernel<V, T><<<grid, block, 0, stream>>>(a, plan.chunk, statistics);
 }
 
 }  // namespace
 
 void group_norm(const GroupNormArgs& args, cudaStream_t stream) {
-  if (args.channels % kVector == 0) return run<kVector>(args, stream);
-  run<1>(args, stream);
+  with_type(args.x.type, [&](auto type) {
+    if (args.channels % kVector == 0) return run<kVector, type()>(args, stream);
+    run<1, type()>(args, stream);
+  });
 }
 
 }  // namespace tempera::cuda

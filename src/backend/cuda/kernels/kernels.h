@@ -49,7 +49,8 @@ struct EpilogueArgs {
 };
 void epilogue(const EpilogueArgs& args, cudaStream_t stream);
 
-// out (rows, width) = (x[:width] + bias) * gelu(x[width:] + bias) of x (rows, 2 width); bias may have no data.
+// out (rows, width) = (x[:width] + bias) * gelu(x[width:] + bias) of x (rows, 2 width); bias may have no data and is
+// of x's type.
 void gelu_gate(In x, In bias, Out out, int64_t rows, int64_t width, cudaStream_t stream);
 
 // movement.cu; sizes in bytes.
@@ -125,8 +126,8 @@ struct ConvArgs {
 };
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
-// conv_narrow.cu, without activation: at most four output channels, input channels in eights; or at most four input
-// channels, output channels in eights, 3 x 3, stride 1.
+// conv_narrow.cu, x and weights of one type, without activation: at most four output channels, input channels in
+// eights; or at most four input channels, output channels in eights, 3 x 3, stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
 

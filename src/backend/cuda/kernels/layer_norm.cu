@@ -29,8 +29,9 @@ __device__ Numbers<V> normalized(const LayerNormArgs& a, Numbers<V> x, int64_t c
 }
 
 // Channels in eights, at most N vectors a lane.
-template <int N>
+template <int N, DType T>
 __global__ void __launch_bounds__(32 * kWarps) registers_kernel(LayerNormArgs a) {
+  a.x.type = T;
   const int64_t row = row_of_warp();
   if (row >= a.rows) return;
   const int64_t lane = threadIdx.x % 32 * kVector, base = row * a.channels;
@@ -81,23 +82,28 @@ __global__ void __launch_bounds__(32 * kWarps) passes_kernel(LayerNormArgs a) {
     store<V>(a.out, base + c, normalized<V>(a, load<V>(a.x, base + c), c, mean, inverse));
 }
 
+template <DType T>
+void run(const LayerNormArgs& a, cudaStream_t stream) {
+  const unsigned blocks = blocks_for(a.rows, kWarps), threads = 32 * kWarps;
+  if (a.channels % kVector != 0) {
+    passes_kernel<1><<<blocks, threads, 0, stream>>>(a);
+  } else if (a.channels <= 3 * kLane) {
+    registers_kernel<3, T><<<blocks, threads, 0, stream>>>(a);
+  } else if (a.channels <= 5 * kLane) {
+    registers_kernel<5, T><<<blocks, threads, 0, stream>>>(a);
+  } else if (a.channels <= 8 * kLane) {
+    registers_kernel<8, T><<<blocks, threads, 0, stream>>>(a);
+  } else {
+    passes_kernel<kVector><<<blocks, threads, 0, stream>>>(a);
+  }
+}
+
 }  // namespace
 
 void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps,
                 cudaStream_t stream) {
   const LayerNormArgs args{x, gamma, beta, out, rows, channels, eps};
-  const unsigned blocks = blocks_for(rows, kWarps), threads = 32 * kWarps;
-  if (channels % kVector != 0) {
-    passes_kernel<1><<<blocks, threads, 0, stream>>>(args);
-  } else if (channels <= 3 * kLane) {
-    registers_kernel<3><<<blocks, threads, 0, stream>>>(args);
-  } else if (channels <= 5 * kLane) {
-    registers_kernel<5><<<blocks, threads, 0, stream>>>(args);
-  } else if (channels <= 8 * kLane) {
-    registers_kernel<8><<<blocks, threads, 0, stream>>>(args);
-  } else {
-    passes_kernel<kVector><<<blocks, threads, 0, stream>>>(args);
-  }
+  with_type(x.type, [&](auto type) { run<type()>(args, stream); });
 }
 
 }  // namespace tempera::cuda

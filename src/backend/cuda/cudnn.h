@@ -1,16 +1,16 @@
-// Convolutions by cuDNN's graph API: NHWC pictures, weights (O, k, k, I), sums in f32.
+// Convolutions and fused attention by cuDNN.
 #pragma once
 
-#include <memory>
-
 #include "backend/cuda/enqueue.h"
+#include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/libraries.h"
 #include "backend/cuda/tuning.h"
 #include "base/dtype.h"
 
 namespace tempera::cuda {
 
-// out = conv(x, w) [+ residual] [+ bias]; bias and residual are in the output's type.
+// out = conv(x, w) [+ residual] [+ bias] of NHWC pictures and weights (O, k, k, I), sums in f32; bias and residual are
+// in the output's type.
 struct ConvolutionSpec {
   int64_t pictures = 1, height = 1, width = 1, in = 1, out_height = 1, out_width = 1, out = 1;
   int64_t kernel = 3, stride = 1, pad = 1;
@@ -23,15 +23,16 @@ struct ConvolutionArgs {
   void *out = nullptr, *workspace = nullptr;  // kCudaLibraryWorkspace bytes
 };
 
-class Convolutions {
+class CudnnOps {
  public:
-  explicit Convolutions(Tuning& tuning);
-  ~Convolutions();
-  Convolutions(const Convolutions&) = delete;
-  Convolutions& operator=(const Convolutions&) = delete;
+  explicit CudnnOps(Tuning& tuning);
+  ~CudnnOps();
+  CudnnOps(const CudnnOps&) = delete;
+  CudnnOps& operator=(const CudnnOps&) = delete;
 
   // As Products::bind; nothing when cuDNN has no deterministic engine for this within our workspace.
-  Enqueue bind(const ConvolutionSpec& spec, const ConvolutionArgs& args, cudaStream_t stream);
+  Enqueue convolution(const ConvolutionSpec& spec, const ConvolutionArgs& args, cudaStream_t stream);
+  Enqueue attention(const FlashArgs& args, void* workspace, cudaStream_t stream);
 
   std::string version() const;
 

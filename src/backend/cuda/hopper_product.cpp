@@ -1,0 +1,148 @@
+// Products on Hopper, host side: tensor maps, the grid, the launch.
+#include "backend/cuda/kernels/hopper_product.h"
+
+#include <cudaTypedefs.h>
+
+#include <algorithm>
+#include <array>
+
+#include "backend/cuda/device.h"
+#include "base/error.h"
+
+namespace tempera::cuda {
+namespace {
+
+// Shared tiles but for the last two, which are for short k: what was fastest for some layer of SDXL on an H100.
+constexpr std::array kVariants = {
+    HopperVariant{128, 256, 1, 0}, HopperVariant{128, 256, 2, 1}, HopperVariant{128, 192, 1, 2},
+    HopperVariant{128, 160, 1, 3}, HopperVariant{128, 160, 2, 4}, HopperVariant{128, 160, 1, 5},
+    HopperVariant{128, 160, 2, 6},
+};
+
+constexpr int kDepth = 64;  // of a stage, in elements of k
+constexpr int kThreads = 384;
+constexpr int64_t kGroupRows = 2048;  // of x that blocks in flight share: 5 MiB at k = 1280, a tenth of the L2 cache
+
+HopperKernel kernel_for([[maybe_unused]] const HopperVariant& variant, [[maybe_unused]] const HopperProductSpec& spec) {
+#if TEMPERA_CUDA_HOPPER
+  return spec.type == DType::bf16 ? hopper_kernel_bf16(variant.instance, spec.gated)
+                                  : hopper_kernel_f16(variant.instance, spec.gated);
+#else
+  return {};
+#endif
+}
+
+// The driver's function, without linking the driver.
+PFN_cuTensorMapEncodeTiled_v12000 encoder() {
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
+        "cudaGetDriverEntryPointByVersion");
+  if (found != cudaDriverEntryPointSuccess || function == nullptr)
+    fail(ErrorCode::unavailable, "the CUDA driver has no cuTensorMapEncodeTiled: install a driver of CUDA 12 or later");
+  return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
+}
+
+// A matrix of halves cut into boxes; rows of a box are 64 or 128 bytes, swizzled over their width.
+CUtensorMap matrix_map(DType type, const void* data, int64_t rows, int64_t columns, int64_t stride, int box_rows,
+                       int box_columns) {
+  CUtensorMap map;
+  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
+  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride) * 2};
+  const cuuint32_t box[2] = {static_cast<cuuint32_t>(box_columns), static_cast<cuuint32_t>(box_rows)};
+  const cuuint32_t steps[2] = {1, 1};
+  const CUresult status =
+      encoder()(&map, type == DType::bf16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2,
+                const_cast<void*>(data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                box_columns == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B,
+                CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (status != CUDA_SUCCESS)
+    fail(ErrorCode::unavailable, "the driver refuses a tensor map of {} x {} elements, stride {} (error {})", rows,
+         columns, stride, static_cast<int>(status));
+  return map;
+}
+
+int64_t quotient_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
+
+std::span<const HopperVariant> hopper_variants() {
+  return kVariants;
+}
+
+bool has_hopper_code() {
+  return TEMPERA_CUDA_HOPPER != 0;
+}
+
+bool hopper_can_run(const HopperVariant& variant, const HopperProductSpec& spec) {
+  constexpr int64_t kMost = int64_t{1} << 30;
+  if (spec.type != DType::f16 && spec.type != DType::bf16) return false;
+  if (spec.to != spec.type && spec.to != DType::f32) return false;
+  if (spec.m < 1 || spec.n < 8 || spec.k < 8 || spec.m > kMost || spec.n > kMost || spec.k > kMost) return false;
+  if (spec.n % 8 != 0 || spec.k % 8 != 0 || spec.x_stride % 8 != 0 || spec.out_stride % 8 != 0) return false;
+  if (spec.x_stride < spec.k || spec.out_stride < spec.n) return false;
+  if (spec.gated && (spec.residual || spec.activation != Activation::none)) return false;
+  if (spec.activation == Activation::relu || spec.activation == Activation::tanh) return false;
+  const HopperKernel kernel = kernel_for(variant, spec);
+  if (kernel.function == nullptr) return false;
+  const int64_t columns = spec.gated ? variant.columns / 2 : variant.columns;
+  return quotient_up(spec.m, variant.rows) * quotient_up(spec.n, columns) <= kMost;
+}
+
+HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSpec& spec, const HopperProductArgs& args)
+    : params_{}, kernel_(nullptr), grid_(0), shared_bytes_(0), cluster_(variant.cluster) {
+  TEMPERA_ASSERT(hopper_can_run(variant, spec));
+  const HopperKernel kernel = kernel_for(variant, spec);
+  const int64_t columns = spec.gated ? variant.columns / 2 : variant.columns;
+  kernel_ = kernel.function;
+  shared_bytes_ = kernel.shared_bytes;
+
+  HopperParams& p = params_;
+  p.x = matrix_map(spec.type, args.x, spec.m, spec.k, spec.x_stride, kernel.x_box_rows, kDepth);
+  p.w = matrix_map(spec.type, args.w, spec.gated ? 2 * spec.n : spec.n, spec.k, spec.k, kernel.w_box_rows, kDepth);
+  p.to_f32 = spec.to == DType::f32;
+  if (!p.to_f32) {
+    const int width = kernel.out_box_columns;
+    p.out = matrix_map(spec.type, args.out, spec.m, spec.n, spec.out_stride, 64, width);
+    if (spec.residual) p.residual = matrix_map(spec.type, args.residual, spec.m, spec.n, spec.out_stride, 64, width);
+  }
+  p.bias = spec.bias ? args.bias : nullptr;
+  p.residual_data = spec.residual ? args.residual : nullptr;
+  p.out_data = args.out;
+  p.out_stride = spec.out_stride;
+  p.m = static_cast<int>(spec.m);
+  p.n = static_cast<int>(spec.n);
+  p.k_blocks = static_cast<int>(quotient_up(spec.k, kDepth));
+  p.tile_rows = static_cast<int>(quotient_up(spec.m, int64_t{variant.rows} * variant.cluster));
+  p.tile_columns = static_cast<int>(quotient_up(spec.n, columns));
+  p.tiles = p.tile_rows * p.tile_columns;
+  p.group = static_cast<int>(std::max<int64_t>(1, kGroupRows / (int64_t{variant.rows} * variant.cluster)));
+  p.activation = spec.activation;
+
+  check(cudaFuncSetAttribute(kernel_, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes_)),
+        "cudaFuncSetAttribute");
+  int device = 0, processors = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
+  grid_ = static_cast<unsigned>(std::min(p.tiles, std::max(1, processors / cluster_)) * cluster_);
+}
+
+void HopperProduct::launch(cudaStream_t stream) const {
+  cudaLaunchAttribute cluster{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = static_cast<unsigned>(cluster_);
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(grid_);
+  config.blockDim = dim3(kThreads);
+  config.dynamicSmemBytes = shared_bytes_;
+  config.stream = stream;
+  config.attrs = &cluster;
+  config.numAttrs = 1;
+  void* arguments[] = {const_cast<HopperParams*>(&params_)};
+  check(cudaLaunchKernelExC(&config, kernel_, arguments), "cudaLaunchKernelExC");
+}
+
+}  // namespace tempera::cuda

@@ -1,0 +1,82 @@
+// Linear layers on Hopper's tensor cores with everything that follows the product fused into it:
+//   out (m, n) = act(x w^T + bias) + residual, or, gated, out (m, n) = (x wv^T + bv) * gelu(x wg^T + bg)
+// of f16 or bf16 with sums in f32, made in a fixed order and rounded once. Which variant is fastest depends on the
+// shape: the caller times those that can run and keeps one.
+#pragma once
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <span>
+
+#include "base/dtype.h"
+#include "ir/ops.h"
+
+namespace tempera::cuda {
+
+struct HopperProductSpec {
+  // x is (m, k), w is (n, k), or with `gated` (2 n, k), values before gates. k and n are multiples of 8.
+  int64_t m = 0, n = 0, k = 0;
+  DType type = DType::f16, to = DType::f16;  // of x and w: f16 or bf16; of out, bias and residual: the same or f32
+  bool bias = false, residual = false, gated = false;  // with `gated` neither residual nor activation
+  Activation activation = Activation::none;            // none, silu, gelu, quick_gelu
+  int64_t x_stride = 0, out_stride = 0;                // elements from row to row, multiples of 8; residual as out
+};
+
+// All start at multiples of 16 bytes; bias has n elements, with `gated` 2 n. out may be residual, not x.
+struct HopperProductArgs {
+  const void *x = nullptr, *w = nullptr, *bias = nullptr, *residual = nullptr;
+  void* out = nullptr;
+};
+
+// How the work is cut: two warpgroups share a tile of rows x columns or each has its own, so that one writes while the
+// other multiplies; two blocks of a cluster share the columns' weights.
+struct HopperVariant {
+  int rows, columns, cluster;
+  int instance;  // of the table of kernels
+};
+std::span<const HopperVariant> hopper_variants();
+
+// What a kernel is given.
+struct HopperParams {
+  CUtensorMap x, w, residual, out;
+  const void *bias, *residual_data;  // null where there is none
+  void* out_data;
+  int64_t out_stride;
+  int m, n, k_blocks;
+  int tile_rows, tile_columns, tiles, group;  // tiles down (in units of clusters), across, in all; rows of a group
+  bool to_f32;
+  Activation activation;
+};
+
+// A product bound to addresses: launch() enqueues one kernel and may be captured into a graph.
+class HopperProduct {
+ public:
+  // The current device is the one that it will run on. Throws Error where the spec is not one of hopper_can_run, or
+  // the driver refuses.
+  HopperProduct(const HopperVariant& variant, const HopperProductSpec& spec, const HopperProductArgs& args);
+  void launch(cudaStream_t stream) const;
+
+ private:
+  HopperParams params_;
+  const void* kernel_;
+  unsigned grid_, shared_bytes_;
+  int cluster_;
+};
+
+// Whether this build has the kernels; the card must be of compute capability 9.0.
+bool has_hopper_code();
+bool hopper_can_run(const HopperVariant& variant, const HopperProductSpec& spec);
+
+// One compiled kernel, and its sizes in shared memory.
+struct HopperKernel {
+  const void* function = nullptr;  // null: this variant has no gated form
+  unsigned shared_bytes = 0;
+  int x_box_rows = 0, w_box_rows = 0, out_box_columns = 0, stages = 0;
+};
+// instance: of HopperVariant. In hopper_product_f16.cu and hopper_product_bf16.cu.
+HopperKernel hopper_kernel_f16(int instance, bool gated);
+HopperKernel hopper_kernel_bf16(int instance, bool gated);
+
+}  // namespace tempera::cuda

@@ -1,0 +1,99 @@
+// Matrix products of a warpgroup (wgmma): 64 x N sums in registers += A (64 x 16) B^T (N x 16), both in shared memory.
+//
+// A and B lie as the copy engine writes boxes of 64 halves (128 bytes) a row with the 128-byte swizzle: row r at 128 r,
+// its 16-byte chunk c at c ^ (r % 8), from addresses that are multiples of 1024. The next 16 halves of K are 32 bytes
+// on: the hardware swizzles address bits, so a start inside the first row of the pattern is right.
+// Sums (PTX ISA): warp w of the group holds rows 16 w to 16 w + 15; of lane l, sums[4 j + i] is row l / 4 + 8 (i / 2),
+// column 8 j + 2 (l % 4) + i % 2.
+#pragma once
+
+#include "backend/cuda/kernels/hopper.cuh"
+
+namespace tempera::cuda {
+
+// Start address / 16 in bits 0 to 13; the distance of groups of eight rows, 1024 bytes, / 16 in bits 32 to 45; the
+// other distance (bits 16 to 29) is not used by swizzled rows; 1 in bits 62 to 63 is the 128-byte swizzle.
+__device__ inline uint64_t matrix_descriptor(uint32_t address) {
+  return static_cast<uint64_t>((address & 0x3ffff) >> 4) | (uint64_t{1} << 16) | (uint64_t{1024 >> 4} << 32) |
+         (uint64_t{1} << 62);
+}
+
+// Before the first product, and after sums were touched by other instructions.
+__device__ inline void products_fence() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ inline void products_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+// Until at most Pending committed groups are unfinished.
+template <int Pending>
+__device__ inline void products_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
+}
+// Keeps the compiler from moving uses of the sums across this line.
+template <int N>
+__device__ inline void pin(float (&sums)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) asm volatile("" : "+f"(sums[i])::"memory");
+}
+
+// multiply_add<T, N>(sums, a, b, add): sums = a b^T, plus sums where `add` is not 0.
+template <class T, int N>
+struct Wgmma;
+
+#define TEMPERA_F4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define TEMPERA_F16(i) TEMPERA_F4(i), TEMPERA_F4(i + 4), TEMPERA_F4(i + 8), TEMPERA_F4(i + 12)
+#define TEMPERA_F64 TEMPERA_F16(0), TEMPERA_F16(16), TEMPERA_F16(32), TEMPERA_F16(48)
+#define TEMPERA_F80 TEMPERA_F64, TEMPERA_F16(64)
+#define TEMPERA_F96 TEMPERA_F80, TEMPERA_F16(80)
+#define TEMPERA_F128 TEMPERA_F96, TEMPERA_F16(96), TEMPERA_F16(112)
+#define TEMPERA_R64                                                                                                  \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, "   \
+  "%24, %25, %26, %27, %28, %29, %30, %31"                                                                           \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, " \
+  "%54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define TEMPERA_R80 \
+  TEMPERA_R64       \
+  ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
+#define TEMPERA_R96 \
+  TEMPERA_R80       \
+  ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define TEMPERA_R128                                                                                                 \
+  TEMPERA_R96                                                                                                        \
+  ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, " \
+  "%115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+#define TEMPERA_WGMMA(T, TYPE, N, SUMS, A, B, ADD)                                                      \
+  template <>                                                                                           \
+  struct Wgmma<T, N> {                                                                                  \
+    static __device__ void multiply_add(float (&d)[N / 2], uint64_t a, uint64_t b, int add) {           \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " ADD                                              \
+                   ", 0;\n"                                                                             \
+                   "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32." TYPE "." TYPE " {" TEMPERA_R##SUMS \
+                   "}, " A ", " B ", p, 1, 1, 0, 0;\n}"                                                 \
+                   : TEMPERA_F##SUMS                                                                    \
+                   : "l"(a), "l"(b), "r"(add));                                                         \
+    }                                                                                                   \
+  };
+#define TEMPERA_WGMMA_BOTH(N, SUMS, A, B, ADD)     \
+  TEMPERA_WGMMA(__half, "f16", N, SUMS, A, B, ADD) \
+  TEMPERA_WGMMA(__nv_bfloat16, "bf16", N, SUMS, A, B, ADD)
+
+TEMPERA_WGMMA_BOTH(128, 64, "%64", "%65", "%66")
+TEMPERA_WGMMA_BOTH(160, 80, "%80", "%81", "%82")
+TEMPERA_WGMMA_BOTH(192, 96, "%96", "%97", "%98")
+TEMPERA_WGMMA_BOTH(256, 128, "%128", "%129", "%130")
+
+#undef TEMPERA_WGMMA_BOTH
+#undef TEMPERA_WGMMA
+#undef TEMPERA_F4
+#undef TEMPERA_F16
+#undef TEMPERA_F64
+#undef TEMPERA_F80
+#undef TEMPERA_F96
+#undef TEMPERA_F128
+#undef TEMPERA_R64
+#undef TEMPERA_R80
+#undef TEMPERA_R96
+#undef TEMPERA_R128
+
+}  // namespace tempera::cuda
