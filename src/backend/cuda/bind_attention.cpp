@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/cuda/kernels/hopper_attention.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/score_plan.h"
 #include "backend/cuda/table.h"
@@ -39,7 +40,7 @@ Heads heads_of(const Problem& p, const Binding& b) {
 
 }  // namespace
 
-// Our kernel or cuDNN's, whichever is faster for the shape.
+// Our kernels or cuDNN's, whichever is fastest for the shape.
 Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Attention>(p.op);
   const Heads h = heads_of(p, b);
@@ -59,10 +60,15 @@ Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& 
   args.out_stride = p.output.shape[2];
   args.scale = op.scale;
   args.causal = op.causal;
-  const std::vector<Candidate> candidates = {
+  std::vector<Candidate> candidates = {
       [&]() -> Enqueue { return [args](cudaStream_t stream) { attention_flash(args, stream); }; },
       [&] { return machine.cudnn.attention(args, b.workspace, machine.stream); },
   };
+  if (machine.hopper && hopper_can_attend(args))
+    for (const HopperAttentionVariant& variant : hopper_attention_variants())
+      candidates.emplace_back([&]() -> Enqueue {
+        return [attention = HopperAttention(variant, args)](cudaStream_t stream) { attention.launch(stream); };
+      });
   const std::string key =
       fmt::format("attention with cuDNN {}: {}x{} heads, {} queries, {} keys of {} channels, strides {} {}, {}{}",
                   machine.cudnn.version(), args.pictures, args.heads, args.queries, args.keys, args.dim, args.q_stride,

@@ -1,12 +1,11 @@
 // Products on Hopper, host side: tensor maps, the grid, the launch.
 #include "backend/cuda/kernels/hopper_product.h"
 
-#include <cudaTypedefs.h>
-
 #include <algorithm>
 #include <array>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/tensor_map.h"
 #include "base/error.h"
 
 namespace tempera::cuda {
@@ -32,34 +31,10 @@ HopperKernel kernel_for([[maybe_unused]] const HopperVariant& variant, [[maybe_u
 #endif
 }
 
-// The driver's function, without linking the driver.
-PFN_cuTensorMapEncodeTiled_v12000 encoder() {
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
-        "cudaGetDriverEntryPointByVersion");
-  if (found != cudaDriverEntryPointSuccess || function == nullptr)
-    fail(ErrorCode::unavailable, "the CUDA driver has no cuTensorMapEncodeTiled: install a driver of CUDA 12 or later");
-  return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
-}
-
-// A matrix of halves cut into boxes; rows of a box are 64 or 128 bytes, swizzled over their width.
+// A matrix cut into boxes.
 CUtensorMap matrix_map(DType type, const void* data, int64_t rows, int64_t columns, int64_t stride, int box_rows,
                        int box_columns) {
-  CUtensorMap map;
-  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride) * 2};
-  const cuuint32_t box[2] = {static_cast<cuuint32_t>(box_columns), static_cast<cuuint32_t>(box_rows)};
-  const cuuint32_t steps[2] = {1, 1};
-  const CUresult status =
-      encoder()(&map, type == DType::bf16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16, 2,
-                const_cast<void*>(data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-                box_columns == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B,
-                CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (status != CUDA_SUCCESS)
-    fail(ErrorCode::unavailable, "the driver refuses a tensor map of {} x {} elements, stride {} (error {})", rows,
-         columns, stride, static_cast<int>(status));
-  return map;
+  return make_tensor_map(type, data, std::array{columns, rows}, std::array{stride}, std::array{box_columns, box_rows});
 }
 
 int64_t quotient_up(int64_t a, int64_t b) {

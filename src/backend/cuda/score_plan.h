@@ -14,8 +14,8 @@ struct ScorePlan {
 };
 
 inline ScorePlan score_plan(int64_t heads, int64_t queries, int64_t keys) {
-  // Large enough for products that fill a card; all scores of a picture of 1024 x 1024 in the VAE would be 1 GiB.
-  constexpr int64_t kScores = int64_t{64} << 20;
+  // Enough for products that fill a card and little enough to stay in its L2 cache between them.
+  constexpr int64_t kScores = int64_t{8} << 20;
   ScorePlan plan;
   plan.heads = std::clamp<int64_t>(kScores / (queries * keys), 1, heads);
   plan.queries = std::clamp<int64_t>(kScores / keys, 1, queries);

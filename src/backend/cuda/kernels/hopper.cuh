@@ -75,13 +75,20 @@ __device__ inline void join_cluster() {
   asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
 }
 
-// Tensor copies of one box; (column, row) is its first element. Loads complete on a barrier, with zeros outside of the
-// tensor; stores write nothing there.
+// Tensor copies of one box; (column, row), or `at` of four dimensions, is its first element. Loads complete on a
+// barrier, with zeros outside of the tensor; stores write nothing there.
 __device__ inline void load_box(uint32_t to, const CUtensorMap* map, int column, int row, uint32_t barrier) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::
           "r"(to),
       "l"(map), "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+__device__ inline void load_box(uint32_t to, const CUtensorMap* map, int4 at, uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5}], "
+      "[%6];" ::"r"(to),
+      "l"(map), "r"(at.x), "r"(at.y), "r"(at.z), "r"(at.w), "r"(barrier)
       : "memory");
 }
 // To the same place in every block of the cluster whose bit is set, completing on the barrier of each.
@@ -96,6 +103,11 @@ __device__ inline void load_box_to_many(uint32_t to, const CUtensorMap* map, int
 __device__ inline void store_box(const CUtensorMap* map, int column, int row, uint32_t from) {
   asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%1, %2}], [%3];" ::"l"(map),
                "r"(column), "r"(row), "r"(from)
+               : "memory");
+}
+__device__ inline void store_box(const CUtensorMap* map, int4 at, uint32_t from) {
+  asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3, %4}], [%5];" ::"l"(map),
+               "r"(at.x), "r"(at.y), "r"(at.z), "r"(at.w), "r"(from)
                : "memory");
 }
 __device__ inline void commit_stores() {

@@ -1,4 +1,5 @@
-// Matrix products of a warpgroup (wgmma): 64 x N sums in registers += A (64 x 16) B^T (N x 16), both in shared memory.
+// Matrix products of a warpgroup (wgmma): 64 x N sums in registers += A (64 x 16) B^T (N x 16), both in shared memory,
+// or A in registers and B as it lies.
 //
 // A and B lie as the copy engine writes boxes of 64 halves (128 bytes) a row with the 128-byte swizzle: row r at 128 r,
 // its 16-byte chunk c at c ^ (r % 8), from addresses that are multiples of 1024. The next 16 halves of K are 32 bytes
@@ -43,15 +44,20 @@ struct Wgmma;
 
 #define TEMPERA_F4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define TEMPERA_F16(i) TEMPERA_F4(i), TEMPERA_F4(i + 4), TEMPERA_F4(i + 8), TEMPERA_F4(i + 12)
-#define TEMPERA_F64 TEMPERA_F16(0), TEMPERA_F16(16), TEMPERA_F16(32), TEMPERA_F16(48)
+#define TEMPERA_F32 TEMPERA_F16(0), TEMPERA_F16(16)
+#define TEMPERA_F40 TEMPERA_F32, TEMPERA_F4(32), TEMPERA_F4(36)
+#define TEMPERA_F64 TEMPERA_F32, TEMPERA_F16(32), TEMPERA_F16(48)
 #define TEMPERA_F80 TEMPERA_F64, TEMPERA_F16(64)
 #define TEMPERA_F96 TEMPERA_F80, TEMPERA_F16(80)
 #define TEMPERA_F128 TEMPERA_F96, TEMPERA_F16(96), TEMPERA_F16(112)
+#define TEMPERA_R32                                                                                                \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, " \
+  "%24, %25, %26, %27, %28, %29, %30, %31"
+#define TEMPERA_R40 TEMPERA_R32 ", %32, %33, %34, %35, %36, %37, %38, %39"
 #define TEMPERA_R64                                                                                                  \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, "   \
-  "%24, %25, %26, %27, %28, %29, %30, %31"                                                                           \
-  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, " \
-  "%54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+  TEMPERA_R40                                                                                                        \
+  ", %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, " \
+  "%62, %63"
 #define TEMPERA_R80 \
   TEMPERA_R64       \
   ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
@@ -78,19 +84,44 @@ struct Wgmma;
   TEMPERA_WGMMA(__half, "f16", N, SUMS, A, B, ADD) \
   TEMPERA_WGMMA(__nv_bfloat16, "bf16", N, SUMS, A, B, ADD)
 
+TEMPERA_WGMMA_BOTH(64, 32, "%32", "%33", "%34")
+TEMPERA_WGMMA_BOTH(80, 40, "%40", "%41", "%42")
 TEMPERA_WGMMA_BOTH(128, 64, "%64", "%65", "%66")
 TEMPERA_WGMMA_BOTH(160, 80, "%80", "%81", "%82")
 TEMPERA_WGMMA_BOTH(192, 96, "%96", "%97", "%98")
 TEMPERA_WGMMA_BOTH(256, 128, "%128", "%129", "%130")
 
+// sums (64 x 64) += A (64 x 16) B (16 x 64): A in registers, of warp w rows 16 w to 16 w + 15 as mma.m16n8k16 wants
+// them; B as it lies in memory, 16 rows of 64 halves, swizzled.
+template <class T>
+struct WgmmaRegisters;
+
+#define TEMPERA_WGMMA_REGISTERS(T, TYPE)                                                        \
+  template <>                                                                                   \
+  struct WgmmaRegisters<T> {                                                                    \
+    static __device__ void multiply_add(float (&d)[32], const uint32_t* a, uint64_t b) {        \
+      asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32." TYPE "." TYPE " {" TEMPERA_R32 \
+                   "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"                                  \
+                   : TEMPERA_F32                                                                \
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));                       \
+    }                                                                                           \
+  };
+TEMPERA_WGMMA_REGISTERS(__half, "f16")
+TEMPERA_WGMMA_REGISTERS(__nv_bfloat16, "bf16")
+
+#undef TEMPERA_WGMMA_REGISTERS
 #undef TEMPERA_WGMMA_BOTH
 #undef TEMPERA_WGMMA
 #undef TEMPERA_F4
 #undef TEMPERA_F16
+#undef TEMPERA_F32
+#undef TEMPERA_F40
 #undef TEMPERA_F64
 #undef TEMPERA_F80
 #undef TEMPERA_F96
 #undef TEMPERA_F128
+#undef TEMPERA_R32
+#undef TEMPERA_R40
 #undef TEMPERA_R64
 #undef TEMPERA_R80
 #undef TEMPERA_R96

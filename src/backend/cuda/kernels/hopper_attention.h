@@ -1,0 +1,52 @@
+// Attention without a score matrix on Hopper (Shah et al. 2024, FlashAttention-3), heads of 64 channels, f16 and bf16
+// with sums in f32. Which variant is fastest depends on the shape: the caller times those that can run.
+#pragma once
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include <span>
+
+#include "backend/cuda/kernels/kernels.h"
+
+namespace tempera::cuda {
+
+// `consumers` warpgroups of 64 queries each share tiles of `keys` keys.
+struct HopperAttentionVariant {
+  int consumers, keys;
+  int instance;  // of the table of kernels
+};
+std::span<const HopperAttentionVariant> hopper_attention_variants();
+
+// What a kernel is given. The maps have dimensions (channel, head, token, picture).
+struct HopperAttentionParams {
+  CUtensorMap q, k, v, out;
+  int queries, keys;
+  float scale;  // times log2(e)
+};
+
+// Attention bound to addresses: launch() enqueues one kernel and may be captured into a graph.
+class HopperAttention {
+ public:
+  // args: of hopper_can_attend. Throws Error where the driver refuses.
+  HopperAttention(const HopperAttentionVariant& variant, const FlashArgs& args);
+  void launch(cudaStream_t stream) const;
+
+ private:
+  HopperAttentionParams params_;
+  const void* kernel_;
+  dim3 grid_;
+  unsigned threads_, shared_bytes_;
+};
+
+// Whether this build has the kernels and they compute this; the card must be of compute capability 9.0.
+bool hopper_can_attend(const FlashArgs& args);
+
+// One compiled kernel, and its shared memory.
+struct HopperAttentionKernel {
+  const void* function = nullptr;
+  unsigned shared_bytes = 0;
+};
+HopperAttentionKernel hopper_attention_kernel(int instance, DType type);
+
+}  // namespace tempera::cuda
