@@ -86,22 +86,22 @@ struct Piece {
 
 }  // namespace
 
-// Scores in f32, their softmax over them in the operands' type, the weighted sums: piece by piece, each a batch of
-// products over its heads.
+// Scores (score_plan.h), their softmax over them in the operands' type, the weighted sums: piece by piece, each a batch
+// of products over its heads.
 Enqueue bind_attention_naive(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Attention>(p.op);
   const Heads h = heads_of(p, b);
-  const ScorePlan plan = score_plan(h.heads, h.queries, h.keys);
+  const ScorePlan plan = score_plan(h.heads, h.queries, h.keys, p.output.dtype);
   const DType type = p.output.dtype;
   const auto size = static_cast<int64_t>(size_of(type));
   const int64_t channels = p.output.shape[2];
-  auto* scores = reinterpret_cast<float*>(b.workspace + kCudaLibraryWorkspace);
+  std::byte* scores = b.workspace + kCudaLibraryWorkspace;
   // In elements of `type`, a row of weights starts where its row of scores did.
-  const int64_t per_score = static_cast<int64_t>(sizeof(float)) / size;
+  const int64_t per_score = static_cast<int64_t>(size_of(plan.type)) / size;
 
   ProductSpec score;
   score.n = h.keys, score.k = h.dim;
-  score.type = type, score.to = DType::f32, score.alpha = op.scale;
+  score.type = type, score.to = plan.type, score.alpha = op.scale;
   score.x_stride = h.q_stride, score.w_stride = h.kv_stride, score.out_stride = h.keys;
   score.x_batch = score.w_batch = h.dim;
   ProductSpec sum;
@@ -134,10 +134,11 @@ Enqueue bind_attention_naive(Machine& machine, const Problem& p, const Binding& 
     for (int64_t head = 0; head < h.heads; head += plan.heads)
       for (int64_t query = 0; query < h.queries; query += plan.queries) add_piece(n, head, query);
 
-  return [pieces = std::move(pieces), scores, type, keys = h.keys, causal = op.causal](cudaStream_t stream) {
+  return [pieces = std::move(pieces), scores, from = plan.type, type, keys = h.keys,
+          causal = op.causal](cudaStream_t stream) {
     for (const Piece& piece : pieces) {
       piece.scores(stream);
-      softmax({scores, type, piece.rows, piece.queries, piece.first_query, keys, causal}, stream);
+      softmax({{scores, from}, {scores, type}, piece.rows, piece.queries, piece.first_query, keys, causal}, stream);
       piece.sums(stream);
     }
   };

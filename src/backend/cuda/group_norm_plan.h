@@ -17,7 +17,7 @@ struct GroupNormPlan {
 };
 
 inline GroupNormPlan group_norm_plan(int64_t pictures, int64_t pixels, int64_t channels, int64_t groups) {
-  constexpr int64_t kElements = 32768, kMaxChunks = 1024;  // per chunk: enough blocks to fill a card at one picture
+  constexpr int64_t kElements = 16384, kMaxChunks = 1024;  // per chunk: enough blocks to fill a card at one picture
   GroupNormPlan plan;
   plan.chunks = (pixels * channels + kElements - 1) / kElements;
   plan.chunks = plan.chunks < 1 ? 1 : plan.chunks > kMaxChunks ? kMaxChunks : plan.chunks;

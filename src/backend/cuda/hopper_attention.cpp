@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/kernels/early_start.h"
 #include "backend/cuda/kernels/hopper_product.h"
 #include "backend/cuda/tensor_map.h"
 
@@ -66,8 +67,16 @@ HopperAttention::HopperAttention(const HopperAttentionVariant& variant, const Fl
 }
 
 void HopperAttention::launch(cudaStream_t stream) const {
+  cudaLaunchAttribute attribute = early_start();
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid_;
+  config.blockDim = dim3(threads_);
+  config.dynamicSmemBytes = shared_bytes_;
+  config.stream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
   void* arguments[] = {const_cast<HopperAttentionParams*>(&params_)};
-  check(cudaLaunchKernel(kernel_, grid_, dim3(threads_), arguments, shared_bytes_, stream), "cudaLaunchKernel");
+  check(cudaLaunchKernelExC(&config, kernel_, arguments), "cudaLaunchKernelExC");
 }
 
 }  // namespace tempera::cuda

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/kernels/early_start.h"
 #include "backend/cuda/tensor_map.h"
 #include "base/error.h"
 
@@ -105,17 +106,17 @@ HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSp
 }
 
 void HopperProduct::launch(cudaStream_t stream) const {
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = static_cast<unsigned>(cluster_);
-  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  cudaLaunchAttribute attributes[2] = {early_start(), {}};
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim.x = static_cast<unsigned>(cluster_);
+  attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(grid_);
   config.blockDim = dim3(kThreads);
   config.dynamicSmemBytes = shared_bytes_;
   config.stream = stream;
-  config.attrs = &cluster;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  config.numAttrs = 2;
   void* arguments[] = {const_cast<HopperParams*>(&params_)};
   check(cudaLaunchKernelExC(&config, kernel_, arguments), "cudaLaunchKernelExC");
 }

@@ -6,20 +6,25 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/dtype.h"
+
 namespace tempera::cuda {
 
 struct ScorePlan {
   int64_t heads = 1, queries = 1;  // of a piece, at most
-  size_t bytes = 0;                // of a piece, in f32
+  DType type = DType::f32;         // of the scores
+  size_t bytes = 0;                // of a piece
 };
 
-inline ScorePlan score_plan(int64_t heads, int64_t queries, int64_t keys) {
-  // Enough for products that fill a card and little enough to stay in its L2 cache between them.
-  constexpr int64_t kScores = int64_t{8} << 20;
+// Scores are in f16 for f16, as diffusers' default attention has them, else in f32: bf16 has too few bits for them.
+inline ScorePlan score_plan(int64_t heads, int64_t queries, int64_t keys, DType type) {
+  // Large enough for products that fill a card; all scores of a picture of 1024 x 1024 in the VAE would be 1 GiB.
+  constexpr int64_t kScores = int64_t{64} << 20;
   ScorePlan plan;
   plan.heads = std::clamp<int64_t>(kScores / (queries * keys), 1, heads);
   plan.queries = std::clamp<int64_t>(kScores / keys, 1, queries);
-  plan.bytes = static_cast<size_t>(plan.heads * plan.queries * keys) * sizeof(float);
+  plan.type = type == DType::f16 ? DType::f16 : DType::f32;
+  plan.bytes = static_cast<size_t>(plan.heads * plan.queries * keys) * size_of(plan.type);
   return plan;
 }
 

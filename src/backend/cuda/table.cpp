@@ -109,7 +109,7 @@ size_t group_norm_workspace(const Problem& p) {
 size_t score_workspace(const Problem& p) {
   const Shape& q = p.inputs[0].shape;
   const Shape& keys = p.inputs.size() > 1 ? p.inputs[1].shape : q;
-  return cuda::score_plan(std::get<Attention>(p.op).heads, q[1], keys[1]).bytes + kCudaLibraryWorkspace;
+  return cuda::score_plan(std::get<Attention>(p.op).heads, q[1], keys[1], p.output.dtype).bytes + kCudaLibraryWorkspace;
 }
 
 // A factor per picture, for rescaled guidance.

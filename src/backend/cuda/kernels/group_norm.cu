@@ -6,11 +6,13 @@
 // which keeps them exact for data with a large mean, and are added in a fixed order.
 #include "backend/cuda/group_norm_plan.h"
 #include "backend/cuda/kernels/access.cuh"
+#include "backend/cuda/kernels/launch.cuh"
 
 namespace tempera::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kParts = 8;
 constexpr int kAhead = 4;  // pixels that a thread asks for before it uses the first
 
 // Threads side by side in the channels, and rows of them.
@@ -38,6 +40,7 @@ template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t chunk, float2* partial) {
   extern __shared__ float2 channel_sums[];  // (rows, channels)
   a.x.type = T;
+  begin();
   const int64_t picture = blockIdx.y, begin = blockIdx.x * chunk;
   const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
   for (int column = static_cast<int>(threadIdx.x); column * V < a.channels; column += static_cast<int>(blockDim.x)) {
@@ -71,23 +74,33 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t
       channel_sums[threadIdx.y * a.channels + channel + k] = make_float2(sum.v[k], squares.v[k]);
   }
   __syncthreads();
-  const int width = a.channels / a.groups;
-  for (int g = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); g < a.groups;
-       g += static_cast<int>(blockDim.x * blockDim.y)) {
+  // Eight neighbouring threads add up a group; every row of threads has all of its channels.
+  const int width = a.channels / a.groups, all = width * static_cast<int>(blockDim.y);
+  const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x), part = thread % kParts;
+  const int threads = static_cast<int>(blockDim.x * blockDim.y), step = threads / kParts;
+  const unsigned warp = thread / 32 < threads / 32 ? 0xffffffffu : (1u << threads % 32) - 1;  // the last may be short
+  for (int first = 0; first < a.groups; first += step) {
+    const int g = first + thread / kParts;
     float2 total = make_float2(0, 0);
-    for (int row = 0; row < static_cast<int>(blockDim.y); ++row)
-      for (int c = g * width; c < (g + 1) * width; ++c) {
-        const float2 s = channel_sums[row * a.channels + c];
-        total.x += s.x;
-        total.y += s.y;
-      }
-    partial[(picture * gridDim.x + blockIdx.x) * a.groups + g] = total;
+    for (int i = part; i < all && g < a.groups && thread / kParts < step; i += kParts) {
+      const float2 s = channel_sums[i / width * a.channels + g * width + i % width];
+      total.x += s.x;
+      total.y += s.y;
+    }
+#pragma unroll
+    for (int lane = kParts / 2; lane > 0; lane /= 2) {
+      total.x += __shfl_xor_sync(warp, total.x, lane);
+      total.y += __shfl_xor_sync(warp, total.y, lane);
+    }
+    if (part == 0 && g < a.groups && thread / kParts < step)
+      partial[(picture * gridDim.x + blockIdx.x) * a.groups + g] = total;
   }
 }
 
 // One warp per picture and group: statistics (picture, group) {mean, 1 / deviation}.
 __global__ void __launch_bounds__(32)
     statistics_kernel(GroupNormArgs a, int chunks, const float2* partial, float2* statistics) {
+  begin();
   const int64_t picture = blockIdx.x / a.groups;
   const int group = static_cast<int>(blockIdx.x % a.groups), width = a.channels / a.groups;
   float sum = 0, squares = 0;
@@ -108,18 +121,20 @@ __global__ void __launch_bounds__(32)
 template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_t chunk, const float2* statistics) {
   a.x.type = T;
+  begin();
   const int64_t picture = gridDim.y - 1 - blockIdx.y, begin = (gridDim.x - 1 - blockIdx.x) * chunk;
   const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
   const int width = a.channels / a.groups;
   for (int column = static_cast<int>(threadIdx.x); column * V < a.channels; column += static_cast<int>(blockDim.x)) {
     const int channel = column * V;
     const Numbers<V> shift = shift_of<V>(a, picture, channel);
+    const Numbers<V> gamma = load<V>({a.gamma, DType::f32}, channel), beta = load<V>({a.beta, DType::f32}, channel);
     Numbers<V> factor, offset;
 #pragma unroll
     for (int k = 0; k < V; ++k) {
       const float2 s = statistics[picture * a.groups + (channel + k) / width];
-      factor.v[k] = s.y * a.gamma[channel + k];
-      offset.v[k] = fmaf(shift.v[k] - s.x, factor.v[k], a.beta[channel + k]);
+      factor.v[k] = s.y * gamma.v[k];
+      offset.v[k] = fmaf(shift.v[k] - s.x, factor.v[k], beta.v[k]);
     }
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
       const auto at = [&](int i) { return (picture * a.pixels + first + i * blockDim.y) * a.channels + channel; };
@@ -146,10 +161,10 @@ void run(const GroupNormArgs& a, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(plan.chunks), static_cast<unsigned>(a.pictures)),
       block = block_of<V>(a.channels);
   const size_t shared = block.y * static_cast<size_t>(a.channels) * sizeof(float2);
-  sums_kernel<V, T><<<grid, block, shared, stream>>>(a, plan.chunk, partial);
-  statistics_kernel<<<static_cast<unsigned>(a.pictures * a.groups), 32, 0, stream>>>(a, static_cast<int>(plan.chunks),
-                                                                                     partial, statistics);
-  apply_kernel<V, T><<<grid, block, 0, stream>>>(a, plan.chunk, statistics);
+  launch_early(sums_kernel<V, T>, grid, block, shared, stream, a, plan.chunk, partial);
+  launch_early(statistics_kernel, dim3(static_cast<unsigned>(a.pictures * a.groups)), dim3(32), 0, stream, a,
+               static_cast<int>(plan.chunks), partial, statistics);
+  launch_early(apply_kernel<V, T>, grid, block, 0, stream, a, plan.chunk, statistics);
 }
 
 }  // namespace

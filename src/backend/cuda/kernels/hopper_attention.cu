@@ -6,6 +6,7 @@
 // Fragments are as wgmma.cuh says: a thread has two rows; two neighbouring groups of eight keys of its scores are,
 // packed, its part of the next product's A.
 #include "backend/cuda/kernels/hopper_attention.h"
+#include "backend/cuda/kernels/launch.cuh"
 #include "backend/cuda/kernels/wgmma.cuh"
 
 namespace tempera::cuda {
@@ -237,6 +238,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
     fence_barrier_init();
   }
   __syncthreads();
+  begin();
   const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0);
   const int lane = static_cast<int>(threadIdx.x % 32);
   if (warp < 4) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backend/cuda/kernels/hopper_cut.cuh"
+#include "backend/cuda/kernels/launch.cuh"
 
 namespace tempera::cuda {
 
@@ -303,6 +304,7 @@ __global__ void __launch_bounds__(kThreads, 1) product_kernel(const __grid_const
   }
   __syncthreads();
   if constexpr (C::kCluster > 1) join_cluster();
+  begin();
 
   const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x / 32), 0);
   const int lane = static_cast<int>(threadIdx.x % 32);

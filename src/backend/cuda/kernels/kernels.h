@@ -93,11 +93,11 @@ void group_norm(const GroupNormArgs& args, cudaStream_t stream);
 void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps,
                 cudaStream_t stream);
 
-// softmax.cu: rows of `keys` f32 scores become weights that sum to one, written over the scores in `type`: a row still
-// starts every `keys` floats. causal: row r is query q = first_query + r % queries and sees keys [0, q].
+// softmax.cu: rows of `keys` scores become weights that sum to one, written over the scores, perhaps in a smaller type:
+// a row still starts where its scores did. causal: row r is query q = first_query + r % queries and sees keys [0, q].
 struct SoftmaxArgs {
-  float* scores;
-  DType type;
+  In scores;
+  Out weights;  // the same address
   int64_t rows, queries, first_query, keys;
   bool causal;
 };

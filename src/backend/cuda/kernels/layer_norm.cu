@@ -1,6 +1,7 @@
 // LayerNorm, one warp per row: mean, then variance about it, then the result. Rows of up to 2048 channels stay in the
 // warp's registers and are read once; longer or odd ones are read three times, from the L1 cache.
 #include "backend/cuda/kernels/access.cuh"
+#include "backend/cuda/kernels/launch.cuh"
 
 namespace tempera::cuda {
 namespace {
@@ -31,6 +32,7 @@ __device__ Numbers<V> normalized(const LayerNormArgs& a, Numbers<V> x, int64_t c
 // Channels in eights, at most N vectors a lane.
 template <int N, DType T>
 __global__ void __launch_bounds__(32 * kWarps) registers_kernel(LayerNormArgs a) {
+  begin();
   a.x.type = T;
   const int64_t row = row_of_warp();
   if (row >= a.rows) return;
@@ -61,6 +63,7 @@ __global__ void __launch_bounds__(32 * kWarps) registers_kernel(LayerNormArgs a)
 
 template <int V>
 __global__ void __launch_bounds__(32 * kWarps) passes_kernel(LayerNormArgs a) {
+  begin();
   const int64_t row = row_of_warp();
   if (row >= a.rows) return;
   const int64_t lane = threadIdx.x % 32 * V, base = row * a.channels;
@@ -86,15 +89,15 @@ template <DType T>
 void run(const LayerNormArgs& a, cudaStream_t stream) {
   const unsigned blocks = blocks_for(a.rows, kWarps), threads = 32 * kWarps;
   if (a.channels % kVector != 0) {
-    passes_kernel<1><<<blocks, threads, 0, stream>>>(a);
+    launch_early(passes_kernel<1>, blocks, threads, 0, stream, a);
   } else if (a.channels <= 3 * kLane) {
-    registers_kernel<3, T><<<blocks, threads, 0, stream>>>(a);
+    launch_early(registers_kernel<3, T>, blocks, threads, 0, stream, a);
   } else if (a.channels <= 5 * kLane) {
-    registers_kernel<5, T><<<blocks, threads, 0, stream>>>(a);
+    launch_early(registers_kernel<5, T>, blocks, threads, 0, stream, a);
   } else if (a.channels <= 8 * kLane) {
-    registers_kernel<8, T><<<blocks, threads, 0, stream>>>(a);
+    launch_early(registers_kernel<8, T>, blocks, threads, 0, stream, a);
   } else {
-    passes_kernel<kVector><<<blocks, threads, 0, stream>>>(a);
+    launch_early(passes_kernel<kVector>, blocks, threads, 0, stream, a);
   }
 }
 

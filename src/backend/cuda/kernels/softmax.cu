@@ -6,7 +6,7 @@
 namespace tempera::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 128;
 
 template <class Combine>
 __device__ float block_reduce(float x, float* shared, const Combine& combine) {
@@ -33,61 +33,90 @@ __device__ inline float sum_of(float a, float b) {
   return a + b;
 }
 
-// Rows of at most N * kThreads keys, read once.
-template <int N>
+// Where the row of this block starts.
+__device__ inline In row_of(const SoftmaxArgs& a) {
+  const int64_t size = a.scores.type == DType::f32 ? 4 : 2;
+  return {static_cast<const char*>(a.scores.data) + blockIdx.x * a.keys * size, a.scores.type};
+}
+
+// Rows of at most N * kThreads vectors of V keys, read once.
+template <int V, int N, DType T>
 __global__ void __launch_bounds__(kThreads) registers_kernel(SoftmaxArgs a) {
   __shared__ float shared[kThreads / 32];
-  float* row = a.scores + blockIdx.x * a.keys;
+  a.scores.type = T;
+  const In row = row_of(a);
   const int64_t seen = seen_keys(a);
-  float x[N], largest = -INFINITY, sum = 0;
-#pragma unroll
-  for (int i = 0; i < N; ++i) {
-    const int64_t key = threadIdx.x + i * kThreads;
-    x[i] = key < seen ? row[key] : -INFINITY;
-    largest = fmaxf(largest, x[i]);
-  }
-  largest = block_reduce(largest, shared, largest_of);
-#pragma unroll
-  for (int i = 0; i < N; ++i) {
-    x[i] = __expf(x[i] - largest);
-    sum += x[i];
-  }
-  const float inverse = 1 / block_reduce(sum, shared, sum_of);
-  const Out out{row, a.type};
+  Numbers<V> x[N];
 #pragma unroll
   for (int i = 0; i < N; ++i)
-    if (const int64_t key = threadIdx.x + i * kThreads; key < a.keys) store<1>(out, key, {x[i] * inverse});
+    if (const int64_t key = (threadIdx.x + i * kThreads) * V; key < a.keys) x[i] = load<V>(row, key);
+  float largest = -INFINITY, sum = 0;
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      if ((threadIdx.x + i * kThreads) * V + k >= seen) x[i].v[k] = -INFINITY;
+      largest = fmaxf(largest, x[i].v[k]);
+    }
+  largest = block_reduce(largest, shared, largest_of);
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      x[i].v[k] = __expf(x[i].v[k] - largest);
+      sum += x[i].v[k];
+    }
+  const float inverse = 1 / block_reduce(sum, shared, sum_of);
+  const Out out{const_cast<void*>(row.data), a.weights.type};
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    const int64_t key = (threadIdx.x + i * kThreads) * V;
+    if (key >= a.keys) break;
+#pragma unroll
+    for (int k = 0; k < V; ++k) x[i].v[k] *= inverse;
+    store<V>(out, key, x[i]);
+  }
 }
 
 __global__ void __launch_bounds__(kThreads) passes_kernel(SoftmaxArgs a) {
   __shared__ float shared[kThreads / 32];
-  float* row = a.scores + blockIdx.x * a.keys;
+  const In row = row_of(a);
   const int64_t seen = seen_keys(a);
   float largest = -INFINITY, sum = 0;
-  for (int64_t i = threadIdx.x; i < seen; i += kThreads) largest = fmaxf(largest, row[i]);
+  for (int64_t i = threadIdx.x; i < seen; i += kThreads) largest = fmaxf(largest, load<1>(row, i).v[0]);
   largest = block_reduce(largest, shared, largest_of);
-  for (int64_t i = threadIdx.x; i < seen; i += kThreads) sum += __expf(row[i] - largest);
+  for (int64_t i = threadIdx.x; i < seen; i += kThreads) sum += __expf(load<1>(row, i).v[0] - largest);
   const float inverse = 1 / block_reduce(sum, shared, sum_of);
-  const Out out{row, a.type};
+  const Out out{const_cast<void*>(row.data), a.weights.type};
   for (int64_t first = 0; first < a.keys; first += kThreads) {
     const int64_t i = first + threadIdx.x;
-    const float weight = i < seen ? __expf(row[i] - largest) * inverse : 0;
+    const float weight = i < seen ? __expf(load<1>(row, i).v[0] - largest) * inverse : 0;
     __syncthreads();
     if (i < a.keys) store<1>(out, i, {weight});
   }
 }
 
-}  // namespace
-
-void softmax(const SoftmaxArgs& a, cudaStream_t stream) {
+template <DType T>
+void run(const SoftmaxArgs& a, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>(a.rows);
-  if (a.keys <= 4 * kThreads) {
-    registers_kernel<4><<<blocks, kThreads, 0, stream>>>(a);
-  } else if (a.keys <= 16 * kThreads) {
-    registers_kernel<16><<<blocks, kThreads, 0, stream>>>(a);
+  const bool vectors = a.keys % kVector == 0;
+  if (vectors && a.keys <= kVector * kThreads) {
+    registers_kernel<kVector, 1, T><<<blocks, kThreads, 0, stream>>>(a);
+  } else if (vectors && a.keys <= 4 * kVector * kThreads) {
+    registers_kernel<kVector, 4, T><<<blocks, kThreads, 0, stream>>>(a);
+  } else if (vectors && a.keys <= 16 * kVector * kThreads) {
+    registers_kernel<kVector, 16, T><<<blocks, kThreads, 0, stream>>>(a);
+  } else if (a.keys <= 8 * kThreads) {
+    registers_kernel<1, 8, T><<<blocks, kThreads, 0, stream>>>(a);
   } else {
     passes_kernel<<<blocks, kThreads, 0, stream>>>(a);
   }
+}
+
+}  // namespace
+
+void softmax(const SoftmaxArgs& args, cudaStream_t stream) {
+  with_type(args.scores.type, [&](auto type) { run<type()>(args, stream); });
 }
 
 }  // namespace tempera::cuda
