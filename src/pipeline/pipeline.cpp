@@ -155,8 +155,10 @@ class Pipeline::Impl {
     scratch_ = backend_->allocate(bytes);
   }
 
+  // An executable that was bound for an equal program is kept, with its recording.
   void load(std::optional<Executable>& executable, const Program& program, Component component,
             const CheckCancelled& check) {
+    if (executable && executable->loaded() && executable->program() == program) return;
     LoadedWeights& kept = component == Component::unet ? unet_weights_ : decoder_weights_;
     if (executable) kept = executable->weights();
     executable.reset();

@@ -18,6 +18,7 @@ struct Ref {
   Space space = Space::arena;
   size_t offset = 0;
   TensorDesc desc;
+  bool operator==(const Ref&) const = default;
 };
 
 struct Step {
@@ -27,6 +28,7 @@ struct Step {
   Ref output;
   ValueId node = 0;  // of the lowered graph, for dumps and observation
   double flops = 0;
+  bool operator==(const Step&) const = default;
 };
 
 // One parameter in the form that one kernel wants.
@@ -37,17 +39,20 @@ struct WeightSlot {
   uint32_t input = 0;
   size_t offset = 0, bytes = 0;  // in the weights space
   std::string layout;            // of the packed bytes, see KernelInfo::Packed
+  bool operator==(const WeightSlot&) const = default;
 };
 
 struct IoSlot {
   std::string name;
   Ref ref;
+  bool operator==(const IoSlot&) const = default;
 };
 
 // Bytes this program needs beside the backend's fixed overhead.
 struct MemoryReport {
   size_t arena = 0, workspace = 0, weights = 0, io = 0;
   size_t peak() const { return arena + workspace + weights + io; }
+  bool operator==(const MemoryReport&) const = default;
 };
 
 struct Program {
@@ -63,6 +68,9 @@ struct Program {
   // Throws Error(internal) when there is none of that name.
   const IoSlot& input(std::string_view input_name) const;
   const IoSlot& output(std::string_view output_name) const;
+
+  // Equal programs compute the same on the same memory.
+  bool operator==(const Program&) const = default;
 };
 
 struct LowerOptions {

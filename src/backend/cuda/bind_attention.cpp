@@ -40,7 +40,7 @@ Heads heads_of(const Problem& p, const Binding& b) {
 
 }  // namespace
 
-// Our kernels or cuDNN's, whichever is fastest for the shape.
+// Whichever of our kernels is fastest for the shape.
 Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Attention>(p.op);
   const Heads h = heads_of(p, b);
@@ -61,18 +61,15 @@ Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& 
   args.scale = op.scale;
   args.causal = op.causal;
   std::vector<Candidate> candidates = {
-      [&]() -> Enqueue { return [args](cudaStream_t stream) { attention_flash(args, stream); }; },
-      [&] { return machine.cudnn.attention(args, b.workspace, machine.stream); },
-  };
+      [&]() -> Enqueue { return [args](cudaStream_t stream) { attention_flash(args, stream); }; }};
   if (machine.hopper && hopper_can_attend(args))
     for (const HopperAttentionVariant& variant : hopper_attention_variants())
       candidates.emplace_back([&]() -> Enqueue {
         return [attention = HopperAttention(variant, args)](cudaStream_t stream) { attention.launch(stream); };
       });
-  const std::string key =
-      fmt::format("attention with cuDNN {}: {}x{} heads, {} queries, {} keys of {} channels, strides {} {}, {}{}",
-                  machine.cudnn.version(), args.pictures, args.heads, args.queries, args.keys, args.dim, args.q_stride,
-                  args.kv_stride, name(args.type), args.causal ? ", causal" : "");
+  const std::string key = fmt::format("attention: {}x{} heads, {} queries, {} keys of {} channels, strides {} {}, {}{}",
+                                      args.pictures, args.heads, args.queries, args.keys, args.dim, args.q_stride,
+                                      args.kv_stride, name(args.type), args.causal ? ", causal" : "");
   return fastest(machine.tuning, key, candidates, machine.stream);
 }
 

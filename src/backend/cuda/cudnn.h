@@ -1,8 +1,7 @@
-// Convolutions and fused attention by cuDNN.
+// Convolutions by cuDNN.
 #pragma once
 
 #include "backend/cuda/enqueue.h"
-#include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/libraries.h"
 #include "backend/cuda/tuning.h"
 #include "base/dtype.h"
@@ -32,7 +31,6 @@ class CudnnOps {
 
   // As Products::bind; nothing when cuDNN has no deterministic engine for this within our workspace.
   Enqueue convolution(const ConvolutionSpec& spec, const ConvolutionArgs& args, cudaStream_t stream);
-  Enqueue attention(const FlashArgs& args, void* workspace, cudaStream_t stream);
 
   std::string version() const;
 

@@ -102,15 +102,13 @@ int64_t Descriptor::get(cudnnBackendAttributeName_t name, cudnnBackendAttributeT
 }
 
 const Descriptor& CudnnGraph::tensor(const GraphTensor& spec) {
-  using Place = GraphTensor::Place;
   Descriptor& t = *tensors_.emplace_back(std::make_unique<Descriptor>(library_, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
   t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(spec.type));
   t.set_values(CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, spec.sizes.data());
   t.set_values(CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, spec.strides.data());
   t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, {spec.id});
   t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {16});
-  t.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, spec.place == Place::registers);
-  t.set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, CUDNN_TYPE_BOOLEAN, spec.place == Place::host);
+  t.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, spec.in_registers);
   t.finalize();
   return t;
 }
@@ -137,44 +135,16 @@ void CudnnGraph::convolution(const Convolution& c, const Descriptor& x, const De
   operations_.push_back(std::move(o));
 }
 
-void CudnnGraph::pointwise(cudnnPointwiseMode_t mode, const Descriptor& a, const Descriptor* b, const Descriptor& y) {
+void CudnnGraph::add(const Descriptor& a, const Descriptor& b, const Descriptor& y) {
   Descriptor p(library_, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  p.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode);
+  p.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, CUDNN_POINTWISE_ADD);
   p.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   p.finalize();
   Descriptor o(library_, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, p);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, a);
-  if (b != nullptr) o.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *b);
+  o.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
   o.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
-  o.finalize();
-  parameters_.push_back(std::move(p));
-  operations_.push_back(std::move(o));
-}
-
-void CudnnGraph::reduction(cudnnReduceTensorOp_t mode, const Descriptor& x, const Descriptor& y) {
-  Descriptor p(library_, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
-  p.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, mode);
-  p.set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
-  p.finalize();
-  Descriptor o(library_, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
-  o.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, p);
-  o.set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x);
-  o.set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, y);
-  o.finalize();
-  parameters_.push_back(std::move(p));
-  operations_.push_back(std::move(o));
-}
-
-void CudnnGraph::matmul(const Descriptor& a, const Descriptor& b, const Descriptor& y) {
-  Descriptor p(library_, CUDNN_BACKEND_MATMUL_DESCRIPTOR);
-  p.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
-  p.finalize();
-  Descriptor o(library_, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
-  o.set(CUDNN_ATTR_OPERATION_MATMUL_DESC, p);
-  o.set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a);
-  o.set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, b);
-  o.set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, y);
   o.finalize();
   parameters_.push_back(std::move(p));
   operations_.push_back(std::move(o));

@@ -53,7 +53,7 @@ struct GraphTensor {
   int64_t id = 0;  // of the address it gets
   DType type = DType::f32;
   std::array<int64_t, 4> sizes{1, 1, 1, 1}, strides{1, 1, 1, 1};
-  enum class Place : uint8_t { memory, registers, host } place = Place::memory;  // host: one number, given by value
+  bool in_registers = false;  // between two operations, never in memory
 };
 
 class CudnnGraph {
@@ -67,11 +67,9 @@ class CudnnGraph {
     int64_t stride = 1, pad = 1;
   };
   void convolution(const Convolution& c, const Descriptor& x, const Descriptor& w, const Descriptor& y);
-  void pointwise(cudnnPointwiseMode_t mode, const Descriptor& a, const Descriptor* b, const Descriptor& y);
-  void reduction(cudnnReduceTensorOp_t mode, const Descriptor& x, const Descriptor& y);
-  void matmul(const Descriptor& a, const Descriptor& b, const Descriptor& y);
+  void add(const Descriptor& a, const Descriptor& b, const Descriptor& y);
 
-  // {id, address}: device memory, or the host's for a number given by value, which must outlive the result.
+  // {id, address of device memory}
   using Addresses = std::vector<std::pair<int64_t, const void*>>;
 
   // The fastest engine for the graph as described so far, known by `key` or timed on `stream`: what the addresses hold

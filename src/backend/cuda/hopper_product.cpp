@@ -12,19 +12,19 @@
 namespace tempera::cuda {
 namespace {
 
-// Shared tiles but for the last two, which are for short k: what was fastest for some layer of SDXL on an H100.
+// What was fastest for some layer of SDXL on an H100. For halves shared tiles, but for two that are for short k; the
+// last two for f32.
 constexpr std::array kVariants = {
     HopperVariant{128, 256, 1, 0}, HopperVariant{128, 256, 2, 1}, HopperVariant{128, 192, 1, 2},
     HopperVariant{128, 160, 1, 3}, HopperVariant{128, 160, 2, 4}, HopperVariant{128, 160, 1, 5},
-    HopperVariant{128, 160, 2, 6},
+    HopperVariant{128, 160, 2, 6}, HopperVariant{128, 128, 1, 7}, HopperVariant{128, 160, 1, 8},
 };
 
-constexpr int kDepth = 64;  // of a stage, in elements of k
-constexpr int kThreads = 384;
 constexpr int64_t kGroupRows = 2048;  // of x that blocks in flight share: 5 MiB at k = 1280, a tenth of the L2 cache
 
 HopperKernel kernel_for([[maybe_unused]] const HopperVariant& variant, [[maybe_unused]] const HopperProductSpec& spec) {
 #if TEMPERA_CUDA_HOPPER
+  if (spec.type == DType::f32) return hopper_kernel_f32(variant.instance, spec.gated);
   return spec.type == DType::bf16 ? hopper_kernel_bf16(variant.instance, spec.gated)
                                   : hopper_kernel_f16(variant.instance, spec.gated);
 #else
@@ -54,7 +54,7 @@ bool has_hopper_code() {
 
 bool hopper_can_run(const HopperVariant& variant, const HopperProductSpec& spec) {
   constexpr int64_t kMost = int64_t{1} << 30;
-  if (spec.type != DType::f16 && spec.type != DType::bf16) return false;
+  if (spec.type != DType::f16 && spec.type != DType::bf16 && spec.type != DType::f32) return false;
   if (spec.to != spec.type && spec.to != DType::f32) return false;
   if (spec.m < 1 || spec.n < 8 || spec.k < 8 || spec.m > kMost || spec.n > kMost || spec.k > kMost) return false;
   if (spec.n % 8 != 0 || spec.k % 8 != 0 || spec.x_stride % 8 != 0 || spec.out_stride % 8 != 0) return false;
@@ -68,16 +68,18 @@ bool hopper_can_run(const HopperVariant& variant, const HopperProductSpec& spec)
 }
 
 HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSpec& spec, const HopperProductArgs& args)
-    : params_{}, kernel_(nullptr), grid_(0), shared_bytes_(0), cluster_(variant.cluster) {
+    : params_{}, kernel_(nullptr), grid_(0), threads_(0), shared_bytes_(0), cluster_(variant.cluster) {
   TEMPERA_ASSERT(hopper_can_run(variant, spec));
   const HopperKernel kernel = kernel_for(variant, spec);
   const int64_t columns = spec.gated ? variant.columns / 2 : variant.columns;
   kernel_ = kernel.function;
+  threads_ = kernel.threads;
   shared_bytes_ = kernel.shared_bytes;
 
   HopperParams& p = params_;
-  p.x = matrix_map(spec.type, args.x, spec.m, spec.k, spec.x_stride, kernel.x_box_rows, kDepth);
-  p.w = matrix_map(spec.type, args.w, spec.gated ? 2 * spec.n : spec.n, spec.k, spec.k, kernel.w_box_rows, kDepth);
+  p.x = matrix_map(spec.type, args.x, spec.m, spec.k, spec.x_stride, kernel.x_box_rows, kernel.depth);
+  p.w =
+      matrix_map(spec.type, args.w, spec.gated ? 2 * spec.n : spec.n, spec.k, spec.k, kernel.w_box_rows, kernel.depth);
   p.to_f32 = spec.to == DType::f32;
   if (!p.to_f32) {
     const int width = kernel.out_box_columns;
@@ -90,7 +92,7 @@ HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSp
   p.out_stride = spec.out_stride;
   p.m = static_cast<int>(spec.m);
   p.n = static_cast<int>(spec.n);
-  p.k_blocks = static_cast<int>(quotient_up(spec.k, kDepth));
+  p.k_blocks = static_cast<int>(quotient_up(spec.k, kernel.depth));
   p.tile_rows = static_cast<int>(quotient_up(spec.m, int64_t{variant.rows} * variant.cluster));
   p.tile_columns = static_cast<int>(quotient_up(spec.n, columns));
   p.tiles = p.tile_rows * p.tile_columns;
@@ -112,7 +114,7 @@ void HopperProduct::launch(cudaStream_t stream) const {
   attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(grid_);
-  config.blockDim = dim3(kThreads);
+  config.blockDim = dim3(threads_);
   config.dynamicSmemBytes = shared_bytes_;
   config.stream = stream;
   config.attrs = attributes;

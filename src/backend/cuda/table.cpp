@@ -28,7 +28,6 @@ Refusal refuse_product(const Problem& p) {
 
 // Tensor copies move eight halves at a time.
 Refusal refuse_hopper(const Problem& p) {
-  if (p.inputs[0].dtype == DType::f32) return "needs f16 or bf16";
   if (p.inputs[0].shape[-1] % 8 != 0 || p.output.shape[-1] % 8 != 0) return "needs channels divisible by 8";
   return refuse_product(p);
 }
@@ -151,7 +150,7 @@ std::vector<KernelInfo> make_rows() {
       weighted(row("linear/gemm", OpKind::linear, kSums, false, library_workspace, refuse_product)),
       weighted(row(kCudaHopperRow, OpKind::geglu_linear, kSums, false, nullptr, refuse_hopper)),
       weighted(row("geglu_linear/gemm", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),
-      row("attention/flash", OpKind::attention, kSums, false, library_workspace, refuse_flash),
+      row("attention/flash", OpKind::attention, kSums, false, nullptr, refuse_flash),
       row("attention/naive", OpKind::attention, kSums, false, score_workspace, any_float),
       row("group_norm/cuda", OpKind::group_norm, kSums, true, group_norm_workspace, refuse_group_norm),
       row("layer_norm/cuda", OpKind::layer_norm, kSums, true, nullptr, refuse_norm),

@@ -10,8 +10,9 @@
 
 namespace tempera::cuda {
 
-// A tensor of halves. sizes: innermost first; strides: in elements, of all dimensions but the first, multiples of 8;
-// box: as sizes. Rows of a box are 64 or 128 bytes and swizzled over that width. Throws Error where the driver refuses.
+// A tensor of f16, bf16 or f32. sizes: innermost first; strides: in elements, of all dimensions but the first, of
+// multiples of 16 bytes; box: as sizes. Rows of a box are 64 or 128 bytes and swizzled over that width. Throws Error
+// where the driver refuses.
 CUtensorMap make_tensor_map(DType type, const void* data, std::span<const int64_t> sizes,
                             std::span<const int64_t> strides, std::span<const int> box);
 

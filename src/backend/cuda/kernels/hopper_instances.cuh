@@ -7,12 +7,15 @@ namespace tempera::cuda {
 
 template <class T, class C>
 HopperKernel kernel_of() {
-  return {reinterpret_cast<const void*>(&product_kernel<T, C>),
-          C::kBytes,
-          C::kTileRows,
-          C::kColumns / 2,
-          C::kBoxColumns,
-          C::kStages};
+  HopperKernel kernel;
+  kernel.function = reinterpret_cast<const void*>(&product_kernel<T, C>);
+  kernel.shared_bytes = C::kBytes;
+  kernel.threads = kThreads;
+  kernel.x_box_rows = C::kTileRows;
+  kernel.w_box_rows = C::kColumns / 2;
+  kernel.out_box_columns = C::kBoxColumns;
+  kernel.depth = kDepth;
+  return kernel;
 }
 
 template <class T>

@@ -1,7 +1,8 @@
 // Linear layers on Hopper's tensor cores with everything that follows the product fused into it:
 //   out (m, n) = act(x w^T + bias) + residual, or, gated, out (m, n) = (x wv^T + bv) * gelu(x wg^T + bg)
-// of f16 or bf16 with sums in f32, made in a fixed order and rounded once. Which variant is fastest depends on the
-// shape: the caller times those that can run and keeps one.
+// of f16, bf16 or f32 with sums in f32, made in a fixed order and rounded once; f32 operands are used to 21 bits and
+// numbers that are not finite give NaN. Which variant is fastest depends on the shape: the caller times those that can
+// run and keeps one.
 #pragma once
 
 #include <cuda.h>
@@ -18,7 +19,7 @@ namespace tempera::cuda {
 struct HopperProductSpec {
   // x is (m, k), w is (n, k), or with `gated` (2 n, k), values before gates. k and n are multiples of 8.
   int64_t m = 0, n = 0, k = 0;
-  DType type = DType::f16, to = DType::f16;  // of x and w: f16 or bf16; of out, bias and residual: the same or f32
+  DType type = DType::f16, to = DType::f16;  // of x and w: f16, bf16 or f32; of out, bias and residual: the same or f32
   bool bias = false, residual = false, gated = false;  // with `gated` neither residual nor activation
   Activation activation = Activation::none;            // none, silu, gelu, quick_gelu
   int64_t x_stride = 0, out_stride = 0;                // elements from row to row, multiples of 8; residual as out
@@ -61,7 +62,7 @@ class HopperProduct {
  private:
   HopperParams params_;
   const void* kernel_;
-  unsigned grid_, shared_bytes_;
+  unsigned grid_, threads_, shared_bytes_;
   int cluster_;
 };
 
@@ -71,12 +72,14 @@ bool hopper_can_run(const HopperVariant& variant, const HopperProductSpec& spec)
 
 // One compiled kernel, and its sizes in shared memory.
 struct HopperKernel {
-  const void* function = nullptr;  // null: this variant has no gated form
-  unsigned shared_bytes = 0;
-  int x_box_rows = 0, w_box_rows = 0, out_box_columns = 0, stages = 0;
+  const void* function = nullptr;  // null: this variant has no such form
+  unsigned shared_bytes = 0, threads = 0;
+  int x_box_rows = 0, w_box_rows = 0, out_box_columns = 0;  // out_box_columns: where out is not f32
+  int depth = 0;                                            // elements of k in a stage
 };
-// instance: of HopperVariant. In hopper_product_f16.cu and hopper_product_bf16.cu.
+// instance: of HopperVariant. In hopper_product_<type>.cu.
 HopperKernel hopper_kernel_f16(int instance, bool gated);
 HopperKernel hopper_kernel_bf16(int instance, bool gated);
+HopperKernel hopper_kernel_f32(int instance, bool gated);
 
 }  // namespace tempera::cuda

@@ -109,6 +109,28 @@ struct WgmmaRegisters;
 TEMPERA_WGMMA_REGISTERS(__half, "f16")
 TEMPERA_WGMMA_REGISTERS(__nv_bfloat16, "bf16")
 
+// sums (64 x N) += A (64 x 8) B^T (N x 8) of TF32, which is f32 with the last 13 bits ignored, or sums = A B^T where
+// `add` is 0. A in registers: of lane l a[0] is row l / 4, column l % 4 of its warp's 16 rows, a[1] eight rows down,
+// a[2] and a[3] four columns on.
+template <int N>
+struct WgmmaTf32;
+
+#define TEMPERA_WGMMA_TF32(N, SUMS, A, B, ADD)                                                                  \
+  template <>                                                                                                   \
+  struct WgmmaTf32<N> {                                                                                         \
+    static __device__ void multiply_add(float (&d)[N / 2], const uint32_t* a, uint64_t b, int add) {            \
+      asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " ADD                                                      \
+                   ", 0;\n"                                                                                     \
+                   "wgmma.mma_async.sync.aligned.m64n" #N "k8.f32.tf32.tf32 {" TEMPERA_R##SUMS "}, {" A "}, " B \
+                                                                                               ", p, 1, 1;\n}"  \
+                   : TEMPERA_F##SUMS                                                                            \
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add));                             \
+    }                                                                                                           \
+  };
+TEMPERA_WGMMA_TF32(128, 64, "%64, %65, %66, %67", "%68", "%69")
+TEMPERA_WGMMA_TF32(160, 80, "%80, %81, %82, %83", "%84", "%85")
+
+#undef TEMPERA_WGMMA_TF32
 #undef TEMPERA_WGMMA_REGISTERS
 #undef TEMPERA_WGMMA_BOTH
 #undef TEMPERA_WGMMA

@@ -1,0 +1,125 @@
+// The published autoencoder's residual stream passes what f16 can hold (65504) and its pictures come out black there.
+// Weights of that kind: all that is added to the stream is 2^20 times larger, which the norms take back, so that the
+// picture must stay what it was.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <random>
+
+#include "models/vae.h"
+#include "passes/passes.h"
+#include "runtime/executable.h"
+#include "support/backends.h"
+#include "support/random_checkpoint.h"
+
+namespace tempera {
+namespace {
+
+constexpr float kFactor = 1 << 20;
+
+// Whether a tensor adds to the stream from outside of it: weights after a norm or the latent, and every bias.
+bool adds_to_stream(std::string_view name) {
+  const auto is = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+  const bool bias = name.ends_with(".bias");
+  return is("conv_in.") || is(".conv2.") || is(".to_out.") || (bias && (is(".conv_shortcut.") || is(".upsamplers.")));
+}
+
+class LargeStream final : public Checkpoint {
+ public:
+  explicit LargeStream(const Graph& graph) : plain_(graph) {
+    for (const std::string& name : plain_.names()) {
+      if (!adds_to_stream(name)) continue;
+      const TensorView view = plain_.get(name);
+      const auto* values = reinterpret_cast<const float*>(view.bytes.data());
+      std::vector<float>& large = large_[name];
+      large.assign(values, values + view.bytes.size() / sizeof(float));
+      for (float& v : large) v *= kFactor;
+    }
+  }
+  std::vector<std::string> names() const override { return plain_.names(); }
+  std::optional<TensorView> find(std::string_view name) const override {
+    std::optional<TensorView> view = plain_.find(name);
+    if (const auto it = large_.find(name); view && it != large_.end())
+      view->bytes = std::as_bytes(std::span(it->second));
+    return view;
+  }
+  void release(std::span<const std::byte>) const noexcept override {}
+  std::string origin(std::string_view name) const override { return plain_.origin(name); }
+
+ private:
+  test::RandomCheckpoint plain_;
+  std::map<std::string, std::vector<float>, std::less<>> large_;
+};
+
+struct Decoded {
+  std::vector<uint8_t> rgb;
+  float largest = 0;  // activation, in f32 programs
+};
+
+Decoded decode(Backend& backend, DType dtype, bool large, bool observe) {
+  const VaeGraphOptions options{.height = 12, .width = 16, .dtype = dtype};
+  const Graph graph = vae_decoder_graph(preset("tiny").vae, options);
+  const std::unique_ptr<Queue> queue = backend.make_queue();
+  Program program = lower(optimize(graph), backend.target());
+  const std::unique_ptr<Buffer> scratch = backend.allocate(Executable::scratch_bytes(program));
+  Executable e(std::move(program), backend, *queue, *scratch);
+  if (large) {
+    e.load(LargeStream(graph));
+  } else {
+    e.load(test::RandomCheckpoint(graph));
+  }
+  std::mt19937 generator(3);
+  std::normal_distribution<float> normal;
+  std::vector<float> latent(static_cast<size_t>(e.program().input("latent").ref.desc.shape.elements()));
+  for (float& v : latent) v = normal(generator);
+  e.write_input("latent", latent);
+
+  Decoded decoded;
+  if (observe)
+    e.observe([&](const Step& step, std::span<const std::byte> output) {
+      if (step.output.desc.dtype != DType::f32) return;
+      const auto* values = reinterpret_cast<const float*>(output.data());
+      for (size_t i = 0; i < output.size() / sizeof(float); ++i)
+        decoded.largest = std::max(decoded.largest, std::abs(values[i]));
+    });
+  e.run();
+  decoded.rgb.resize(e.program().output("image").ref.desc.bytes());
+  e.read_output("image", std::as_writable_bytes(std::span(decoded.rgb)));
+  return decoded;
+}
+
+double mean_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += std::abs(int{a[i]} - int{b[i]});
+  return sum / static_cast<double>(a.size());
+}
+
+class VaeRange : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(VaeRange, HalfPrecisionHoldsActivationsBeyondF16) {
+  const auto backend = test::make_backend(GetParam());
+  const Decoded plain = decode(*backend, DType::f32, false, false), full = decode(*backend, DType::f32, true, true);
+  EXPECT_GT(full.largest, 4 * 65504.0f);
+  EXPECT_LE(mean_difference(full.rgb, plain.rgb), 0.05);
+  const auto [low, high] = std::minmax_element(full.rgb.begin(), full.rgb.end());
+  EXPECT_GT(*high - *low, 50);  // a picture, not one colour
+  EXPECT_LE(mean_difference(decode(*backend, DType::bf16, true, false).rgb, full.rgb), 1);
+}
+
+std::vector<std::string> backends() {
+  std::vector<std::string> names = test::backend_names();
+  std::erase_if(names, [&](const std::string& name) {
+    const std::vector<DType> types = test::compute_dtypes(name);
+    return std::find(types.begin(), types.end(), DType::bf16) == types.end();
+  });
+  if (names.size() > 1) std::erase(names, "reference");  // slow
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, VaeRange, ::testing::ValuesIn(backends()),
+                         [](const auto& test_case) { return test_case.param; });
+
+}  // namespace
+}  // namespace tempera
