@@ -55,6 +55,25 @@ struct Kernel {
   std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack = {};
 };
 
+// Copies of parameters to the device beside the work of a queue, in the order in which they were started.
+class Transfers {
+ public:
+  // What can be brought. `fill` writes `bytes` bytes of host memory; on any thread, at any time before the end of the
+  // Transfers, never twice at once.
+  struct Item {
+    std::byte* to = nullptr;  // a device address
+    size_t bytes = 0;
+    std::function<void(std::byte* host)> fill;
+  };
+  virtual ~Transfers() = default;
+  // Begins when the work that the queue has been given so far is done.
+  virtual void start(uint32_t item) = 0;
+  // What the queue is given from now on waits for the item. Throws what `fill` threw.
+  virtual void await(uint32_t item) = 0;
+  // Returns when nothing is under way: before others use the memory.
+  virtual void finish() = 0;
+};
+
 // Launches that were recorded once and are enqueued again by one call, on the same addresses.
 class Recording {
  public:
@@ -78,6 +97,9 @@ class Backend {
   // Copies ordered with the queue; the host side may be reused when the call returns.
   virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
   virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
+
+  // The backend and the queue must outlive it.
+  virtual std::unique_ptr<Transfers> make_transfers(Queue& queue, std::vector<Transfers::Item> items) = 0;
 
   // Whether device memory can be written by the host directly, so that weights are packed in place.
   virtual bool host_visible() const = 0;

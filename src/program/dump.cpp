@@ -5,7 +5,7 @@ namespace tempera {
 namespace {
 
 std::string to_string(const Ref& ref) {
-  static constexpr std::string_view kSpaces[] = {"arena", "weights", "io"};
+  static constexpr std::string_view kSpaces[] = {"arena", "weights", "io", "stream"};
   return fmt::format("{}+{:#x}:{}", kSpaces[static_cast<size_t>(ref.space)], ref.offset, to_string(ref.desc));
 }
 
@@ -22,13 +22,18 @@ std::string dump(const Program& program, const Target& target) {
     out += fmt::format("    -> {}\n", to_string(step.output));
   }
   for (const WeightSlot& w : program.weights)
-    out += fmt::format("weight {} {} at {:#x}, {} bytes\n", fmt::join(w.names, " | "), to_string(w.desc), w.offset,
-                       w.bytes);
+    out += fmt::format("weight {} {} at {:#x}, {} bytes{}\n", fmt::join(w.names, " | "), to_string(w.desc), w.offset,
+                       w.bytes, w.segment == WeightSlot::kResident ? "" : fmt::format(", segment {}", w.segment));
+  for (const Segment& g : program.segments)
+    out += fmt::format("segment of {} bytes at {:#x} for steps {} to {}{}{}\n", g.bytes, g.offset, g.first, g.last,
+                       g.on_entry() ? ", on entry" : "",
+                       g.after == Segment::kOnEntry ? "" : fmt::format(", after step {}", g.after));
   for (const IoSlot& slot : program.inputs) out += fmt::format("input {} {}\n", slot.name, to_string(slot.ref));
   for (const IoSlot& slot : program.outputs) out += fmt::format("output {} {}\n", slot.name, to_string(slot.ref));
   const MemoryReport& m = program.memory;
   out += fmt::format("memory: arena {}, workspace {}, weights {}, io {}, peak {}\n", m.arena, m.workspace, m.weights,
                      m.io, m.peak());
+  if (m.stream > 0) out += fmt::format("stream: {} in {} segments\n", m.stream, program.segments.size());
   return out;
 }
 

@@ -10,9 +10,10 @@
 
 namespace tempera {
 
-// Where a value lives. arena: activations, planned by lifetime; weights: packed parameters; io: inputs and outputs,
-// which the caller fills and reads between runs.
-enum class Space : uint8_t { arena, weights, io };
+// Where a value lives. arena: activations, planned by lifetime; weights: packed parameters that stay; io: inputs and
+// outputs, which the caller fills and reads between runs; stream: packed parameters that are brought while they are
+// needed.
+enum class Space : uint8_t { arena, weights, io, stream };
 
 struct Ref {
   Space space = Space::arena;
@@ -37,9 +38,24 @@ struct WeightSlot {
   TensorDesc desc;                 // as the graph has it
   uint32_t step = 0;               // the (first) step that reads it, and as which input: how it is packed
   uint32_t input = 0;
-  size_t offset = 0, bytes = 0;  // in the weights space
+  size_t offset = 0, bytes = 0;  // in the weights space, or in the stream space where it has a segment
   std::string layout;            // of the packed bytes, see KernelInfo::Packed
+  static constexpr uint32_t kResident = ~0u;
+  uint32_t segment = kResident;
   bool operator==(const WeightSlot&) const = default;
+};
+
+// Parameters that travel to the device together: Program::weights [first_weight, first_weight + weight_count).
+struct Segment {
+  size_t offset = 0, bytes = 0;   // in the stream space
+  uint32_t first = 0, last = 0;   // the steps that read it, both inclusive
+  uint32_t first_weight = 0, weight_count = 0;
+  // When its copy begins: on entry to its part of the program (prologue or body), or after this step, when what lay
+  // there has been read. A step not before `first` means for the next run, and on entry for the first one.
+  static constexpr uint32_t kOnEntry = ~0u;
+  uint32_t after = kOnEntry;
+  bool on_entry() const { return after == kOnEntry || after >= first; }
+  bool operator==(const Segment&) const = default;
 };
 
 struct IoSlot {
@@ -50,8 +66,8 @@ struct IoSlot {
 
 // Bytes this program needs beside the backend's fixed overhead.
 struct MemoryReport {
-  size_t arena = 0, workspace = 0, weights = 0, io = 0;
-  size_t peak() const { return arena + workspace + weights + io; }
+  size_t arena = 0, workspace = 0, weights = 0, io = 0, stream = 0;
+  size_t peak() const { return arena + workspace + weights + io + stream; }
   bool operator==(const MemoryReport&) const = default;
 };
 
@@ -61,6 +77,7 @@ struct Program {
   // Steps [0, prologue) depend on weights and per-request inputs alone: run once per request.
   uint32_t prologue = 0;
   std::vector<WeightSlot> weights;
+  std::vector<Segment> segments;  // in the order of their first steps
   std::vector<IoSlot> inputs, outputs;
   MemoryReport memory;
   double flops_prologue = 0, flops_step = 0;

@@ -1,6 +1,7 @@
 #include "runtime/executable.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -47,8 +48,9 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
 Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier)
     : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
   TEMPERA_ASSERT(scratch_.size() >= scratch_bytes(program_));
-  loaded_ = earlier.buffer != nullptr && std::equal(earlier.slots.begin(), earlier.slots.end(),
-                                                    program_.weights.begin(), program_.weights.end(), same_bytes);
+  loaded_ = program_.segments.empty() && earlier.buffer != nullptr &&
+            std::equal(earlier.slots.begin(), earlier.slots.end(), program_.weights.begin(), program_.weights.end(),
+                       same_bytes);
   weights_ = loaded_ ? earlier.buffer : std::shared_ptr<Buffer>(backend_.allocate(program_.memory.weights));
   io_ = backend_.allocate(program_.memory.io);
   launches_.reserve(program_.steps.size());
@@ -59,6 +61,19 @@ Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& 
     binding.workspace = scratch_.data() + program_.memory.arena;
     launches_.push_back(backend_.kernels()[step.kernel].bind(problem_of(step), binding));
   }
+  if (program_.segments.empty()) return;
+  moves_.resize(program_.steps.size());
+  for (uint32_t g = 0; g < program_.segments.size(); ++g) {
+    const Segment& segment = program_.segments[g];
+    moves_[segment.first].await.push_back(g);
+    if (segment.after == Segment::kOnEntry) continue;
+    moves_[segment.after].start.push_back(g);
+    moves_in_body_ = moves_in_body_ || segment.first >= program_.prologue;
+  }
+  // What this run wants comes before what the next one wants.
+  for (size_t s = 0; s < moves_.size(); ++s)
+    std::stable_partition(moves_[s].start.begin(), moves_[s].start.end(),
+                          [&](uint32_t g) { return program_.segments[g].first > s; });
 }
 
 Executable::~Executable() = default;
@@ -71,32 +86,66 @@ std::byte* Executable::address(const Ref& ref) const {
       return weights_->data() + ref.offset;
     case Space::io:
       return io_->data() + ref.offset;
+    case Space::stream:
+      return scratch_.data() + program_.memory.arena + program_.memory.workspace + ref.offset;
   }
   return nullptr;
 }
 
 void Executable::load(const Checkpoint& checkpoint, const CheckCancelled& check) {
+  load_resident(checkpoint, check);
+  if (!program_.segments.empty()) prepare_transfers(checkpoint, check);
+  loaded_ = true;
+}
+
+void Executable::pack(const WeightSlot& slot, std::span<const WeightPart> parts, std::byte* destination) const {
+  const Step& step = program_.steps[slot.step];
+  const Kernel& kernel = backend_.kernels()[step.kernel];
+  if (kernel.pack) {
+    kernel.pack(problem_of(step), static_cast<int>(slot.input), parts, destination);
+  } else {
+    pack_plain(slot.desc.dtype, parts, destination);
+  }
+}
+
+void Executable::load_resident(const Checkpoint& checkpoint, const CheckCancelled& check) {
   std::vector<std::byte> staging;
   for (const WeightSlot& slot : program_.weights) {
+    if (slot.segment != WeightSlot::kResident) continue;
     if (check) check();
     const std::vector<WeightPart> parts = find_parts(slot, checkpoint);
-    const Step& step = program_.steps[slot.step];
-    const Kernel& kernel = backend_.kernels()[step.kernel];
-    std::byte* destination = weights_->data() + slot.offset;
-    if (!backend_.host_visible()) {
-      staging.resize(slot.bytes);
-      destination = staging.data();
-    }
-    if (kernel.pack) {
-      kernel.pack(problem_of(step), static_cast<int>(slot.input), parts, destination);
+    std::byte* const device = weights_->data() + slot.offset;
+    if (backend_.host_visible()) {
+      pack(slot, parts, device);
     } else {
-      pack_plain(slot.desc.dtype, parts, destination);
+      staging.resize(slot.bytes);
+      pack(slot, parts, staging.data());
+      backend_.upload(queue_, device, staging);
     }
-    if (!backend_.host_visible()) backend_.upload(queue_, weights_->data() + slot.offset, staging);
     for (const WeightPart& part : parts) checkpoint.release(part.bytes);
   }
   queue_.synchronize();
-  loaded_ = true;
+}
+
+// Every tensor is looked for now, so that a file that lacks one is found before anything runs.
+void Executable::prepare_transfers(const Checkpoint& checkpoint, const CheckCancelled& check) {
+  std::vector<Transfers::Item> items;
+  for (const Segment& segment : program_.segments) {
+    if (check) check();
+    std::vector<std::vector<WeightPart>> parts;
+    for (uint32_t w = 0; w < segment.weight_count; ++w)
+      parts.push_back(find_parts(program_.weights[segment.first_weight + w], checkpoint));
+    const auto fill = [this, &checkpoint, segment, parts = std::move(parts)](std::byte* host) {
+      for (uint32_t w = 0; w < segment.weight_count; ++w) {
+        const WeightSlot& slot = program_.weights[segment.first_weight + w];
+        pack(slot, parts[w], host + (slot.offset - segment.offset));
+        for (const WeightPart& part : parts[w]) checkpoint.release(part.bytes);
+      }
+    };
+    items.push_back({address({Space::stream, segment.offset, {}}), segment.bytes, fill});
+  }
+  transfers_ = backend_.make_transfers(queue_, std::move(items));
+  entered_ = false;
 }
 
 void Executable::write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes) {
@@ -124,20 +173,41 @@ std::vector<float> Executable::read_output(std::string_view name) {
   return values;
 }
 
+void Executable::leave() {
+  if (transfers_) transfers_->finish();
+  entered_ = false;
+}
+
+void Executable::enter(size_t begin, size_t end) {
+  if (!transfers_) return;
+  for (uint32_t g = 0; g < program_.segments.size(); ++g) {
+    const Segment& segment = program_.segments[g];
+    if (segment.first >= begin && segment.first < end && segment.on_entry()) transfers_->start(g);
+  }
+}
+
+// Parts of the program travel through the same space: what a part found there is gone.
 void Executable::run_prologue(const CheckCancelled& check) {
+  leave();
+  enter(0, program_.prologue);
   run_steps(0, program_.prologue, check);
 }
 
 void Executable::run(const CheckCancelled& check) {
-  if (replay_ && !observer_ && replayed(check)) return;
+  if (!entered_) enter(program_.prologue, program_.steps.size());
+  const bool arrived = std::exchange(entered_, true);
+  if (replay_ && !observer_ && !moves_in_body_ && arrived && replayed(check)) return;
   run_steps(program_.prologue, program_.steps.size(), check);
   ran_ = true;
 }
 
 // The first run is not recorded: what devices and libraries do once (loading code) must not happen in a recording.
 bool Executable::replayed(const CheckCancelled& check) {
-  if (!recording_ && ran_)
-    recording_ = backend_.record(queue_, [&] { run_steps(program_.prologue, program_.steps.size(), {}); });
+  if (!recording_ && ran_) {
+    recording_ = backend_.record(queue_, [&] {
+      for (size_t s = program_.prologue; s < program_.steps.size(); ++s) launches_[s](queue_);
+    });
+  }
   if (!recording_) return false;
   if (check) check();
   recording_->replay(queue_);
@@ -147,15 +217,21 @@ bool Executable::replayed(const CheckCancelled& check) {
 void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check) {
   for (size_t s = begin; s < end; ++s) {
     if (check) check();
+    if (transfers_)
+      for (const uint32_t g : moves_[s].await) transfers_->await(g);
     launches_[s](queue_);
-    if (observer_) {
-      const Ref& output = program_.steps[s].output;
-      std::vector<std::byte> bytes(output.desc.bytes());
-      backend_.download(queue_, bytes, address(output));
-      queue_.synchronize();
-      observer_(program_.steps[s], bytes);
-    }
+    if (transfers_)
+      for (const uint32_t g : moves_[s].start) transfers_->start(g);
+    if (observer_) show_output(s);
   }
+}
+
+void Executable::show_output(size_t s) {
+  const Ref& output = program_.steps[s].output;
+  std::vector<std::byte> bytes(output.desc.bytes());
+  backend_.download(queue_, bytes, address(output));
+  queue_.synchronize();
+  observer_(program_.steps[s], bytes);
 }
 
 }  // namespace tempera

@@ -25,17 +25,21 @@ struct LoadedWeights {
 
 class Executable {
  public:
-  // `scratch` holds the program's arena and, behind it, its workspace; programs that never run at the same time may
-  // share one of the largest size (scratch_bytes). The backend, the queue and the scratch must outlive the executable.
+  // `scratch` holds the program's arena and, behind it, its workspace and the space that parameters travel through;
+  // programs that never run at the same time may share one of the largest size (scratch_bytes), see leave(). The
+  // backend, the queue and the scratch must outlive the executable.
   // Weights of an earlier program are taken over when they are packed just as this one wants them; loaded() tells.
   Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier = {});
 
   ~Executable();
 
-  static size_t scratch_bytes(const Program& program) { return program.memory.arena + program.memory.workspace; }
+  static size_t scratch_bytes(const Program& program) {
+    return program.memory.arena + program.memory.workspace + program.memory.stream;
+  }
 
   // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
-  // tensor when one is missing or has another shape.
+  // tensor when one is missing or has another shape. Parameters that travel are read now or again and again while the
+  // program runs, as the backend has it: the checkpoint must outlive the executable where there are any.
   void load(const Checkpoint& checkpoint, const CheckCancelled& check = {});
 
   bool loaded() const { return loaded_; }
@@ -49,6 +53,10 @@ class Executable {
   // Copies an output out as it is (waits for the queue).
   void read_output(std::string_view name, std::span<std::byte> bytes);
   std::vector<float> read_output(std::string_view name);  // must be f32
+
+  // Before another program uses the scratch memory: nothing is under way there when it returns, and what travels is
+  // brought anew when this one runs again.
+  void leave();
 
   // What depends on the request alone; call after its inputs changed.
   void run_prologue(const CheckCancelled& check = {});
@@ -66,7 +74,13 @@ class Executable {
 
  private:
   std::byte* address(const Ref& ref) const;
+  void load_resident(const Checkpoint& checkpoint, const CheckCancelled& check);
+  void prepare_transfers(const Checkpoint& checkpoint, const CheckCancelled& check);
+  void pack(const WeightSlot& slot, std::span<const WeightPart> parts, std::byte* destination) const;
+  // Starts the transfers that entering steps [begin, end) asks for.
+  void enter(size_t begin, size_t end);
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);
+  void show_output(size_t step);
   // Whether the run was a replay.
   bool replayed(const CheckCancelled& check);
 
@@ -81,6 +95,13 @@ class Executable {
   Observer observer_;
   bool replay_ = false, ran_ = false;
   std::unique_ptr<Recording> recording_;
+  std::unique_ptr<Transfers> transfers_;
+  bool entered_ = false;  // the body: its transfers have been started
+  struct Moves {
+    std::vector<uint32_t> await, start;  // segments: before the step, after it
+  };
+  std::vector<Moves> moves_;  // by step; empty where nothing travels
+  bool moves_in_body_ = false;
 };
 
 }  // namespace tempera

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <random>
 
 #include "models/unet.h"
 #include "passes/passes.h"
+#include "program/residency.h"
 #include "runtime/executable.h"
 #include "support/backends.h"
 #include "support/random_checkpoint.h"
@@ -26,8 +28,11 @@ std::vector<float> noise(size_t n, unsigned seed) {
 
 struct Way {
   bool optimized = false;
-  LowerOptions lowering;
+  LowerOptions lowering = {};
+  std::optional<StreamOptions> stream = {};
 };
+
+constexpr size_t kAll = size_t{1} << 30;
 
 // Two steps of a two-picture batch, so that what the prologue left behind is used twice.
 std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
@@ -38,9 +43,16 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
   if (way.optimized) graph = optimize(std::move(graph));
   const std::unique_ptr<Queue> queue = backend.make_queue();
   Program program = lower(graph, backend.target(), way.lowering);
+  if (way.stream) {
+    StreamOptions streaming = *way.stream;
+    streaming.alignment = backend.target().alignment;
+    streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
+    program = stream_weights(std::move(program), streaming);
+  }
   const std::unique_ptr<Buffer> scratch = backend.allocate(Executable::scratch_bytes(program));
+  const test::RandomCheckpoint checkpoint(graph);
   Executable e(std::move(program), backend, *queue, *scratch);
-  e.load(test::RandomCheckpoint(graph));
+  e.load(checkpoint);
 
   const auto random = [&](const char* name, unsigned seed) {
     e.write_input(name, noise(static_cast<size_t>(e.program().input(name).ref.desc.shape.elements()), seed));
@@ -78,6 +90,16 @@ TEST_P(Equivalence, MemoryReuseChangesNothing) {
     apart.lowering.reuse = false;
     EXPECT_EQ(run(*backend, DType::f32, {optimized, {}}), run(*backend, DType::f32, apart));
   }
+}
+
+// Copies run ahead of the steps, into what earlier ones have read, or are there once and stay.
+TEST_P(Equivalence, StreamingChangesNothing) {
+  const auto backend = test::make_backend(GetParam());
+  const std::vector<float> resident = run(*backend, DType::f32, {true});
+  for (const size_t stream : {size_t{0}, size_t{100'000}, size_t{1'000'000}, kAll})
+    for (const size_t stays : {size_t{0}, size_t{500'000}, kAll})
+      EXPECT_EQ(run(*backend, DType::f32, {true, {}, StreamOptions{stream, stays}}), resident)
+          << stream << " bytes to travel through, " << stays << " stay";
 }
 
 TEST_P(Equivalence, HoistingChangesNothing) {

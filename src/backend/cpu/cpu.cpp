@@ -5,6 +5,7 @@
 #include "backend/cpu/host_buffer.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/onednn/onednn.h"
+#include "backend/host_transfers.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
@@ -43,6 +44,9 @@ class CpuBackend final : public Backend {
   void upload(Queue&, std::byte* device, std::span<const std::byte> host) override { std::ranges::copy(host, device); }
   void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
     std::copy_n(device, host.size(), host.data());
+  }
+  std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
+    return make_host_transfers(std::move(items));
   }
   bool host_visible() const override { return true; }
 

@@ -6,6 +6,7 @@
 #include "backend/cuda/kernels/hopper_product.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/table.h"
+#include "backend/cuda/transfers.h"
 #include "backend/cuda/weights.h"
 #include "base/error.h"
 
@@ -86,6 +87,9 @@ class CudaBackend final : public Backend {
   }
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override {
     static_cast<CudaQueue&>(queue).download(host, device);
+  }
+  std::unique_ptr<Transfers> make_transfers(Queue& queue, std::vector<Transfers::Item> items) override {
+    return cuda::make_pinned_transfers(static_cast<CudaQueue&>(queue), std::move(items));
   }
   bool host_visible() const override { return false; }
 

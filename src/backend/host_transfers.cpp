@@ -1,0 +1,91 @@
+#include "backend/host_transfers.h"
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace tempera {
+namespace {
+
+// The queue's work runs on the caller's threads, so when a transfer is started that work is done.
+class HostTransfers final : public Transfers {
+ public:
+  explicit HostTransfers(std::vector<Item> items)
+      : items_(std::move(items)), wanted_(items_.size()), done_(items_.size()), thread_([this] { run(); }) {}
+
+  ~HostTransfers() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+      waiting_.clear();
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  HostTransfers(const HostTransfers&) = delete;
+  HostTransfers& operator=(const HostTransfers&) = delete;
+
+  void start(uint32_t item) override {
+    {
+      const std::lock_guard lock(mutex_);
+      ++wanted_[item];
+      waiting_.push_back(item);
+    }
+    changed_.notify_all();
+  }
+
+  void await(uint32_t item) override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return done_[item] == wanted_[item] || error_; });
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  void finish() override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return (waiting_.empty() && !busy_) || error_; });
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [&] { return stop_ || (!waiting_.empty() && !error_); });
+      if (stop_) return;
+      const uint32_t item = waiting_.front();
+      waiting_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        items_[item].fill(items_[item].to);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      busy_ = false;
+      ++done_[item];
+      if (error) error_ = error;
+      changed_.notify_all();
+    }
+  }
+
+  const std::vector<Item> items_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<uint32_t> waiting_;
+  std::vector<uint64_t> wanted_, done_;  // how often each was started and written
+  std::exception_ptr error_;
+  bool busy_ = false, stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items) {
+  return std::make_unique<HostTransfers>(std::move(items));
+}
+
+}  // namespace tempera

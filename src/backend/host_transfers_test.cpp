@@ -1,0 +1,59 @@
+#include "backend/host_transfers.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace tempera {
+namespace {
+
+TEST(HostTransfers, BringsWhatWasStartedInOrder) {
+  std::vector<std::byte> memory(8);
+  std::vector<Transfers::Item> items;
+  std::vector<int> order;
+  for (int i = 0; i < 4; ++i)
+    items.push_back({&memory[static_cast<size_t>(i)], 1, [&order, i](std::byte* to) {
+                       *to = std::byte{1};
+                       order.push_back(i);
+                     }});
+  const std::unique_ptr<Transfers> transfers = make_host_transfers(std::move(items));
+  for (const uint32_t item : {2u, 0u, 3u}) transfers->start(item);
+  transfers->await(0);
+  EXPECT_EQ(memory[2], std::byte{1}) << "was started before";
+  EXPECT_EQ(memory[0], std::byte{1});
+  transfers->finish();
+  EXPECT_EQ(order, (std::vector<int>{2, 0, 3}));
+  EXPECT_EQ(memory[1], std::byte{0}) << "was not started";
+}
+
+TEST(HostTransfers, BringsTheSameAgain) {
+  std::byte memory{};
+  int times = 0;
+  const std::unique_ptr<Transfers> transfers =
+      make_host_transfers({{&memory, 1, [&](std::byte* to) { *to = static_cast<std::byte>(++times); }}});
+  for (int i = 1; i <= 100; ++i) {
+    transfers->start(0);
+    transfers->await(0);
+    ASSERT_EQ(memory, static_cast<std::byte>(i));
+  }
+}
+
+TEST(HostTransfers, AwaitingThrowsWhatWritingThrew) {
+  std::byte memory{};
+  const std::unique_ptr<Transfers> transfers =
+      make_host_transfers({{&memory, 1, [](std::byte*) { throw std::runtime_error("the file is gone"); }}});
+  transfers->start(0);
+  EXPECT_THROW(transfers->await(0), std::runtime_error);
+  EXPECT_THROW(transfers->finish(), std::runtime_error);
+}
+
+TEST(HostTransfers, EndsWithTransfersUnderWay) {
+  std::vector<std::byte> memory(1000);
+  std::vector<Transfers::Item> items;
+  for (std::byte& b : memory) items.push_back({&b, 1, [](std::byte* to) { *to = std::byte{1}; }});
+  const std::unique_ptr<Transfers> transfers = make_host_transfers(std::move(items));
+  for (uint32_t i = 0; i < 1000; ++i) transfers->start(i);
+}
+
+}  // namespace
+}  // namespace tempera
