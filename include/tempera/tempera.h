@@ -52,6 +52,7 @@ struct Plan {
   std::string model, device, dtype;
   int width = 0, height = 0;
   std::string scheduler;
+  std::string decoder;  // what makes the pixels: "AutoencoderKL", "AutoencoderTiny in 9 tiles of 512x512"
   std::vector<StagePlan> stages;
   MemoryPlan memory;
   double flops = 0;     // of the whole request

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct WeightSlot {
   size_t offset = 0, bytes = 0;  // in the weights space
   std::string layout;            // of the packed bytes, see KernelInfo::Packed
 };
+
+// Whether two programs expect the same bytes at the same places: then one packing serves both.
+bool same_packing(std::span<const WeightSlot> a, std::span<const WeightSlot> b);
 
 struct IoSlot {
   std::string name;

@@ -14,11 +14,6 @@ Problem problem_of(const Step& step) {
   return p;
 }
 
-// Whether two programs expect the same bytes at the same place.
-bool same_bytes(const WeightSlot& a, const WeightSlot& b) {
-  return a.names == b.names && a.desc == b.desc && a.offset == b.offset && a.bytes == b.bytes && a.layout == b.layout;
-}
-
 // The parts of a parameter in the checkpoint, checked against what the graph wants.
 std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
   std::vector<WeightPart> parts;
@@ -47,8 +42,7 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
 Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier)
     : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
   TEMPERA_ASSERT(scratch_.size() >= scratch_bytes(program_));
-  loaded_ = earlier.buffer != nullptr && std::equal(earlier.slots.begin(), earlier.slots.end(),
-                                                    program_.weights.begin(), program_.weights.end(), same_bytes);
+  loaded_ = earlier.buffer != nullptr && same_packing(earlier.slots, program_.weights);
   weights_ = loaded_ ? earlier.buffer : std::shared_ptr<Buffer>(backend_.allocate(program_.memory.weights));
   io_ = backend_.allocate(program_.memory.io);
   launches_.reserve(program_.steps.size());
