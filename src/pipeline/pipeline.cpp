@@ -186,7 +186,7 @@ class Pipeline::Impl {
     image.height = r.request.height;
     image.rgb = decoder_.decode(latent, check, on_tile);
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
-    image.parameters = parameters_text(r, options_, source_, image.seed);
+    image.parameters = parameters_text(r, options_, source_, programs_.decoder.grid, image.seed);
     return image;
   }
 
