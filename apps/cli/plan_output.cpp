@@ -9,8 +9,9 @@
 namespace tempera::cli {
 
 std::string plan_table(const Plan& plan) {
-  std::string text = fmt::format("model      {}\ndevice     {}, {}\npicture    {}x{}\nscheduler  {}\n\n", plan.model,
-                                 plan.device, plan.dtype, plan.width, plan.height, plan.scheduler);
+  std::string text =
+      fmt::format("model      {}\ndevice     {}, {}\npicture    {}x{}\nscheduler  {}\ndecoder    {}\n\n", plan.model,
+                  plan.device, plan.dtype, plan.width, plan.height, plan.scheduler, plan.decoder);
   const auto row = [&text](const auto&... cells) {
     text += fmt::format("{:<16}{:>6}{:>10}{:>14}{:>14}{:>12}{:>13}{:>12}{:>12}\n", cells...);
   };
@@ -49,6 +50,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
                                  {"width", plan.width},
                                  {"height", plan.height},
                                  {"scheduler", plan.scheduler},
+                                 {"decoder", plan.decoder},
                                  {"peak_bytes", plan.memory.peak_bytes},
                                  {"memory",
                                   {{"weights", plan.memory.weights},

@@ -47,6 +47,9 @@ struct EngineOptions {
   std::string attention = "flash";  // flash, naive
   bool eager = false;               // without passes and without hoisting what is constant per request
   int threads = 0;                  // 0: all cores
+  std::string tiny_vae = {};  // decodes instead of the model's autoencoder: a path, or "model" for its own tiny one
+  bool vae_tiling = false;    // decode in overlapping tiles
+  int vae_tile_size = 0;      // side of a tile in pixels; 0: the autoencoder's own, smaller where that is too large
 };
 
 enum class FieldGroup { request, engine };

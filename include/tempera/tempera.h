@@ -52,6 +52,7 @@ struct Plan {
   std::string model, device, dtype;
   int width = 0, height = 0;
   std::string scheduler;
+  std::string decoder;  // what makes the pixels: "AutoencoderKL", "AutoencoderTiny in 9 tiles of 512x512"
   std::vector<StagePlan> stages;
   MemoryPlan memory;
   double flops = 0;     // of the whole request
@@ -119,8 +120,8 @@ struct ModelInfo {
 ModelInfo info(const EngineOptions& engine, const LogSink& log = {});
 
 // Writes a model of a preset's names and shapes with random weights of about the spread of trained ones. `out` ending
-// in .safetensors gives a single-file (LDM) checkpoint, anything else a diffusers folder. Throws
-// Error(invalid_argument) when `out` exists. dtype: "fp16", "bf16" or "fp32".
+// in .safetensors gives a single-file (LDM) checkpoint, anything else a diffusers folder with a tiny autoencoder.
+// Throws Error(invalid_argument) when `out` exists. dtype: "fp16", "bf16" or "fp32".
 struct SynthOptions {
   std::string preset = "sdxl-base";
   std::string dtype = "fp16";

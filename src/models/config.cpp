@@ -253,9 +253,17 @@ ModelConfig small() {
 struct Preset {
   std::string_view name;
   ModelConfig (*make)();
+  int tiny_vae_width;
 };
-constexpr std::array kPresets = {Preset{"sdxl-base", sdxl_base}, Preset{"sdxl-refiner", sdxl_refiner},
-                                 Preset{"small", small}, Preset{"tiny", tiny}};
+constexpr std::array kPresets = {Preset{"sdxl-base", sdxl_base, 64}, Preset{"sdxl-refiner", sdxl_refiner, 64},
+                                 Preset{"small", small, 32}, Preset{"tiny", tiny, 16}};
+
+const Preset& find_preset(std::string_view name) {
+  for (const Preset& candidate : kPresets) {
+    if (candidate.name == name) return candidate;
+  }
+  fail(ErrorCode::invalid_argument, "there is no preset '{}': choose one of {}", name, fmt::join(preset_names(), ", "));
+}
 }  // namespace
 
 // stabilityai/stable-diffusion-xl-base-1.0
@@ -290,10 +298,14 @@ std::vector<std::string_view> preset_names() {
 }
 
 ModelConfig preset(std::string_view name) {
-  for (const Preset& candidate : kPresets) {
-    if (candidate.name == name) return candidate.make();
-  }
-  fail(ErrorCode::invalid_argument, "there is no preset '{}': choose one of {}", name, fmt::join(preset_names(), ", "));
+  return find_preset(name).make();
+}
+
+TinyVaeConfig tiny_vae_preset(std::string_view name) {
+  TinyVaeConfig config;
+  config.encoder_block_out_channels = config.decoder_block_out_channels =
+      std::vector<int>(4, find_preset(name).tiny_vae_width);
+  return config;
 }
 
 }  // namespace tempera

@@ -107,10 +107,13 @@ struct TinyVaeConfig {
   int in_channels = 3;
   int out_channels = 3;
   int latent_channels = 4;
-  std::vector<int> encoder_block_out_channels, decoder_block_out_channels;
-  std::vector<int> num_encoder_blocks, num_decoder_blocks;
+  // By default TAESDXL, as published. Outermost first for the encoder, innermost first for the decoder.
+  std::vector<int> encoder_block_out_channels = {64, 64, 64, 64}, decoder_block_out_channels = {64, 64, 64, 64};
+  std::vector<int> num_encoder_blocks = {1, 3, 3, 3}, num_decoder_blocks = {3, 3, 3, 1};
   double scaling_factor = 1;
 
+  // Pixels per latent pixel in each direction.
+  int scale() const { return 1 << (decoder_block_out_channels.size() - 1); }
   bool operator==(const TinyVaeConfig&) const = default;
 };
 
@@ -140,6 +143,9 @@ void check(const ModelConfig& config, std::string_view source);
 // Error(invalid_argument) listing the names.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
+
+// The tiny autoencoder that goes with a preset: TAESDXL, or one as small as the preset.
+TinyVaeConfig tiny_vae_preset(std::string_view name);
 
 ModelConfig sdxl_base();
 ModelConfig sdxl_refiner();

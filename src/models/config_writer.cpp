@@ -113,6 +113,21 @@ std::string to_json(const VaeConfig& c) {
   return text(json);
 }
 
+std::string to_json(const TinyVaeConfig& c) {
+  return text({{"_class_name", "AutoencoderTiny"},
+               {"act_fn", "relu"},
+               {"decoder_block_out_channels", c.decoder_block_out_channels},
+               {"encoder_block_out_channels", c.encoder_block_out_channels},
+               {"in_channels", c.in_channels},
+               {"latent_channels", c.latent_channels},
+               {"num_decoder_blocks", c.num_decoder_blocks},
+               {"num_encoder_blocks", c.num_encoder_blocks},
+               {"out_channels", c.out_channels},
+               {"scaling_factor", c.scaling_factor},
+               {"upsample_fn", "nearest"},
+               {"upsampling_scaling_factor", 2}});
+}
+
 std::string model_index_json(const ModelConfig& c, const std::string& scheduler_class) {
   const Json none = {nullptr, nullptr};
   const Json clip = {"transformers", "CLIPTextModel"}, tokenizer = {"transformers", "CLIPTokenizer"};

@@ -11,6 +11,7 @@ std::string to_json(const ClipConfig& config);
 // Throws Error(internal) for a UNet whose way up does not mirror its way down: none of the presets.
 std::string to_json(const UnetConfig& config);
 std::string to_json(const VaeConfig& config);
+std::string to_json(const TinyVaeConfig& config);
 // model_index.json of StableDiffusionXLPipeline (or the picture-to-picture one, for a refiner).
 std::string model_index_json(const ModelConfig& config, const std::string& scheduler_class);
 

@@ -47,4 +47,9 @@ std::vector<Parameter> parameters(const VaeConfig& config) {
                      vae_encoder_graph(config, {.height = kSide, .width = kSide})});
 }
 
+std::vector<Parameter> parameters(const TinyVaeConfig& config) {
+  return weights_of({tiny_vae_decoder_graph(config, {.height = kSide, .width = kSide}),
+                     tiny_vae_encoder_graph(config, {.height = kSide, .width = kSide})});
+}
+
 }  // namespace tempera

@@ -18,5 +18,6 @@ struct Parameter {
 std::vector<Parameter> parameters(const ClipConfig& config);
 std::vector<Parameter> parameters(const UnetConfig& config);
 std::vector<Parameter> parameters(const VaeConfig& config);
+std::vector<Parameter> parameters(const TinyVaeConfig& config);
 
 }  // namespace tempera

@@ -88,4 +88,9 @@ void unscale_latents(std::vector<float>& latents, const VaeConfig& vae) {
   }
 }
 
+void unscale_latents(std::vector<float>& latents, const TinyVaeConfig& vae) {
+  const auto factor = static_cast<float>(vae.scaling_factor);
+  for (float& x : latents) x /= factor;
+}
+
 }  // namespace tempera

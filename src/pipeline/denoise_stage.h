@@ -21,5 +21,6 @@ std::vector<float> denoise(Executable& unet, const ResolvedRequest& request, con
 
 // What the decoder takes: z / scaling_factor, or z std / scaling_factor + mean where the model has those.
 void unscale_latents(std::vector<float>& latents, const VaeConfig& vae);
+void unscale_latents(std::vector<float>& latents, const TinyVaeConfig& vae);
 
 }  // namespace tempera

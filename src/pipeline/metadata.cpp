@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
+#include "pipeline/tiny_vae.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
@@ -43,6 +44,13 @@ std::string_view schedule_label(const SchedulerConfig& c) {
   return "Normal";
 }
 
+// A file's or folder's name without what is before and behind it.
+std::string vae_label(const std::string& tiny_vae) {
+  if (tiny_vae == kModelsOwnTinyVae) return std::string(kTinyVaeFolder);
+  const std::filesystem::path path = std::filesystem::path(tiny_vae).lexically_normal();
+  return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
+}
+
 // Fields that the common keys below say already, or that are paths of this machine.
 bool said_otherwise(std::string_view field) {
   static constexpr std::array<std::string_view, 12> kSaid = {
@@ -54,7 +62,7 @@ bool said_otherwise(std::string_view field) {
 }  // namespace
 
 std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engine, const ModelSource& source,
-                            uint64_t seed) {
+                            const TileGrid& tiles, uint64_t seed) {
   const Request& request = r.request;
   Infotext info{request.prompt, request.negative_prompt.value_or(""), {}};
   const auto add = [&](std::string key, std::string value) {
@@ -67,6 +75,8 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   add("Model", source.path.stem().string());
+  if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
+  if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
   // Everything else that differs from its default, under diffusers' name; clip_skip too, since "Clip skip" counts
   // from 1.

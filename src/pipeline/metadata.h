@@ -5,10 +5,12 @@
 
 #include "pipeline/model_source.h"
 #include "pipeline/resolve.h"
+#include "pipeline/tiling.h"
 
 namespace tempera {
 
+// `tiles`: how it was decoded.
 std::string parameters_text(const ResolvedRequest& request, const EngineOptions& engine, const ModelSource& source,
-                            uint64_t seed);
+                            const TileGrid& tiles, uint64_t seed);
 
 }  // namespace tempera

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "pipeline/decode_stage.h"
 #include "pipeline/denoise_stage.h"
 #include "pipeline/devices.h"
 #include "pipeline/metadata.h"
@@ -13,6 +14,7 @@
 #include "pipeline/open.h"
 #include "pipeline/programs.h"
 #include "pipeline/text_stage.h"
+#include "pipeline/tiny_vae.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
@@ -63,6 +65,7 @@ class Pipeline::Impl {
         choice_(choose_device(options_)),
         source_(open_model_of(options_, log_)),
         text_(source_, log_) {
+    if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
     if (options_.threads > 0) set_thread_count(options_.threads);
     backend_ = open_device(choice_.device);
     queue_ = backend_->make_queue();
@@ -95,8 +98,8 @@ class Pipeline::Impl {
 
     StageClock clock(result.stages);
     const int per_forward = images_per_forward(r);
-    const ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward,
-                                         text_.tokens()};
+    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward, text_.tokens()};
+    program_options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
     clock.time("plan", [&] {
       programs_ = build_programs(source_.config, r, backend_->target(), program_options);
       result.plan = make_plan(programs_, r, backend_->target(), program_options);
@@ -105,7 +108,7 @@ class Pipeline::Impl {
     });
     clock.time("text", [&] {
       report("text", 0, 0, 1);
-      text_.encode(r, programs_, *backend_, *queue_, *scratch_, check);
+      text_.encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
     });
     const Conditioning conditioning = make_conditioning(
         r, source_.config, per_forward, [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
@@ -113,7 +116,7 @@ class Pipeline::Impl {
         });
     clock.time("load", [&] {
       report("load", 0, 0, 1);
-      load(unet_, programs_.denoise, Component::unet, check);
+      load_unet(check);
     });
 
     std::vector<std::vector<float>> latents;
@@ -128,11 +131,15 @@ class Pipeline::Impl {
         for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
       });
     }
-    clock.time("load", [&] { load(decoder_, programs_.decoder, Component::vae, check); });
+    clock.time("load", [&] {
+      decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
+    });
     for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
-      report("decode", i, 0, 1);
-      clock.time("decode", [&] { result.images.push_back(decode(latents[static_cast<size_t>(i)], r, i, check)); });
-      report("decode", i, 1, 1);
+      report("decode", i, 0, programs_.decoder.grid.count());
+      const auto on_tile = [&](size_t done, size_t of) { report("decode", i, done, of); };
+      clock.time("decode", [&] {
+        result.images.push_back(decode(std::move(latents[static_cast<size_t>(i)]), r, i, check, on_tile));
+      });
     }
     result.measured_peak_bytes = backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory();
   }
@@ -145,40 +152,43 @@ class Pipeline::Impl {
 
   // Weights stay; what is bound to other addresses goes.
   void prepare_scratch() {
-    const size_t bytes = scratch_bytes(programs_);
+    const size_t bytes = scratch_bytes(all_programs(programs_));
     if (scratch_ && scratch_->size() >= bytes) return;
-    for (auto* executable : {&unet_, &decoder_}) {
-      if (*executable) (executable == &unet_ ? unet_weights_ : decoder_weights_) = (*executable)->weights();
-      executable->reset();
-    }
+    if (unet_) unet_weights_ = unet_->weights();
+    unet_.reset();
+    decoder_.unbind();
     scratch_.reset();
     scratch_ = backend_->allocate(bytes);
   }
 
   // An executable that was bound for an equal program is kept, with its recording.
-  void load(std::optional<Executable>& executable, const Program& program, Component component,
-            const CheckCancelled& check) {
-    if (executable && executable->loaded() && executable->program() == program) return;
-    LoadedWeights& kept = component == Component::unet ? unet_weights_ : decoder_weights_;
-    if (executable) kept = executable->weights();
-    executable.reset();
-    executable.emplace(program, *backend_, *queue_, *scratch_, kept);
-    executable->set_replay(!options_.eager);
-    kept = {};
-    if (!executable->loaded()) executable->load(*source_.component(component).weights, check);
+  void load_unet(const CheckCancelled& check) {
+    if (unet_ && unet_->loaded() && unet_->program() == programs_.denoise) return;
+    if (unet_) unet_weights_ = unet_->weights();
+    unet_.reset();
+    unet_.emplace(programs_.denoise, *backend_, *queue_, *scratch_, unet_weights_);
+    unet_->set_replay(!options_.eager);
+    unet_weights_ = {};
+    if (!unet_->loaded()) unet_->load(*source_.component(Component::unet).weights, check);
   }
 
-  Image decode(std::vector<float> latents, const ResolvedRequest& r, int index, const CheckCancelled& check) {
-    unscale_latents(latents, source_.config.vae);
-    decoder_->write_input("latent", latents);
-    decoder_->run(check);
+  const Checkpoint& decoder_weights() const {
+    return tiny_vae_ ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
+  }
+
+  Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const CheckCancelled& check,
+               const std::function<void(size_t, size_t)>& on_tile) {
+    if (tiny_vae_) {
+      unscale_latents(latent, tiny_vae_->config);
+    } else {
+      unscale_latents(latent, source_.config.vae);
+    }
     Image image;
     image.width = r.request.width;
     image.height = r.request.height;
-    image.rgb.resize(static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * 3);
-    decoder_->read_output("image", std::as_writable_bytes(std::span(image.rgb)));
+    image.rgb = decoder_.decode(latent, check, on_tile);
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
-    image.parameters = parameters_text(r, options_, source_, image.seed);
+    image.parameters = parameters_text(r, options_, source_, programs_.decoder.grid, image.seed);
     return image;
   }
 
@@ -187,12 +197,14 @@ class Pipeline::Impl {
   DeviceChoice choice_;
   ModelSource source_;
   TextStage text_;
+  std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<Buffer> scratch_;
   Programs programs_;
-  LoadedWeights unet_weights_, decoder_weights_;
-  std::optional<Executable> unet_, decoder_;
+  LoadedWeights unet_weights_;
+  std::optional<Executable> unet_;
+  DecodeStage decoder_;
 };
 
 Pipeline::Pipeline(EngineOptions options, LogSink log)

@@ -3,6 +3,7 @@
 #include "pipeline/devices.h"
 #include "pipeline/open.h"
 #include "pipeline/programs.h"
+#include "pipeline/tiny_vae.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
 #include "text/tokenizer.h"
@@ -31,22 +32,32 @@ struct Planned {
   RequestDefaults defaults;
   std::string name;
   int tokens = 77;
+  std::optional<TinyVaeConfig> tiny_vae = {};
 };
 
 Planned planned_model(const EngineOptions& engine) {
   if (!engine.preset.empty()) {
     const ModelConfig config = preset(engine.preset);
-    return {config,
-            {std::string(kSdxlScheduler), "preset"},
-            {},
-            engine.preset,
-            config.text_encoder_2.max_position_embeddings};
+    Planned planned{config,
+                    {std::string(kSdxlScheduler), "preset"},
+                    {},
+                    engine.preset,
+                    config.text_encoder_2.max_position_embeddings};
+    if (engine.tiny_vae == kModelsOwnTinyVae) {
+      planned.tiny_vae = tiny_vae_preset(engine.preset);
+    } else if (!engine.tiny_vae.empty()) {
+      planned.tiny_vae = open_tiny_vae(engine.tiny_vae, {}, config.vae).config;
+    }
+    return planned;
   }
   const ModelSource source = open_model_of(engine, {});
   const int tokens = source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
                                                 : Tokenizer::from_folder(source.tokenizer_2).max_length();
-  return {
+  Planned planned{
       source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
+  if (!engine.tiny_vae.empty())
+    planned.tiny_vae = open_tiny_vae(engine.tiny_vae, source.path, source.config.vae).config;
+  return planned;
 }
 
 }  // namespace
@@ -58,14 +69,12 @@ Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
   const ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
   ProgramOptions options{choice.dtype, engine.attention, engine.eager, 1, model.tokens};
   if (choice.device == "cuda") options.images_per_forward = r.request.num_images_per_prompt;
+  options.decoder = decoder_options(engine, model.tiny_vae);
   const Programs programs = build_programs(model.config, r, *target.target, options);
   Plan plan = make_plan(programs, r, *target.target, options);
   plan.model = model.name;
-  if (listing) {
-    if (programs.text_encoder) plan.listing += dump(*programs.text_encoder, *target.target);
-    for (const Program* p : {&programs.text_encoder_2, &programs.denoise, &programs.decoder})
-      plan.listing += dump(*p, *target.target);
-  }
+  if (listing)
+    for (const Program* p : all_programs(programs)) plan.listing += dump(*p, *target.target);
   return plan;
 }
 

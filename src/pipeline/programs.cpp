@@ -1,11 +1,9 @@
 #include "pipeline/programs.h"
 
 #include <algorithm>
-#include <set>
 
 #include "models/clip.h"
 #include "models/unet.h"
-#include "models/vae.h"
 #include "passes/passes.h"
 #include "pipeline/conditioning.h"
 
@@ -38,9 +36,19 @@ StagePlan stage(const Program& program, std::string name, size_t runs) {
 
 }  // namespace
 
+TextPrograms build_text_programs(const ModelConfig& model, const Request& request, const Target& target,
+                                 const ProgramOptions& o) {
+  ClipGraphOptions clip{.batch = 1, .tokens = o.tokens, .skips = text_skips(request), .dtype = o.dtype};
+  TextPrograms programs;
+  if (model.text_encoder) programs.first = build(clip_text_graph(*model.text_encoder, clip), target, o);
+  clip.pooled = true;
+  programs.second = build(clip_text_graph(model.text_encoder_2, clip), target, o);
+  return programs;
+}
+
 Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, const Target& target,
                         const ProgramOptions& o) {
-  ClipGraphOptions clip{.batch = 1, .tokens = o.tokens, .skips = text_skips(r.request), .dtype = o.dtype};
+  TileGrid grid = choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width);
   DenoiseGraphOptions denoise{.images = o.images_per_forward,
                               .guidance = r.guidance,
                               .guidance_rescale = r.guidance_rescale,
@@ -50,24 +58,30 @@ Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, cons
                                        .tokens = o.tokens,
                                        .micro_conditions = model.micro_conditioning_count(),
                                        .dtype = o.dtype}};
-  // The published autoencoder's activations pass what f16 can hold and come out black; bf16 has the range of f32.
-  const DType vae_dtype = o.dtype == DType::f16 ? DType::bf16 : o.dtype;
-  const VaeGraphOptions vae{.height = r.latent_height, .width = r.latent_width, .dtype = vae_dtype};
-
   Programs programs;
-  if (model.text_encoder) programs.text_encoder = build(clip_text_graph(*model.text_encoder, clip), target, o);
-  clip.pooled = true;
-  programs.text_encoder_2 = build(clip_text_graph(model.text_encoder_2, clip), target, o);
+  if (o.text) programs.text = build_text_programs(model, r.request, target, o);
   programs.denoise = build(denoise_graph(model.unet, denoise), target, o);
-  programs.decoder = build(vae_decoder_graph(model.vae, vae), target, o);
+  programs.decoder = build_decoder_programs(model.vae, o.decoder, std::move(grid), o.dtype,
+                                            [&](Graph graph) { return build(std::move(graph), target, o); });
   return programs;
 }
 
-size_t scratch_bytes(const Programs& programs) {
+std::vector<const Program*> all_programs(const TextPrograms& programs) {
+  if (!programs.first) return {&programs.second};
+  return {&*programs.first, &programs.second};
+}
+
+std::vector<const Program*> all_programs(const Programs& programs) {
+  std::vector<const Program*> all;
+  if (programs.text) all = all_programs(*programs.text);
+  all.push_back(&programs.denoise);
+  for (const Program& shape : programs.decoder.shapes) all.push_back(&shape);
+  return all;
+}
+
+size_t scratch_bytes(const std::vector<const Program*>& programs) {
   size_t bytes = 0;
-  for (const Program* p : {programs.text_encoder ? &*programs.text_encoder : nullptr, &programs.text_encoder_2,
-                           &programs.denoise, &programs.decoder})
-    if (p != nullptr) bytes = std::max(bytes, p->memory.arena + p->memory.workspace);
+  for (const Program* p : programs) bytes = std::max(bytes, p->memory.arena + p->memory.workspace);
   return bytes;
 }
 
@@ -82,10 +96,14 @@ Plan make_plan(const Programs& programs, const ResolvedRequest& r, const Target&
   const auto images = static_cast<size_t>(r.request.num_images_per_prompt);
   const auto forwards =
       (images + static_cast<size_t>(o.images_per_forward) - 1) / static_cast<size_t>(o.images_per_forward);
-  if (programs.text_encoder) plan.stages.push_back(stage(*programs.text_encoder, "text_encoder", distinct_texts(r, 0)));
-  plan.stages.push_back(stage(programs.text_encoder_2, "text_encoder_2", distinct_texts(r, 1)));
+  if (programs.text) {
+    const auto& [first, second] = *programs.text;
+    if (first) plan.stages.push_back(stage(*first, "text_encoder", distinct_texts(r, 0)));
+    plan.stages.push_back(stage(second, "text_encoder_2", distinct_texts(r, 1)));
+  }
   plan.stages.push_back(stage(programs.denoise, "unet", forwards * r.schedule.evaluations.size()));
-  plan.stages.push_back(stage(programs.decoder, "vae_decoder", images));
+  plan.stages.push_back(decoder_stage(programs.decoder, images));
+  plan.decoder = describe(programs.decoder, o.decoder);
 
   // Scratch memory is one region; what an earlier stage touched of it stays. The text encoders go, the rest stays.
   size_t kept = 0, scratch = 0;

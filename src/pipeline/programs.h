@@ -3,8 +3,10 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "models/config.h"
+#include "pipeline/decoder_programs.h"
 #include "pipeline/resolve.h"
 #include "program/program.h"
 #include "tempera/tempera.h"
@@ -17,18 +19,32 @@ struct ProgramOptions {
   bool eager = false;
   int images_per_forward = 1;  // pictures in one UNet batch (twice that with guidance)
   int tokens = 77;
+  bool text = true;  // false: the embeddings are there already
+  DecoderOptions decoder = {};
+};
+
+struct TextPrograms {
+  std::optional<Program> first;  // absent in the refiner
+  Program second;
 };
 
 struct Programs {
-  std::optional<Program> text_encoder;  // absent in the refiner
-  Program text_encoder_2, denoise, decoder;
+  std::optional<TextPrograms> text;
+  Program denoise;
+  DecoderPrograms decoder;
 };
 
+TextPrograms build_text_programs(const ModelConfig& model, const Request& request, const Target& target,
+                                 const ProgramOptions& options);
 Programs build_programs(const ModelConfig& model, const ResolvedRequest& request, const Target& target,
                         const ProgramOptions& options);
 
+// In the order in which they run.
+std::vector<const Program*> all_programs(const TextPrograms& programs);
+std::vector<const Program*> all_programs(const Programs& programs);
+
 // The largest arena and workspace of all: what they share, since no two run at the same time.
-size_t scratch_bytes(const Programs& programs);
+size_t scratch_bytes(const std::vector<const Program*>& programs);
 
 // The text encoders are loaded one after the other and released; UNet and decoder stay.
 Plan make_plan(const Programs& programs, const ResolvedRequest& request, const Target& target,

@@ -13,6 +13,7 @@
 #include "models/config_writer.h"
 #include "models/inventory.h"
 #include "pipeline/ldm_config.h"
+#include "pipeline/tiny_vae.h"
 #include "tempera/tempera.h"
 #include "weights/naming.h"
 #include "weights/safetensors_writer.h"
@@ -182,19 +183,23 @@ std::string config_of(Component component, const ModelConfig& model) {
   return {};
 }
 
-void write_folder(const ModelConfig& model, const fs::path& out, DType dtype, Writer& writer) {
+void write_folder(const ModelConfig& model, const TinyVaeConfig& tiny, const fs::path& out, DType dtype,
+                  Writer& writer) {
   std::vector<std::pair<fs::path, std::vector<TensorSpec>>> files;
-  for (const auto& [component, list] : all_parameters(model)) {
-    const bool text = component == Component::text_encoder || component == Component::text_encoder_2;
+  const auto add = [&](const fs::path& folder, const std::string& config, const std::vector<Parameter>& list,
+                       const char* stem) {
     std::vector<TensorSpec> tensors;
     for (const Parameter& p : list) tensors.push_back({p.name, dtype, dims_of(p.shape)});
-    const fs::path folder = out / name(component);
     fs::create_directories(folder);
-    write_text(folder / "config.json", config_of(component, model));
+    write_text(folder / "config.json", config);
     writer.add_total(tensors);
-    files.emplace_back(folder / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors"),
-                       std::move(tensors));
+    files.emplace_back(folder / fmt::format("{}.safetensors", stem), std::move(tensors));
+  };
+  for (const auto& [component, list] : all_parameters(model)) {
+    const bool text = component == Component::text_encoder || component == Component::text_encoder_2;
+    add(out / name(component), config_of(component, model), list, text ? "model" : "diffusion_pytorch_model");
   }
+  add(out / kTinyVaeFolder, to_json(tiny), parameters(tiny), "diffusion_pytorch_model");
   for (const char* folder : {"tokenizer", "tokenizer_2", "scheduler"}) fs::create_directories(out / folder);
   if (model.text_encoder) write_tokenizer(out / "tokenizer", model.text_encoder->vocab_size, "<|endoftext|>");
   write_tokenizer(out / "tokenizer_2", model.text_encoder_2.vocab_size, "!");
@@ -224,7 +229,7 @@ void synth(const SynthOptions& options, const fs::path& out, const std::function
   fs::create_directories(out, error);
   if (error) fail(ErrorCode::io, "cannot make the folder '{}': {}", out.string(), error.message());
   try {
-    write_folder(model, out, *dtype, writer);
+    write_folder(model, tiny_vae_preset(options.preset), out, *dtype, writer);
   } catch (...) {
     fs::remove_all(out, error);  // we made it, and it is not whole
     throw;

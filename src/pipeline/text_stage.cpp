@@ -54,14 +54,12 @@ std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedReq
   return {wanted.begin(), wanted.end()};
 }
 
-void TextStage::encode(const ResolvedRequest& r, const Programs& programs, Backend& backend, Queue& queue,
+void TextStage::encode(const ResolvedRequest& r, const TextPrograms& programs, Backend& backend, Queue& queue,
                        Buffer& scratch, const CheckCancelled& check) {
   const std::vector<int> skips = text_skips(r.request);
   if (known_.size() > kMaxKnown) known_.clear();
   for (const int encoder : {0, 1}) {
-    const Program* program = encoder == 1            ? &programs.text_encoder_2
-                             : programs.text_encoder ? &*programs.text_encoder
-                                                     : nullptr;
+    const Program* program = encoder == 1 ? &programs.second : programs.first ? &*programs.first : nullptr;
     if (program == nullptr) continue;
     const std::vector<std::string> texts = unknown_texts(encoder, r, skips);
     if (texts.empty()) continue;

@@ -22,8 +22,8 @@ class TextStage {
   int tokens() const { return tokenizers_[1].max_length(); }
 
   // Features of the texts of a request, those not known yet computed now. The references stay until the next call.
-  void encode(const ResolvedRequest& request, const Programs& programs, Backend& backend, Queue& queue, Buffer& scratch,
-              const CheckCancelled& check);
+  void encode(const ResolvedRequest& request, const TextPrograms& programs, Backend& backend, Queue& queue,
+              Buffer& scratch, const CheckCancelled& check);
   const TextFeatures& features(int encoder, const std::string& text, int skip) const;
 
  private:

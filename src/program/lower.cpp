@@ -292,4 +292,10 @@ const IoSlot& Program::output(std::string_view output_name) const {
   fail(ErrorCode::internal, "internal error: program {} has no output '{}'", name, output_name);
 }
 
+bool same_packing(std::span<const WeightSlot> a, std::span<const WeightSlot> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const WeightSlot& x, const WeightSlot& y) {
+    return x.names == y.names && x.desc == y.desc && x.offset == y.offset && x.bytes == y.bytes && x.layout == y.layout;
+  });
+}
+
 }  // namespace tempera

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ struct Segment {
   bool on_entry() const { return after == kOnEntry || after >= first; }
   bool operator==(const Segment&) const = default;
 };
+
+// Whether two programs expect the same bytes at the same places: then one packing serves both.
+bool same_packing(std::span<const WeightSlot> a, std::span<const WeightSlot> b);
 
 struct IoSlot {
   std::string name;

@@ -15,11 +15,6 @@ Problem problem_of(const Step& step) {
   return p;
 }
 
-// Whether two programs expect the same bytes at the same place.
-bool same_bytes(const WeightSlot& a, const WeightSlot& b) {
-  return a.names == b.names && a.desc == b.desc && a.offset == b.offset && a.bytes == b.bytes && a.layout == b.layout;
-}
-
 // The parts of a parameter in the checkpoint, checked against what the graph wants.
 std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
   std::vector<WeightPart> parts;
@@ -48,9 +43,7 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
 Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier)
     : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
   TEMPERA_ASSERT(scratch_.size() >= scratch_bytes(program_));
-  loaded_ = program_.segments.empty() && earlier.buffer != nullptr &&
-            std::equal(earlier.slots.begin(), earlier.slots.end(), program_.weights.begin(), program_.weights.end(),
-                       same_bytes);
+  loaded_ = program_.segments.empty() && earlier.buffer != nullptr && same_packing(earlier.slots, program_.weights);
   weights_ = loaded_ ? earlier.buffer : std::shared_ptr<Buffer>(backend_.allocate(program_.memory.weights));
   io_ = backend_.allocate(program_.memory.io);
   launches_.reserve(program_.steps.size());

@@ -30,7 +30,7 @@ struct Case {
 
 // Tasks other than text to picture, and parts that this program does not take from a user yet.
 bool is_text_to_picture(const json& arguments) {
-  for (const char* other : {"init_image", "tiny_vae", "lora", "vae_tiling", "model"}) {
+  for (const char* other : {"init_image", "lora", "model"}) {
     if (arguments.contains(other)) return false;
   }
   return true;
@@ -62,6 +62,7 @@ std::string as_argument(const std::string& name, const json& value) {
   if (name == "original_size" || name == "target_size") {
     return fmt::format("{}x{}", value.at(1).get<int>(), value.at(0).get<int>());
   }
+  if (name == "tiny_vae") return reference_dir() / value.get<std::string>();
   if (name == "crops_coords_top_left") return fmt::format("{},{}", value.at(1).get<int>(), value.at(0).get<int>());
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -84,9 +85,13 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   add("--images", one.spec.at("images").dump());
   for (const auto& [name, value] : one.spec.at("args").items()) {
     if (value.is_null()) continue;
-    std::string flag = "--" + name;
+    std::string flag = name == "tile_sample_min_size" ? "--vae-tile-size" : "--" + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
-    add(flag, as_argument(name, value));
+    if (value.is_boolean()) {
+      words.push_back(flag);  // a switch
+    } else {
+      add(flag, as_argument(name, value));
+    }
   }
   return words;
 }

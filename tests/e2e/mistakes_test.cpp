@@ -71,6 +71,26 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error({"plan", "--preset", "sdxl-bas"}, kMistake, {"sdxl-bas", "sdxl-base"});
 }
 
+TEST_F(Mistakes, AboutTheDecoder) {
+  expect_error(generate_arguments({"--vae-tile-size", "100"}), kMistake, {"--vae-tile-size", "100", "divisible by 32"});
+  expect_error(generate_arguments({"--vae-tile-size", "0"}), kMistake, {"--vae-tile-size", "'0'"});
+  expect_error(generate_arguments({"--tiny-vae", "model", "--vae-tile-size", "96"}), kMistake, {"divisible by 64"});
+  expect_error(generate_arguments({"--tiny-vae", "no/such/vae"}), kMistake, {"no/such/vae"});
+  expect_error(generate_arguments({"--tiny-vae", tiny_folder()}), kMistake, {"config.json"});
+  expect_error(generate_arguments({"--tiny-vae", tiny_folder() / "vae"}), kMistake, {"AutoencoderTiny"});
+  expect_error(generate_arguments({"--tiny-vae", tiny_folder() / "vae/diffusion_pytorch_model.safetensors"}), kMistake,
+               {"AutoencoderTiny"});
+  expect_error(generate_arguments({"--tiny-vae", file_of("taesd.pth", "\x80\x02}q\x01.")}), kMistake,
+               {"taesd.pth", "pickle"});
+  expect_error(
+      generate_arguments({"--model", tiny_single_file(), "--model-config", tiny_folder(), "--tiny-vae", "model"}),
+      kMistake, {"--tiny-vae", "vae_tiny"});
+  const fs::path weights = scratch_.path() / "short.safetensors";
+  fs::copy_file(tiny_folder() / "vae_tiny/diffusion_pytorch_model.safetensors", weights);
+  fs::resize_file(weights, fs::file_size(weights) / 2);
+  expect_error(generate_arguments({"--tiny-vae", weights}), kMistake, {"short.safetensors", "truncated"});
+}
+
 TEST_F(Mistakes, AreObjectsForMachines) {
   const Ran ran = run_tempera(generate_arguments({"--json", "--width", "1001"}));
   EXPECT_EQ(ran.status, kMistake);

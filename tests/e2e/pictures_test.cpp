@@ -114,6 +114,40 @@ TEST_F(Pictures, CarryTheirParameters) {
   EXPECT_EQ(info.find("RNG"), "CPU");
 }
 
+// Every way to decode draws about the same picture of the same latent, and none depends on the number of pictures.
+TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
+  const std::vector<std::vector<std::string>> ways = {{},
+                                                      {"--vae-slicing"},
+                                                      {"--vae-tiling"},
+                                                      {"--vae-tile-size", "128"},
+                                                      {"--tiny-vae", "model"},
+                                                      {"--tiny-vae", "model", "--vae-tiling"}};
+  std::vector<std::string> texts;
+  std::vector<std::vector<uint8_t>> pictures;
+  for (std::vector<std::string> way : ways) {
+    way.insert(way.end(), {"--width", "160", "--output", "a.png"});
+    ASSERT_EQ(generate(way).status, 0);
+    PngFile file = png_of(folder_.path() / "a.png");
+    EXPECT_EQ(file.image.width, 160);
+    texts.push_back(file.text.at(0).second);
+    pictures.push_back(std::move(file.image.rgb));
+    way.insert(way.end(), {"--images", "2", "--seed", "6"});
+    ASSERT_EQ(generate(way).status, 0);
+    EXPECT_EQ(png_of(folder_.path() / "a-1.png").image.rgb, pictures.back()) << texts.back();
+  }
+  const auto said = [&](size_t way, const char* key) { return parse_infotext(texts[way]).find(key); };
+  EXPECT_EQ(pictures[1], pictures[0]);  // slicing changes nothing, and is not said
+  EXPECT_EQ(texts[1], texts[0]);
+  EXPECT_NE(pictures[2], pictures[0]);
+  EXPECT_EQ(pictures[3], pictures[2]);  // the size of the autoencoder
+  EXPECT_EQ(said(2, "vae_tile_size"), "128");
+  EXPECT_EQ(said(2, "VAE"), std::nullopt);
+  EXPECT_NE(pictures[4], pictures[0]);
+  EXPECT_EQ(said(4, "VAE"), "vae_tiny");
+  EXPECT_NE(pictures[5], pictures[4]);
+  EXPECT_EQ(said(5, "vae_tile_size"), "128");
+}
+
 TEST_F(Pictures, AreDescribedToMachines) {
   const Ran ran = generate({"--json", "--images", "2"});
   ASSERT_EQ(ran.status, 0);

@@ -2,9 +2,11 @@
 // numbers is a decision, not an accident: update the golden file knowingly (TEMPERA_UPDATE_GOLDENS=1).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 
 #include "tempera/tempera.h"
 
@@ -13,22 +15,16 @@ namespace {
 
 const std::string kGolden = std::string(TEMPERA_TEST_DATA) + "/goldens/plans.txt";
 
-std::string summary(const std::string& preset, const std::string& dtype, int images, int width, int height,
-                    const std::string& attention, bool eager) {
-  EngineOptions engine;
-  engine.preset = preset;
-  engine.device = "cuda";
-  engine.dtype = dtype;
-  engine.attention = attention;
-  engine.eager = eager;
+std::string summary(const EngineOptions& engine, int images, int width, int height) {
   Request request;
   request.num_images_per_prompt = images;
   request.width = width;
   request.height = height;
   const Plan p = plan(engine, request);
   std::ostringstream out;
-  out << preset << ' ' << dtype << ' ' << images << " x " << width << 'x' << height << ' ' << attention
-      << (eager ? " eager" : "") << ": peak " << p.memory.peak_bytes << " in " << p.memory.peak_stage << ", flops "
+  out << engine.preset << ' ' << engine.dtype << ' ' << images << " x " << width << 'x' << height << ' '
+      << engine.attention << (engine.eager ? " eager" : "") << (p.decoder == "AutoencoderKL" ? "" : " " + p.decoder)
+      << ": peak " << p.memory.peak_bytes << " in " << p.memory.peak_stage << ", flops "
       << static_cast<int64_t>(p.flops / 1e9) << "e9";
   for (const StagePlan& s : p.stages)
     out << "; " << s.name << ' ' << s.prologue << '+' << s.steps << " steps, " << s.weights << " + " << s.activations
@@ -36,14 +32,38 @@ std::string summary(const std::string& preset, const std::string& dtype, int ima
   return out.str() + "\n";
 }
 
+EngineOptions on_card(const std::string& preset, const std::string& dtype, const std::string& attention = "flash") {
+  EngineOptions engine;
+  engine.preset = preset;
+  engine.device = "cuda";
+  engine.dtype = dtype;
+  engine.attention = attention;
+  return engine;
+}
+
+const StagePlan& stage(const Plan& p, const std::string& name) {
+  const auto at = std::find_if(p.stages.begin(), p.stages.end(), [&](const StagePlan& s) { return s.name == name; });
+  if (at == p.stages.end()) throw std::out_of_range(name);
+  return *at;
+}
+
 TEST(Plans, MatchTheGoldens) {
   std::string now;
   for (const std::string dtype : {"fp32", "fp16"})
     for (const int images : {1, 4})
-      now += summary("sdxl-base", dtype, images, 1024, 1024, dtype == "fp32" ? "naive" : "flash", false);
-  now += summary("sdxl-base", "fp16", 4, 1024, 1024, "naive", true);
-  now += summary("sdxl-base", "fp16", 1, 832, 1216, "flash", false);
-  now += summary("tiny", "fp16", 1, 160, 96, "flash", false);
+      now += summary(on_card("sdxl-base", dtype, dtype == "fp32" ? "naive" : "flash"), images, 1024, 1024);
+  EngineOptions eager = on_card("sdxl-base", "fp16", "naive");
+  eager.eager = true;
+  now += summary(eager, 4, 1024, 1024);
+  now += summary(on_card("sdxl-base", "fp16"), 1, 832, 1216);
+  now += summary(on_card("tiny", "fp16"), 1, 160, 96);
+  EngineOptions less = on_card("sdxl-base", "fp16");
+  less.vae_tiling = true;
+  now += summary(less, 4, 1024, 1024);
+  less.tiny_vae = "model";
+  now += summary(less, 4, 1024, 1024);
+  less.vae_tiling = false;
+  now += summary(less, 4, 1024, 1024);
   if (std::getenv("TEMPERA_UPDATE_GOLDENS") != nullptr) std::ofstream(kGolden) << now;
   std::ifstream file(kGolden);
   const std::string golden{std::istreambuf_iterator<char>(file), {}};
@@ -57,16 +77,11 @@ TEST(Plans, CountTheWorkOfSdxl) {
   engine.eager = true;
   const Plan p = plan(engine, {});
   // 6.761 TFLOP per sample and forward, 10.470 per decode (count_sdxl_macs.py); text encoders on top.
-  const auto stage = [&](const std::string& name) {
-    for (const StagePlan& s : p.stages)
-      if (s.name == name) return s;
-    return StagePlan{};
-  };
-  EXPECT_NEAR(stage("unet").flops, 2 * 6.761e12, 0.001e12);
-  EXPECT_NEAR(stage("vae_decoder").flops, 10.470e12, 0.001e12);
-  EXPECT_EQ(stage("unet").runs, 50u);
+  EXPECT_NEAR(stage(p, "unet").flops, 2 * 6.761e12, 0.001e12);
+  EXPECT_NEAR(stage(p, "vae_decoder").flops, 10.470e12, 0.001e12);
+  EXPECT_EQ(stage(p, "unet").runs, 50u);
   EXPECT_EQ(p.width, 1024);
-  EXPECT_GT(p.memory.peak_bytes, stage("unet").weights);
+  EXPECT_GT(p.memory.peak_bytes, stage(p, "unet").weights);
 }
 
 TEST(Plans, HoistTheTextBranchOutOfTheLoop) {
@@ -93,6 +108,75 @@ TEST(Plans, DecodeInBf16WhereTheRestIsF16) {
   EXPECT_NE(listing.find(":f16["), std::string::npos);
   EXPECT_EQ(listing.find(":f16[", decoder), std::string::npos);
   EXPECT_NE(listing.find(":bf16[", decoder), std::string::npos);
+}
+
+// --vae-slicing is accepted because this always holds: pictures are decoded one at a time.
+TEST(Plans, TheDecoderDoesNotGrowWithTheNumberOfPictures) {
+  for (const bool tiling : {false, true})
+    for (const char* tiny : {"", "model"}) {
+      EngineOptions engine = on_card("sdxl-base", "fp16");
+      engine.vae_tiling = tiling;
+      engine.tiny_vae = tiny;
+      Request request;
+      const StagePlan one = stage(plan(engine, request), "vae_decoder");
+      request.num_images_per_prompt = 4;
+      const StagePlan four = stage(plan(engine, request), "vae_decoder");
+      EXPECT_EQ(four.activations, one.activations);
+      EXPECT_EQ(four.workspace, one.workspace);
+      EXPECT_EQ(four.io, one.io);
+      EXPECT_EQ(four.weights, one.weights);
+      EXPECT_EQ(four.flops, one.flops);
+      EXPECT_EQ(one.runs, 1u);
+      EXPECT_EQ(four.runs, 4u);
+    }
+}
+
+TEST(Plans, TilesTakeLessMemoryAndMoreWork) {
+  EngineOptions engine = on_card("sdxl-base", "fp16");
+  const Plan whole = plan(engine, {});
+  EXPECT_EQ(whole.decoder, "AutoencoderKL");
+  engine.vae_tiling = true;
+  const Plan tiled = plan(engine, {});
+  EXPECT_EQ(tiled.decoder, "AutoencoderKL in 9 tiles of 512x512");
+  engine.vae_tile_size = 256;
+  const Plan small = plan(engine, {});
+  EXPECT_EQ(small.decoder, "AutoencoderKL in 36 tiles of 256x256");
+  const auto scratch = [](const Plan& p) {
+    return stage(p, "vae_decoder").activations + stage(p, "vae_decoder").workspace;
+  };
+  EXPECT_LT(scratch(tiled), scratch(whole) / 2);
+  EXPECT_LT(scratch(small), scratch(tiled) / 2);
+  EXPECT_LT(tiled.memory.peak_bytes, whole.memory.peak_bytes);
+  EXPECT_LE(small.memory.peak_bytes, tiled.memory.peak_bytes);
+  // One set of weights serves all shapes of tile here.
+  EXPECT_EQ(stage(tiled, "vae_decoder").weights, stage(whole, "vae_decoder").weights);
+  EXPECT_GT(stage(tiled, "vae_decoder").flops, stage(whole, "vae_decoder").flops);
+  EXPECT_GT(stage(tiled, "vae_decoder").steps, 8 * stage(whole, "vae_decoder").steps);
+}
+
+TEST(Plans, TheTinyAutoencoderIsTiny) {
+  EngineOptions engine = on_card("sdxl-base", "fp16");
+  const Plan whole = plan(engine, {});
+  engine.tiny_vae = "model";
+  const Plan tiny = plan(engine, {});
+  EXPECT_EQ(tiny.decoder, "AutoencoderTiny");
+  EXPECT_LT(stage(tiny, "vae_decoder").weights, 3u << 20);
+  EXPECT_LT(stage(tiny, "vae_decoder").flops, stage(whole, "vae_decoder").flops / 15);
+  EXPECT_LT(tiny.memory.peak_bytes, whole.memory.peak_bytes);
+}
+
+// diffusers' tiles where it has them: of the autoencoder's size, and none where the picture is not larger.
+TEST(Plans, TileSizesAreDiffusers) {
+  EngineOptions engine = on_card("sdxl-base", "fp16");
+  engine.vae_tiling = true;
+  Request large;
+  large.width = 2048;
+  large.height = 1152;
+  EXPECT_EQ(plan(engine, large).decoder, "AutoencoderKL in 6 tiles of 1024x1024");
+  engine.vae_tile_size = 1024;
+  EXPECT_EQ(plan(engine, {}).decoder, "AutoencoderKL");
+  engine.vae_tile_size = 520;
+  EXPECT_THROW(plan(engine, {}), Error);
 }
 
 }  // namespace

@@ -1,0 +1,36 @@
+// The decoder on a device: latents of one picture in, bytes out, in tiles where the programs say so. Weights that
+// several shapes of tile want packed alike are loaded once, and stay for the next request.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "pipeline/decoder_programs.h"
+#include "runtime/executable.h"
+
+namespace tempera {
+
+class DecodeStage {
+ public:
+  // Binds the programs and loads what is not loaded yet. `programs` and the rest must outlive the stage or the next
+  // call.
+  void load(const DecoderPrograms& programs, Backend& backend, Queue& queue, Buffer& scratch, bool replay,
+            const Checkpoint& weights, const CheckCancelled& check);
+
+  // Lets go of the scratch memory; the weights stay.
+  void unbind();
+
+  // `latent` (h, w, C) as the decoder takes it. The result is (height, width, 3). on_tile(done, of) after each tile.
+  std::vector<uint8_t> decode(std::span<const float> latent, const CheckCancelled& check,
+                              const std::function<void(size_t done, size_t of)>& on_tile);
+
+ private:
+  std::vector<uint8_t> decode_whole(std::span<const float> latent, const CheckCancelled& check);
+
+  const DecoderPrograms* programs_ = nullptr;
+  std::deque<Executable> shapes_;
+  std::vector<LoadedWeights> packings_;
+};
+
+}  // namespace tempera

@@ -1,0 +1,102 @@
+#include "pipeline/tiny_vae.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "models/config_json.h"
+#include "models/inventory.h"
+#include "pipeline/weight_files.h"
+#include "weights/safetensors.h"
+
+namespace tempera {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kStem = "diffusion_pytorch_model";
+
+fs::path path_of(std::string_view where, const fs::path& model) {
+  if (where != kModelsOwnTinyVae) return where;
+  fs::path folder = model / kTinyVaeFolder;
+  if (!fs::is_directory(folder)) {
+    fail(ErrorCode::invalid_argument,
+         "'{}' carries no tiny autoencoder (a folder {}): give --tiny-vae the path of one, such as TAESDXL",
+         model.string(), kTinyVaeFolder);
+  }
+  return folder;
+}
+
+TinyVaeConfig read_config(const fs::path& file) {
+  return parse_tiny_vae_config(read_text_file(file, 1 << 20), file.string());
+}
+
+// In a diffusers folder, where the file is called as there, the config is beside it.
+TinyVaeConfig config_of_file(const fs::path& file) {
+  const fs::path config = file.parent_path() / "config.json";
+  const bool in_folder = file.filename().string().starts_with(kStem) && fs::exists(config);
+  return in_folder ? read_config(config) : TinyVaeConfig();
+}
+
+void check_latents(const TinyVaeConfig& tiny, const VaeConfig& replaced, const std::string& what) {
+  if (tiny.latent_channels == replaced.latent_channels && tiny.scale() == replaced.scale() &&
+      tiny.out_channels == replaced.out_channels) {
+    return;
+  }
+  fail(ErrorCode::bad_file,
+       "'{}' decodes latents of {} channels, {} times enlarged, to {} colors, but the model has {}, {} and {}: give "
+       "--tiny-vae one for SDXL, such as TAESDXL",
+       what, tiny.latent_channels, tiny.scale(), tiny.out_channels, replaced.latent_channels, replaced.scale(),
+       replaced.out_channels);
+}
+
+// Before any work: the decoder is loaded when the denoising is over.
+void check_decoder(const Checkpoint& weights, const TinyVaeConfig& config, const std::string& what) {
+  for (const Parameter& parameter : parameters(config)) {
+    if (!parameter.name.starts_with("decoder.")) continue;
+    const std::optional<TensorView> tensor = weights.find(parameter.name);
+    if (!tensor) {
+      fail(ErrorCode::bad_file,
+           "'{}' has no tensor {}: give --tiny-vae a diffusers AutoencoderTiny, as a folder or a .safetensors file",
+           what, parameter.name);
+    }
+    const auto expected = parameter.shape.dims();
+    if (!std::equal(expected.begin(), expected.end(), tensor->dims.begin(), tensor->dims.end())) {
+      fail(ErrorCode::bad_file,
+           "{} is {}, expected {}: give --tiny-vae the folder that has this autoencoder's config.json",
+           weights.origin(parameter.name), dims_to_string(tensor->dims), to_string(parameter.shape));
+    }
+  }
+}
+
+TinyVaeSource open_checked(const fs::path& path, const VaeConfig& replaced) {
+  if (!fs::exists(path)) {
+    fail(ErrorCode::bad_file, "there is no tiny autoencoder '{}': give a diffusers folder or a .safetensors file",
+         path.string());
+  }
+  TinyVaeSource source;
+  source.path = path;
+  if (fs::is_directory(path)) {
+    source.config = read_config(path / "config.json");
+    OpenedWeights opened = open_weight_files(find_weight_files(path, kStem, {"", "fp16"}));
+    source.component.weights = std::move(opened.checkpoint);
+    source.component.files = std::move(opened.files);
+  } else {
+    source.component.weights = std::make_shared<SafetensorsFile>(path);
+    source.component.files = {path};
+    source.config = config_of_file(path);
+  }
+  check_latents(source.config, replaced, path.string());
+  check_decoder(*source.component.weights, source.config, path.string());
+  return source;
+}
+
+}  // namespace
+
+TinyVaeSource open_tiny_vae(std::string_view where, const fs::path& model, const VaeConfig& replaced) {
+  try {
+    return open_checked(path_of(where, model), replaced);
+  } catch (const fs::filesystem_error& error) {
+    fail(ErrorCode::bad_file, "cannot look at '{}': {}", error.path1().string(), error.code().message());
+  }
+}
+
+}  // namespace tempera

@@ -1,0 +1,28 @@
+// Opening the tiny autoencoder that decodes in the place of the model's own: a diffusers folder, a single file under
+// diffusers' names, or the one that a model's folder carries.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "models/config.h"
+#include "pipeline/model_source.h"
+
+namespace tempera {
+
+// What users call the one in the model's own folder, and the folder's name there.
+inline constexpr std::string_view kModelsOwnTinyVae = "model";
+inline constexpr std::string_view kTinyVaeFolder = "vae_tiny";
+
+struct TinyVaeSource {
+  TinyVaeConfig config;
+  ComponentSource component;
+  std::filesystem::path path;  // of the folder or the file
+};
+
+// `where`: kModelsOwnTinyVae or a path. A file without a config.json of its own is taken for TAESDXL. Maps the weights
+// and checks the decoder's shapes. Throws Error(bad_file) naming the file and the remedy, also when the latents are
+// none of the model's, Error(invalid_argument) when the model carries none.
+TinyVaeSource open_tiny_vae(std::string_view where, const std::filesystem::path& model, const VaeConfig& replaced);
+
+}  // namespace tempera
