@@ -9,24 +9,28 @@
 namespace tempera::cli {
 
 std::string plan_table(const Plan& plan) {
-  std::string text =
-      fmt::format("model      {}\ndevice     {}, {}\npicture    {}x{}\nscheduler  {}\ndecoder    {}\n\n", plan.model,
-                  plan.device, plan.dtype, plan.width, plan.height, plan.scheduler, plan.decoder);
+  std::string text = fmt::format(
+      "model      {}\ndevice     {}, {}\npicture    {}x{}\nscheduler  {}\ndecoder    {}\nparameters {}\n\n", plan.model,
+      plan.device, plan.dtype, plan.width, plan.height, plan.scheduler, plan.decoder, plan.residency);
   const auto row = [&text](const auto&... cells) {
-    text += fmt::format("{:<16}{:>6}{:>10}{:>14}{:>14}{:>12}{:>13}{:>12}{:>12}\n", cells...);
+    text += fmt::format("{:<16}{:>6}{:>10}{:>14}{:>14}{:>12}{:>13}{:>12}{:>12}{:>12}\n", cells...);
   };
-  row("stage", "runs", "kernels", "once", "per run", "weights", "activations", "workspace", "io");
+  row("stage", "runs", "kernels", "once", "per run", "weights", "activations", "workspace", "stream", "io");
   for (const StagePlan& stage : plan.stages) {
     row(stage.name, stage.runs, stage.steps, format_flops(stage.flops_prologue), format_flops(stage.flops),
         format_bytes(static_cast<double>(stage.weights)), format_bytes(static_cast<double>(stage.activations)),
-        format_bytes(static_cast<double>(stage.workspace)), format_bytes(static_cast<double>(stage.io)));
+        format_bytes(static_cast<double>(stage.workspace)), format_bytes(static_cast<double>(stage.stream)),
+        format_bytes(static_cast<double>(stage.io)));
   }
   const auto bytes = [](size_t count) { return format_bytes(static_cast<double>(count)); };
   const MemoryPlan& memory = plan.memory;
   text += fmt::format("\narithmetic  {}\n", format_flops(plan.flops));
-  text += fmt::format("memory      {} at the peak: weights {}, activations {}, workspace {}, io {}\n",
+  text += fmt::format("memory      {} at the peak: weights {}, activations {}, workspace {}, stream {}, io {}\n",
                       bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations),
-                      bytes(memory.workspace), bytes(memory.io));
+                      bytes(memory.workspace), bytes(memory.stream), bytes(memory.io));
+  for (const BudgetChoice& choice : plan.choices)
+    text += fmt::format("{}{:>10}  {}\n", choice.fits ? "  fits     " : "  too much ", bytes(choice.peak_bytes),
+                        choice.mode);
   return text;
 }
 
@@ -42,6 +46,8 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
                       {"weights", stage.weights},
                       {"activations", stage.activations},
                       {"workspace", stage.workspace},
+                      {"stream", stage.stream},
+                      {"copied", stage.copied},
                       {"io", stage.io}});
   }
   nlohmann::ordered_json json = {{"model", plan.model},
@@ -56,9 +62,16 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
                                   {{"weights", plan.memory.weights},
                                    {"activations", plan.memory.activations},
                                    {"workspace", plan.memory.workspace},
+                                   {"stream", plan.memory.stream},
                                    {"io", plan.memory.io}}},
+                                 {"residency", plan.residency},
                                  {"flops", plan.flops},
                                  {"stages", stages}};
+  if (!plan.choices.empty()) {
+    nlohmann::ordered_json& choices = json["choices"] = nlohmann::ordered_json::array();
+    for (const BudgetChoice& choice : plan.choices)
+      choices.push_back({{"mode", choice.mode}, {"peak_bytes", choice.peak_bytes}, {"fits", choice.fits}});
+  }
   if (!plan.listing.empty()) json["listing"] = plan.listing;
   return json;
 }

@@ -47,9 +47,11 @@ struct EngineOptions {
   std::string attention = "flash";  // flash, naive
   bool eager = false;               // without passes and without hoisting what is constant per request
   int threads = 0;                  // 0: all cores
-  std::string tiny_vae = {};  // decodes instead of the model's autoencoder: a path, or "model" for its own tiny one
-  bool vae_tiling = false;    // decode in overlapping tiles
-  int vae_tile_size = 0;      // side of a tile in pixels; 0: the autoencoder's own, smaller where that is too large
+  std::string tiny_vae = {};     // decodes instead of the model's autoencoder: a path, or "model" for its own tiny one
+  std::string offload = "auto";  // auto, none, model, sequential: whose parameters stay on the device
+  std::string memory_budget = {};  // "6GiB", "80%" or "auto" of what is free; chooses offloading and tiling itself
+  bool vae_tiling = false;         // decode in overlapping tiles
+  int vae_tile_size = 0;  // side of a tile in pixels; 0: the autoencoder's own, smaller where that is too large
 };
 
 enum class FieldGroup { request, engine };

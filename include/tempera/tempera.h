@@ -30,10 +30,10 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory, known before anything is loaded: the parts at the moment of the peak. overhead is what the
-// process takes beside its programs (code, libraries, driver).
+// Bytes of device memory, known before anything is loaded: the parts at the moment of the peak. weights stay, stream is
+// what parameters travel through; overhead is what the process takes beside its programs (code, libraries, driver).
 struct MemoryPlan {
-  size_t weights = 0, activations = 0, workspace = 0, io = 0, overhead = 0;
+  size_t weights = 0, activations = 0, workspace = 0, stream = 0, io = 0, overhead = 0;
   size_t peak_bytes = 0;
   std::string peak_stage;  // the stage that reaches it
 };
@@ -42,10 +42,18 @@ struct MemoryPlan {
 struct StagePlan {
   std::string name;                // "text_encoder", "unet", "vae_decoder"
   size_t steps = 0, prologue = 0;  // kernel launches per run; per request
-  size_t weights = 0, activations = 0, workspace = 0, io = 0;
-  double flops = 0;  // of one run, and once per request
+  size_t weights = 0, activations = 0, workspace = 0, stream = 0, io = 0;
+  size_t copied = 0;  // bytes of parameters copied to the device per run
+  double flops = 0;   // of one run, and once per request
   double flops_prologue = 0;
   size_t runs = 0;  // for this request
+};
+
+// One way to answer a request within less memory.
+struct BudgetChoice {
+  std::string mode;  // "text encoders in turn, UNet streamed (38 % stay), decoder in turn in 9 tiles"
+  size_t peak_bytes = 0;
+  bool fits = false;
 };
 
 struct Plan {
@@ -55,8 +63,10 @@ struct Plan {
   std::string decoder;  // what makes the pixels: "AutoencoderKL", "AutoencoderTiny in 9 tiles of 512x512"
   std::vector<StagePlan> stages;
   MemoryPlan memory;
-  double flops = 0;     // of the whole request
-  std::string listing;  // every step with kernel and offsets, when asked for
+  std::string residency;              // where parameters are: BudgetChoice::mode of what was chosen
+  std::vector<BudgetChoice> choices;  // with a memory budget: what was tried, in order; the first that fits is taken
+  double flops = 0;                   // of the whole request
+  std::string listing;                // every step with kernel and offsets, when asked for
 };
 
 struct Stage {

@@ -104,6 +104,9 @@ class Backend {
   // Whether device memory can be written by the host directly, so that weights are packed in place.
   virtual bool host_visible() const = 0;
 
+  // Bytes of the device that nobody uses.
+  virtual size_t free_memory() const = 0;
+
   // The most bytes of the device that were in use beside what a program with nothing in it takes, as its driver counts
   // them: what plans are compared with. 0 where device memory is the host's.
   virtual size_t peak_memory() const { return 0; }

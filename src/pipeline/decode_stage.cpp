@@ -56,7 +56,7 @@ void DecodeStage::load(const DecoderPrograms& programs, Backend& backend, Queue&
     executable.set_replay(replay);
     if (executable.loaded()) continue;
     executable.load(weights, check);
-    packings_.push_back(executable.weights());
+    if (shape.segments.empty()) packings_.push_back(executable.weights());
   }
   programs_ = &programs;
 }
@@ -64,6 +64,10 @@ void DecodeStage::load(const DecoderPrograms& programs, Backend& backend, Queue&
 void DecodeStage::unbind() {
   shapes_.clear();
   programs_ = nullptr;
+}
+
+void DecodeStage::leave() {
+  for (Executable& shape : shapes_) shape.leave();
 }
 
 std::vector<uint8_t> DecodeStage::decode(std::span<const float> latent, const CheckCancelled& check,
@@ -80,7 +84,9 @@ std::vector<uint8_t> DecodeStage::decode(std::span<const float> latent, const Ch
   size_t done = 0;
   for (const TileSpan& row : grid.rows)
     for (const TileSpan& column : grid.columns) {
-      Executable& shape = shapes_[programs_->shape_of[done]];
+      const size_t index = programs_->shape_of[done];
+      if (done > 0 && programs_->shape_of[done - 1] != index) shapes_[programs_->shape_of[done - 1]].leave();
+      Executable& shape = shapes_[index];
       shape.write_input("latent", cut(latent, grid, row, column));
       shape.run(check);
       std::vector<float> tile = shape.read_output("image");

@@ -20,7 +20,7 @@ size_t packing_of(const std::vector<Program>& shapes, size_t shape) {
 }
 
 size_t scratch(const Program& program) {
-  return program.memory.arena + program.memory.workspace;
+  return program.memory.arena + program.memory.workspace + program.memory.stream;
 }
 
 }  // namespace
@@ -83,6 +83,7 @@ StagePlan decoder_stage(const DecoderPrograms& programs, size_t pictures) {
                                         [](const Program& a, const Program& b) { return scratch(a) < scratch(b); });
   stage.activations = largest->memory.arena;
   stage.workspace = largest->memory.workspace;
+  stage.stream = largest->memory.stream;
   for (const Program& shape : programs.shapes) stage.io += shape.memory.io;
   for (const size_t shape : programs.shape_of) {
     stage.steps += programs.shapes[shape].steps.size();

@@ -9,6 +9,7 @@
 #include "pipeline/decode_stage.h"
 #include "pipeline/denoise_stage.h"
 #include "pipeline/devices.h"
+#include "pipeline/fit.h"
 #include "pipeline/metadata.h"
 #include "pipeline/model_source.h"
 #include "pipeline/open.h"
@@ -69,6 +70,7 @@ class Pipeline::Impl {
     if (options_.threads > 0) set_thread_count(options_.threads);
     backend_ = open_device(choice_.device);
     queue_ = backend_->make_queue();
+    free_memory_ = backend_->free_memory();
   }
 
   Result generate(const Request& request, const Callbacks& callbacks) {
@@ -97,13 +99,15 @@ class Pipeline::Impl {
     };
 
     StageClock clock(result.stages);
-    const int per_forward = images_per_forward(r);
-    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward, text_.tokens()};
-    program_options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
+    int per_forward = 1;
     clock.time("plan", [&] {
-      programs_ = build_programs(source_.config, r, backend_->target(), program_options);
-      result.plan = make_plan(programs_, r, backend_->target(), program_options);
+      Fitted fitted =
+          fit(source_.config, r, backend_->target(), program_options(r), budget_, [&] { return free_memory_; });
+      per_forward = fitted.options.images_per_forward;
+      programs_ = std::move(fitted.programs);
+      result.plan = std::move(fitted.plan);
       result.plan.model = source_.path.string();
+      leave_scratch();
       prepare_scratch();
     });
     clock.time("text", [&] {
@@ -114,8 +118,10 @@ class Pipeline::Impl {
         r, source_.config, per_forward, [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
           return text_.features(encoder, text, skip);
         });
+    // All memory is taken before the long part.
     clock.time("load", [&] {
       report("load", 0, 0, 1);
+      decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
       load_unet(check);
     });
 
@@ -131,9 +137,7 @@ class Pipeline::Impl {
         for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
       });
     }
-    clock.time("load", [&] {
-      decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
-    });
+    unet_->leave();
     for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
       report("decode", i, 0, programs_.decoder.grid.count());
       const auto on_tile = [&](size_t done, size_t of) { report("decode", i, done, of); };
@@ -150,12 +154,27 @@ class Pipeline::Impl {
     return choice_.device == "cuda" ? r.request.num_images_per_prompt : 1;
   }
 
+  ProgramOptions program_options(const ResolvedRequest& r) const {
+    ProgramOptions options{choice_.dtype, options_.attention, options_.eager, images_per_forward(r), text_.tokens()};
+    options.placement = first_placement(options_);
+    options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
+    return options;
+  }
+
+  // Also what an earlier request left when it was stopped.
+  void leave_scratch() {
+    text_.leave();
+    if (unet_) unet_->leave();
+    decoder_.leave();
+  }
+
   // Weights stay; what is bound to other addresses goes.
   void prepare_scratch() {
     const size_t bytes = scratch_bytes(all_programs(programs_));
     if (scratch_ && scratch_->size() >= bytes) return;
     if (unet_) unet_weights_ = unet_->weights();
     unet_.reset();
+    text_.unbind();
     decoder_.unbind();
     scratch_.reset();
     scratch_ = backend_->allocate(bytes);
@@ -197,6 +216,8 @@ class Pipeline::Impl {
   DeviceChoice choice_;
   ModelSource source_;
   TextStage text_;
+  MemoryBudget budget_ = parse_memory_budget(options_.memory_budget);
+  size_t free_memory_ = 0;  // before this pipeline took any
   std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;

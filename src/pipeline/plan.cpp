@@ -1,6 +1,7 @@
 // plan(): everything about a request that can be known without weights.
 #include "pipeline/default_model.h"
 #include "pipeline/devices.h"
+#include "pipeline/fit.h"
 #include "pipeline/open.h"
 #include "pipeline/programs.h"
 #include "pipeline/tiny_vae.h"
@@ -70,11 +71,14 @@ Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
   ProgramOptions options{choice.dtype, engine.attention, engine.eager, 1, model.tokens};
   if (choice.device == "cuda") options.images_per_forward = r.request.num_images_per_prompt;
   options.decoder = decoder_options(engine, model.tiny_vae);
-  const Programs programs = build_programs(model.config, r, *target.target, options);
-  Plan plan = make_plan(programs, r, *target.target, options);
+  const MemoryBudget budget = parse_memory_budget(engine.memory_budget);
+  options.placement = first_placement(engine);
+  const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
+  Fitted fitted = fit(model.config, r, *target.target, options, budget, free);
+  Plan plan = std::move(fitted.plan);
   plan.model = model.name;
   if (listing)
-    for (const Program* p : all_programs(programs)) plan.listing += dump(*p, *target.target);
+    for (const Program* p : all_programs(fitted.programs)) plan.listing += dump(*p, *target.target);
   return plan;
 }
 

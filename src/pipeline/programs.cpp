@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "models/clip.h"
 #include "models/unet.h"
 #include "passes/passes.h"
@@ -10,13 +11,43 @@
 namespace tempera {
 namespace {
 
-Program build(Graph graph, const Target& target, const ProgramOptions& o) {
+Program build(Graph graph, const Target& target, const ProgramOptions& o, Residency residency, size_t stay = 0) {
   LowerOptions lowering;
   lowering.hoist = !o.eager;
   // Flash is preferred wherever it can run; only "naive" is a demand.
   if (o.attention == "naive") lowering.exclude = {"attention/flash"};
   if (!o.eager) graph = optimize(std::move(graph));
-  return lower(graph, target, lowering);
+  return place(lower(graph, target, lowering), residency, stay, target.alignment);
+}
+
+// Segments of the body that come anew in every run.
+size_t copied_per_run(const Program& program) {
+  size_t bytes = 0;
+  for (const Segment& g : program.segments)
+    if (g.first >= program.prologue && g.after != Segment::kOnEntry) bytes += g.bytes;
+  return bytes;
+}
+
+std::string describe(Residency residency, const Program& program) {
+  if (residency == Residency::resident) return "resident";
+  if (residency == Residency::in_turn) return "in turn";
+  size_t travels = 0;
+  for (const WeightSlot& w : program.weights)
+    if (w.segment != WeightSlot::kResident && w.step >= program.prologue) travels += w.bytes;
+  const size_t stays = program.memory.weights;
+  return fmt::format("streamed ({:.0f} % stay)",
+                     100 * static_cast<double>(stays) / static_cast<double>(std::max<size_t>(1, stays + travels)));
+}
+
+// "text encoders in turn, UNet streamed (38 % stay), decoder in turn in 9 tiles"
+std::string describe(const Programs& programs, const ProgramOptions& o, size_t pictures) {
+  std::string text;
+  if (programs.text) text = "text encoders " + describe(o.placement.text, programs.text->second) + ", ";
+  text += "UNet " + describe(o.placement.denoise, programs.denoise);
+  text += ", decoder " + describe(o.placement.decoder, programs.decoder.shapes.front());
+  if (programs.decoder.tiled()) text += fmt::format(" in {} tiles", programs.decoder.grid.count());
+  if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
+  return text;
 }
 
 StagePlan stage(const Program& program, std::string name, size_t runs) {
@@ -27,7 +58,9 @@ StagePlan stage(const Program& program, std::string name, size_t runs) {
   s.weights = program.memory.weights;
   s.activations = program.memory.arena;
   s.workspace = program.memory.workspace;
+  s.stream = program.memory.stream;
   s.io = program.memory.io;
+  s.copied = copied_per_run(program);
   s.flops = program.flops_step;
   s.flops_prologue = program.flops_prologue;
   s.runs = runs;
@@ -40,9 +73,10 @@ TextPrograms build_text_programs(const ModelConfig& model, const Request& reques
                                  const ProgramOptions& o) {
   ClipGraphOptions clip{.batch = 1, .tokens = o.tokens, .skips = text_skips(request), .dtype = o.dtype};
   TextPrograms programs;
-  if (model.text_encoder) programs.first = build(clip_text_graph(*model.text_encoder, clip), target, o);
+  if (model.text_encoder)
+    programs.first = build(clip_text_graph(*model.text_encoder, clip), target, o, o.placement.text);
   clip.pooled = true;
-  programs.second = build(clip_text_graph(model.text_encoder_2, clip), target, o);
+  programs.second = build(clip_text_graph(model.text_encoder_2, clip), target, o, o.placement.text);
   return programs;
 }
 
@@ -60,9 +94,10 @@ Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, cons
                                        .dtype = o.dtype}};
   Programs programs;
   if (o.text) programs.text = build_text_programs(model, r.request, target, o);
-  programs.denoise = build(denoise_graph(model.unet, denoise), target, o);
-  programs.decoder = build_decoder_programs(model.vae, o.decoder, std::move(grid), o.dtype,
-                                            [&](Graph graph) { return build(std::move(graph), target, o); });
+  programs.denoise = build(denoise_graph(model.unet, denoise), target, o, o.placement.denoise, o.placement.stay);
+  programs.decoder = build_decoder_programs(model.vae, o.decoder, std::move(grid), o.dtype, [&](Graph graph) {
+    return build(std::move(graph), target, o, o.placement.decoder);
+  });
   return programs;
 }
 
@@ -81,7 +116,7 @@ std::vector<const Program*> all_programs(const Programs& programs) {
 
 size_t scratch_bytes(const std::vector<const Program*>& programs) {
   size_t bytes = 0;
-  for (const Program* p : programs) bytes = std::max(bytes, p->memory.arena + p->memory.workspace);
+  for (const Program* p : programs) bytes = std::max(bytes, p->memory.arena + p->memory.workspace + p->memory.stream);
   return bytes;
 }
 
@@ -105,17 +140,23 @@ Plan make_plan(const Programs& programs, const ResolvedRequest& r, const Target&
   plan.stages.push_back(decoder_stage(programs.decoder, images));
   plan.decoder = describe(programs.decoder, o.decoder);
 
-  // Scratch memory is one region; what an earlier stage touched of it stays. The text encoders go, the rest stays.
-  size_t kept = 0, scratch = 0;
+  // Scratch memory is one region, as large as the stage that wants most.
   MemoryPlan& m = plan.memory;
+  m.overhead = target.overhead;
+  const StagePlan* most = nullptr;
+  const auto scratch = [](const StagePlan& s) { return s.activations + s.workspace + s.stream; };
   for (const StagePlan& s : plan.stages) {
     plan.flops += s.flops * static_cast<double>(s.runs) + s.flops_prologue * static_cast<double>(forwards);
-    scratch = std::max(scratch, s.activations + s.workspace);
-    const size_t peak = kept + s.weights + s.io + scratch + target.overhead;
-    if (peak > m.peak_bytes)
-      m = {kept + s.weights, scratch - s.workspace, s.workspace, s.io, target.overhead, peak, s.name};
-    if (s.name == "unet") kept += s.weights + s.io;
+    m.weights += s.weights;
+    m.io += s.io;
+    if (most == nullptr || scratch(s) > scratch(*most)) most = &s;
   }
+  m.activations = most->activations;
+  m.workspace = most->workspace;
+  m.stream = most->stream;
+  m.peak_bytes = m.weights + m.io + m.overhead + scratch(*most);
+  m.peak_stage = most->name;
+  plan.residency = describe(programs, o, target.name == "cuda" ? images : 1);
   return plan;
 }
 

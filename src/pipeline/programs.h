@@ -7,6 +7,7 @@
 
 #include "models/config.h"
 #include "pipeline/decoder_programs.h"
+#include "pipeline/placement.h"
 #include "pipeline/resolve.h"
 #include "program/program.h"
 #include "tempera/tempera.h"
@@ -20,6 +21,7 @@ struct ProgramOptions {
   int images_per_forward = 1;  // pictures in one UNet batch (twice that with guidance)
   int tokens = 77;
   bool text = true;  // false: the embeddings are there already
+  Placement placement = {};
   DecoderOptions decoder = {};
 };
 
@@ -43,10 +45,10 @@ Programs build_programs(const ModelConfig& model, const ResolvedRequest& request
 std::vector<const Program*> all_programs(const TextPrograms& programs);
 std::vector<const Program*> all_programs(const Programs& programs);
 
-// The largest arena and workspace of all: what they share, since no two run at the same time.
+// The largest arena, workspace and stream of all: what they share, since no two run at the same time.
 size_t scratch_bytes(const std::vector<const Program*>& programs);
 
-// The text encoders are loaded one after the other and released; UNet and decoder stay.
+// All that stays is counted, whatever runs: a later request finds it there.
 Plan make_plan(const Programs& programs, const ResolvedRequest& request, const Target& target,
                const ProgramOptions& options);
 

@@ -63,10 +63,34 @@ void TextStage::encode(const ResolvedRequest& r, const TextPrograms& programs, B
     if (program == nullptr) continue;
     const std::vector<std::string> texts = unknown_texts(encoder, r, skips);
     if (texts.empty()) continue;
-    Executable executable(*program, backend, queue, scratch);
-    executable.load(*source_.component(kEncoders[encoder]).weights, check);
+    Executable& executable = load(encoder, *program, backend, queue, scratch, check);
     encode_with(encoder, texts, skips, executable);
+    executable.leave();
   }
+}
+
+// An executable that was bound for an equal program is kept.
+Executable& TextStage::load(int encoder, const Program& program, Backend& backend, Queue& queue, Buffer& scratch,
+                            const CheckCancelled& check) {
+  std::optional<Executable>& executable = executables_[encoder];
+  if (executable && executable->loaded() && executable->program() == program) return *executable;
+  if (executable) weights_[encoder] = executable->weights();
+  executable.reset();
+  executable.emplace(program, backend, queue, scratch, std::exchange(weights_[encoder], {}));
+  if (!executable->loaded()) executable->load(*source_.component(kEncoders[encoder]).weights, check);
+  return *executable;
+}
+
+void TextStage::unbind() {
+  for (const int encoder : {0, 1}) {
+    if (executables_[encoder]) weights_[encoder] = executables_[encoder]->weights();
+    executables_[encoder].reset();
+  }
+}
+
+void TextStage::leave() {
+  for (std::optional<Executable>& executable : executables_)
+    if (executable) executable->leave();
 }
 
 void TextStage::encode_with(int encoder, const std::vector<std::string>& texts, const std::vector<int>& skips,

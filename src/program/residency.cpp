@@ -10,6 +10,9 @@
 namespace tempera {
 namespace {
 
+// Long enough for the full rate of a bus, short enough that steps need not wait long for the first.
+constexpr size_t kSegment = size_t{64} << 20;
+
 size_t round_up(size_t n, size_t alignment) {
   return (n + alignment - 1) / alignment * alignment;
 }
@@ -98,10 +101,10 @@ class Streaming {
     return list;
   }
 
-  // Cuts the steps into segments of at most a quarter of the space, so that copies can run ahead; a step that reads
-  // more has one of its own. A parameter that two segments read travels with both.
+  // Cuts the steps into segments of at most kSegment and a quarter of the space, so that copies can run ahead; a step
+  // that reads more has one of its own. A parameter that two segments read travels with both.
   void cut(uint32_t begin, uint32_t end) {
-    const size_t most = options_.stream / 4;
+    const size_t most = std::min(kSegment, options_.stream / 4);
     size_t cursor = 0;
     Segment segment;
     std::map<uint32_t, size_t> inside;  // parameter -> offset in the segment

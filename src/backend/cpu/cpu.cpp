@@ -5,7 +5,7 @@
 #include "backend/cpu/host_buffer.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/onednn/onednn.h"
-#include "backend/host_transfers.h"
+#include "backend/host_memory.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
@@ -45,6 +45,7 @@ class CpuBackend final : public Backend {
   void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
     std::copy_n(device, host.size(), host.data());
   }
+  size_t free_memory() const override { return free_host_memory(); }
   std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
     return make_host_transfers(std::move(items));
   }

@@ -77,6 +77,7 @@ class CudaBackend final : public Backend {
     peak_memory_ = std::max(peak_memory(), peak_memory_);
     return buffer;
   }
+  size_t free_memory() const override { return card_.memory - std::min(card_.memory, cuda::memory_in_use()); }
   size_t peak_memory() const override {
     const size_t now = cuda::memory_in_use();
     return std::max(peak_memory_, now > empty_ ? now - empty_ : 0);

@@ -1,4 +1,4 @@
-#include "backend/host_transfers.h"
+#include "backend/host_memory.h"
 
 #include <gtest/gtest.h>
 
@@ -6,6 +6,11 @@
 
 namespace tempera {
 namespace {
+
+TEST(HostMemory, SomeIsFree) {
+  EXPECT_GT(free_host_memory(), size_t{1} << 20);
+  EXPECT_LT(free_host_memory(), size_t{1} << 50);
+}
 
 TEST(HostTransfers, BringsWhatWasStartedInOrder) {
   std::vector<std::byte> memory(8);

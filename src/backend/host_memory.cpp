@@ -1,9 +1,12 @@
-#include "backend/host_transfers.h"
+#include "backend/host_memory.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <fstream>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace tempera {
@@ -82,7 +85,25 @@ class HostTransfers final : public Transfers {
   std::thread thread_;
 };
 
+// The number that a line of the file begins with after `name`; nothing where there is none ("max", another system).
+std::optional<size_t> number_in(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  std::string word;
+  size_t number = 0;
+  while (!name.empty() && file >> word && word != name) file.ignore(1 << 10, '\n');
+  if (!(file >> number)) return std::nullopt;
+  return number;
+}
+
 }  // namespace
+
+size_t free_host_memory() {
+  size_t free = number_in("/proc/meminfo", "MemAvailable:").value_or(0) * 1024;
+  const std::optional<size_t> limit = number_in("/sys/fs/cgroup/memory.max", "");
+  const std::optional<size_t> used = number_in("/sys/fs/cgroup/memory.current", "");
+  if (limit && used) free = std::min(free, *limit - std::min(*limit, *used));
+  return free;
+}
 
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items) {
   return std::make_unique<HostTransfers>(std::move(items));

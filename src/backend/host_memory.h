@@ -1,0 +1,15 @@
+// What backends share whose device memory is the host's: how much there is, and transfers: a thread writes what is
+// asked for beside the work of the caller.
+#pragma once
+
+#include "backend/backend.h"
+
+namespace tempera {
+
+// Bytes of the host's memory that a process can have without others being swapped out (Linux: MemAvailable), within its
+// control group's limit.
+size_t free_host_memory();
+
+std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items);
+
+}  // namespace tempera

@@ -1,0 +1,125 @@
+#include "pipeline/fit.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace tempera {
+namespace {
+
+using enum Residency;
+
+constexpr double kMebibyte = 1 << 20;
+
+Fitted lowered(const ModelConfig& model, const ResolvedRequest& r, const Target& target,
+               const ProgramOptions& options) {
+  Fitted fitted{build_programs(model, r, target, options), options, {}};
+  fitted.plan = make_plan(fitted.programs, r, target, options);
+  return fitted;
+}
+
+// Ways in the order of their cost. Streaming comes before smaller batches: copies run beside the work, and a large
+// batch hides them better. Tiles cost some per cent of decoding and show, if at all, as less than a level.
+std::vector<ProgramOptions> ways(const ProgramOptions& first, int images) {
+  std::vector<ProgramOptions> list = {first};
+  ProgramOptions way = first;
+  const auto add = [&] { list.push_back(way); };
+  way.placement.text = in_turn;
+  add();
+  way.placement.decoder = in_turn;
+  add();
+  if (!way.decoder.tiling) {
+    way.decoder.tiling = true;
+    add();
+  }
+  way.placement.denoise = streamed;
+  add();
+  if (way.images_per_forward > 1 && images > 1) {
+    way.images_per_forward = 1;
+    add();
+  }
+  way.placement.text = way.placement.decoder = streamed;
+  add();
+  if (first.decoder.tile_pixels > 0) return list;
+  for (const int pixels : {512, 256}) {
+    way.decoder.tile_pixels = pixels;
+    add();
+  }
+  return list;
+}
+
+// A streamed UNet keeps as much of its parameters as there is room for beside all else.
+Fitted with_room_used(const ModelConfig& model, const ResolvedRequest& r, const Target& target, ProgramOptions options,
+                      size_t budget) {
+  Fitted fitted = lowered(model, r, target, options);
+  if (options.placement.denoise != streamed || fitted.plan.memory.peak_bytes >= budget) return fitted;
+  options.placement.stay = budget - fitted.plan.memory.peak_bytes;
+  // What stays changes how the rest is cut, by a little.
+  for (int tries = 0; tries < 3; ++tries) {
+    Fitted more = lowered(model, r, target, options);
+    const size_t peak = more.plan.memory.peak_bytes;
+    if (peak <= budget) return more;
+    options.placement.stay -= std::min(options.placement.stay, peak - budget);
+  }
+  return fitted;
+}
+
+[[noreturn]] void none_fits(const std::vector<BudgetChoice>& choices, size_t budget) {
+  std::string peaks;
+  for (const BudgetChoice& choice : choices)
+    peaks += fmt::format("{} {:.0f} MiB with {}", peaks.empty() ? "" : ";",
+                         std::ceil(static_cast<double>(choice.peak_bytes) / kMebibyte), choice.mode);
+  fail(ErrorCode::out_of_memory,
+       "nothing fits into {:.0f} MiB: give --memory-budget more, or ask for fewer or smaller pictures; the peaks are{}",
+       static_cast<double>(budget) / kMebibyte, peaks);
+}
+
+}  // namespace
+
+Placement first_placement(const EngineOptions& engine) {
+  if (engine.memory_budget.empty()) return placement_for(engine.offload);
+  if (engine.offload != "auto")
+    fail(ErrorCode::invalid_argument, "--memory-budget chooses what is offloaded: leave out --offload {}",
+         engine.offload);
+  return placement_for("none");
+}
+
+MemoryBudget parse_memory_budget(std::string_view text) {
+  if (text.empty()) return {};
+  if (text == "auto") return {0, 1};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
+  if (error == std::errc() && std::isfinite(value) && value > 0 && value < 1e9) {
+    if (unit == "%" && value <= 100) return {0, value / 100};
+    if (unit == "GiB" || unit == "G") return {static_cast<size_t>(value * 1024 * kMebibyte), 0};
+    if (unit == "MiB" || unit == "M") return {static_cast<size_t>(value * kMebibyte), 0};
+    if (unit == "GB") return {static_cast<size_t>(value * 1e9), 0};
+    if (unit == "MB") return {static_cast<size_t>(value * 1e6), 0};
+  }
+  fail(ErrorCode::invalid_argument,
+       "--memory-budget is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto",
+       text);
+}
+
+Fitted fit(const ModelConfig& model, const ResolvedRequest& r, const Target& target, const ProgramOptions& options,
+           const MemoryBudget& budget, const std::function<size_t()>& free) {
+  if (!budget.given()) return lowered(model, r, target, options);
+  const size_t bytes =
+      budget.bytes > 0 ? budget.bytes : static_cast<size_t>(static_cast<double>(free()) * budget.share);
+  std::vector<BudgetChoice> choices;
+  for (const ProgramOptions& way : ways(options, r.request.num_images_per_prompt)) {
+    Fitted fitted = with_room_used(model, r, target, way, bytes);
+    const size_t peak = fitted.plan.memory.peak_bytes;
+    if (!choices.empty() && peak >= choices.back().peak_bytes) continue;
+    choices.push_back({fitted.plan.residency, peak, peak <= bytes});
+    if (!choices.back().fits) continue;
+    fitted.plan.choices = std::move(choices);
+    return fitted;
+  }
+  none_fits(choices, bytes);
+}
+
+}  // namespace tempera

@@ -1,0 +1,37 @@
+// The fastest way to answer a request within the memory there is: ways are lowered in the order of what they cost, and
+// the first whose peak fits is taken. Nothing is run and no weight is read.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "pipeline/programs.h"
+
+namespace tempera {
+
+// What --memory-budget says.
+struct MemoryBudget {
+  size_t bytes = 0;
+  double share = 0;  // of what is free, where bytes is 0; neither: no budget
+  bool given() const { return bytes > 0 || share > 0; }
+};
+
+// The placement to begin with: what --offload says, or, under a budget, all that is fastest. Throws
+// Error(invalid_argument) where both are given.
+Placement first_placement(const EngineOptions& engine);
+
+// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument).
+MemoryBudget parse_memory_budget(std::string_view text);
+
+struct Fitted {
+  Programs programs;
+  ProgramOptions options;  // with placement, pictures per forward and tiling as chosen
+  Plan plan;
+};
+
+// `free` tells what the device has free, asked where the budget is a share of it. `options` holds the first way: the
+// only one where no budget is given. Throws Error(out_of_memory) with the table of peaks when none fits.
+Fitted fit(const ModelConfig& model, const ResolvedRequest& request, const Target& target,
+           const ProgramOptions& options, const MemoryBudget& budget, const std::function<size_t()>& free);
+
+}  // namespace tempera

@@ -1,0 +1,29 @@
+// Where the parameters of each component are while requests run.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "program/program.h"
+
+namespace tempera {
+
+enum class Residency : uint8_t {
+  resident,  // loaded once, stays
+  in_turn,   // brought when it is used, into memory that the others use too
+  streamed,  // travels through little memory, in every run
+};
+
+struct Placement {
+  Residency text = Residency::in_turn, denoise = Residency::resident, decoder = Residency::resident;
+  size_t stay = 0;  // of a streamed UNet: bytes of its parameters that may stay
+};
+
+// offload: auto (the text encoders in turn), none, model (all in turn), sequential (all streamed).
+Placement placement_for(std::string_view offload);
+
+// The program with its parameters placed so.
+Program place(Program program, Residency residency, size_t stay, size_t alignment);
+
+}  // namespace tempera
