@@ -68,6 +68,13 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error(generate_arguments({"--output", "a-{sed}.png"}), kMistake, {"{sed}", "{seed}"});
   expect_error(generate_arguments({"--output", "missing/a.png"}), kMistake, {"'missing'", "create it"});
   expect_error({"generate", "--model", tiny_folder()}, kMistake, {"no prompt"});
+  expect_error(generate_arguments({"--memory-budget", "6XB"}), kMistake, {"--memory-budget is '6XB'", "6GiB"});
+  expect_error(generate_arguments({"--memory-budget", "0GiB"}), kMistake, {"--memory-budget is '0GiB'"});
+  expect_error(generate_arguments({"--memory-budget", "120%"}), kMistake, {"--memory-budget is '120%'"});
+  expect_error(generate_arguments({"--memory-budget", "1GiB", "--offload", "model"}), kMistake,
+               {"--memory-budget", "leave out --offload model"});
+  expect_error(generate_arguments({"--offload", "sideways"}), kMistake, {"'sideways'", "sequential"});
+  expect_error(generate_arguments({"--memory-budget", "1MiB"}), kFailure, {"nothing fits into 1 MiB", "streamed"});
   expect_error({"plan", "--preset", "sdxl-bas"}, kMistake, {"sdxl-bas", "sdxl-base"});
 }
 

@@ -114,6 +114,18 @@ TEST_F(Pictures, CarryTheirParameters) {
   EXPECT_EQ(info.find("RNG"), "CPU");
 }
 
+// Where parameters are changes when they are copied and nothing else.
+TEST_F(Pictures, DoNotDependOnWhereParametersAre) {
+  ASSERT_EQ(generate({"--output", "a.png"}).status, 0);
+  const std::vector<uint8_t> picture = png_of(folder_.path() / "a.png").image.rgb;
+  for (const std::string offload : {"none", "model", "sequential"}) {
+    ASSERT_EQ(generate({"--offload", offload, "--output", "b.png"}).status, 0) << offload;
+    EXPECT_EQ(png_of(folder_.path() / "b.png").image.rgb, picture) << offload;
+  }
+  ASSERT_EQ(generate({"--memory-budget", "auto", "--output", "b.png"}).status, 0);
+  EXPECT_EQ(png_of(folder_.path() / "b.png").image.rgb, picture);
+}
+
 // Every way to decode draws about the same picture of the same latent, and none depends on the number of pictures.
 TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
   const std::vector<std::vector<std::string>> ways = {{},

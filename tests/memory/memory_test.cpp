@@ -28,7 +28,7 @@ std::string summary(const EngineOptions& engine, int images, int width, int heig
       << static_cast<int64_t>(p.flops / 1e9) << "e9";
   for (const StagePlan& s : p.stages)
     out << "; " << s.name << ' ' << s.prologue << '+' << s.steps << " steps, " << s.weights << " + " << s.activations
-        << " + " << s.workspace << " + " << s.io;
+        << " + " << s.workspace << " + " << s.stream << " + " << s.io;
   return out.str() + "\n";
 }
 
@@ -64,6 +64,11 @@ TEST(Plans, MatchTheGoldens) {
   now += summary(less, 4, 1024, 1024);
   less.vae_tiling = false;
   now += summary(less, 4, 1024, 1024);
+  EngineOptions away = on_card("sdxl-base", "fp16");
+  for (const std::string offload : {"none", "model", "sequential"}) {
+    away.offload = offload;
+    now += offload + ": " + summary(away, 4, 1024, 1024);
+  }
   if (std::getenv("TEMPERA_UPDATE_GOLDENS") != nullptr) std::ofstream(kGolden) << now;
   std::ifstream file(kGolden);
   const std::string golden{std::istreambuf_iterator<char>(file), {}};
@@ -108,6 +113,48 @@ TEST(Plans, DecodeInBf16WhereTheRestIsF16) {
   EXPECT_NE(listing.find(":f16["), std::string::npos);
   EXPECT_EQ(listing.find(":f16[", decoder), std::string::npos);
   EXPECT_NE(listing.find(":bf16[", decoder), std::string::npos);
+}
+
+TEST(Plans, KeepWithinTheBudget) {
+  constexpr size_t kMebibyte = size_t{1} << 20;
+  for (const std::string device : {"cuda", "cpu"})
+    for (const int images : {1, 4})
+      for (const size_t budget : {1024u, 1536u, 2048u, 4096u, 6500u, 8192u, 20480u}) {
+        EngineOptions engine = on_card("sdxl-base", device == "cuda" ? "fp16" : "fp32");
+        engine.device = device;
+        engine.memory_budget = std::to_string(budget) + "MiB";
+        Request request;
+        request.num_images_per_prompt = images;
+        Plan p;
+        try {
+          p = plan(engine, request);
+        } catch (const Error& error) {
+          EXPECT_EQ(error.code(), ErrorCode::out_of_memory) << error.what();
+          EXPECT_LT(budget, 2000u) << error.what();
+          continue;
+        }
+        EXPECT_LE(p.memory.peak_bytes, budget * kMebibyte);
+        ASSERT_FALSE(p.choices.empty());
+        EXPECT_TRUE(p.choices.back().fits);
+        EXPECT_EQ(p.choices.back().mode, p.residency);
+        for (size_t i = 0; i + 1 < p.choices.size(); ++i) EXPECT_FALSE(p.choices[i].fits);
+        // Most of what there is is used where parameters travel.
+        if (p.residency.find("UNet streamed") != std::string::npos && p.choices.size() > 1)
+          EXPECT_GT(static_cast<double>(p.memory.peak_bytes), 0.9 * static_cast<double>(budget * kMebibyte));
+      }
+}
+
+TEST(Plans, SequentialOffloadCopiesTheUnetInEveryStep) {
+  EngineOptions engine = on_card("sdxl-base", "fp16");
+  const Plan resident = plan(engine, {});
+  engine.offload = "sequential";
+  const Plan streamed = plan(engine, {});
+  EXPECT_EQ(stage(resident, "unet").copied, 0u);
+  EXPECT_EQ(stage(streamed, "unet").weights, 0u);
+  EXPECT_GE(stage(streamed, "unet").copied, stage(resident, "unet").weights * 9 / 10);
+  EXPECT_LT(stage(streamed, "unet").stream, size_t{257} << 20);
+  EXPECT_EQ(stage(streamed, "unet").activations, stage(resident, "unet").activations);
+  EXPECT_EQ(stage(streamed, "unet").flops, stage(resident, "unet").flops);
 }
 
 // --vae-slicing is accepted because this always holds: pictures are decoded one at a time.
