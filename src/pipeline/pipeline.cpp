@@ -9,6 +9,7 @@
 #include "pipeline/decode_stage.h"
 #include "pipeline/denoise_stage.h"
 #include "pipeline/devices.h"
+#include "pipeline/embeddings_file.h"
 #include "pipeline/metadata.h"
 #include "pipeline/model_source.h"
 #include "pipeline/open.h"
@@ -63,8 +64,7 @@ class Pipeline::Impl {
       : options_(std::move(options)),
         log_(std::move(log)),
         choice_(choose_device(options_)),
-        source_(open_model_of(options_, log_)),
-        text_(source_, log_) {
+        source_(open_model_of(options_, log_, false)) {
     if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
     if (options_.threads > 0) set_thread_count(options_.threads);
     backend_ = open_device(choice_.device);
@@ -83,13 +83,33 @@ class Pipeline::Impl {
     return result;
   }
 
+  EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks) {
+    check_embeddings_path(out);
+    Request both = request;
+    both.guidance_scale = 2;  // any above 1: whether the negative prompt will be wanted is not known here
+    const ResolvedRequest r = resolved(both);
+    EncodeResult result;
+    StageClock clock(result.stages);
+    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager};
+    TextPrograms programs;
+    clock.time("plan", [&] {
+      program_options.tokens = result.tokens = text().tokens();
+      programs = build_text_programs(source_.config, r.request, backend_->target(), program_options);
+      prepare_scratch(scratch_bytes(all_programs(programs)));
+    });
+    clock.time("text", [&] {
+      if (callbacks.progress) callbacks.progress({"text", 0, 1, 0, 1});
+      text().encode(r, programs, *backend_, *queue_, *scratch_, cancelled_check(callbacks));
+    });
+    write_embeddings(out, text_embeddings(r), result.tokens, request);
+    result.measured_peak_bytes = measured_peak();
+    return result;
+  }
+
  private:
   void generate(const Request& request, const Callbacks& callbacks, Result& result) {
-    const ResolvedRequest r =
-        resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin}, source_.defaults);
-    const CheckCancelled check = [&] {
-      if (callbacks.cancelled && callbacks.cancelled()) fail(ErrorCode::cancelled, "stopped");
-    };
+    ResolvedRequest r = resolved(request);
+    const CheckCancelled check = cancelled_check(callbacks);
     const auto report = [&](const char* stage, int image, size_t step, size_t steps) {
       if (callbacks.progress)
         callbacks.progress(
@@ -98,22 +118,27 @@ class Pipeline::Impl {
 
     StageClock clock(result.stages);
     const int per_forward = images_per_forward(r);
-    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward, text_.tokens()};
+    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward};
+    std::optional<EmbeddingsFile> file;
+    clock.time("plan", [&] {
+      if (!request.prompt_embeds.empty()) file = read_embeddings_for(r);
+      program_options.text = !file;
+      program_options.tokens = file ? file->tokens : text().tokens();
+    });
     program_options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
     clock.time("plan", [&] {
       programs_ = build_programs(source_.config, r, backend_->target(), program_options);
       result.plan = make_plan(programs_, r, backend_->target(), program_options);
       result.plan.model = source_.path.string();
-      prepare_scratch();
+      prepare_scratch(scratch_bytes(all_programs(programs_)));
     });
-    clock.time("text", [&] {
-      report("text", 0, 0, 1);
-      text_.encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
-    });
-    const Conditioning conditioning = make_conditioning(
-        r, source_.config, per_forward, [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
-          return text_.features(encoder, text, skip);
-        });
+    if (!file) {
+      clock.time("text", [&] {
+        report("text", 0, 0, 1);
+        text().encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
+      });
+    }
+    const Conditioning conditioning = make_conditioning(r, file ? file->embeddings : text_embeddings(r), per_forward);
     clock.time("load", [&] {
       report("load", 0, 0, 1);
       load_unet(check);
@@ -141,7 +166,54 @@ class Pipeline::Impl {
         result.images.push_back(decode(std::move(latents[static_cast<size_t>(i)]), r, i, check, on_tile));
       });
     }
-    result.measured_peak_bytes = backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory();
+    result.measured_peak_bytes = measured_peak();
+  }
+
+  ResolvedRequest resolved(const Request& request) const {
+    return resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin}, source_.defaults);
+  }
+
+  size_t measured_peak() const { return backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory(); }
+
+  static CheckCancelled cancelled_check(const Callbacks& callbacks) {
+    return [&callbacks] {
+      if (callbacks.cancelled && callbacks.cancelled()) fail(ErrorCode::cancelled, "stopped");
+    };
+  }
+
+  // The text encoders are opened when a request first needs them.
+  TextStage& text() {
+    if (!text_) {
+      open_text_encoders(source_, open_options(options_, log_));
+      text_.emplace(source_, log_);
+    }
+    return *text_;
+  }
+
+  PromptEmbeddings text_embeddings(const ResolvedRequest& r) {
+    return make_embeddings(r, source_.config,
+                           [&](int encoder, const std::string& prompt, int skip) -> const TextFeatures& {
+                             return text().features(encoder, prompt, skip);
+                           });
+  }
+
+  // The request is told what the embeddings were made from, for the metadata of its pictures.
+  EmbeddingsFile read_embeddings_for(ResolvedRequest& r) const {
+    EmbeddingsFile file = read_embeddings(r.request.prompt_embeds, source_.config);
+    if (r.guidance && !file.embeddings.negative) {
+      if (!source_.config.force_zeros_for_empty_prompt)
+        fail(ErrorCode::bad_file,
+             "'{}' has no negative_prompt_embeds, which guidance needs: write it with tempera encode, or turn guidance "
+             "off with --guidance-scale 1",
+             r.request.prompt_embeds);
+      file.embeddings.negative = zeros_like(file.embeddings.positive);
+    }
+    r.request.prompt = file.prompt;
+    r.request.prompt_2 = file.prompt_2;
+    r.request.negative_prompt = file.negative_prompt;
+    r.request.negative_prompt_2 = file.negative_prompt_2;
+    r.request.clip_skip = file.clip_skip;
+    return file;
   }
 
   // A card computes all pictures of a request at once. On the CPU a batch gains nothing and costs memory, and a picture
@@ -151,8 +223,7 @@ class Pipeline::Impl {
   }
 
   // Weights stay; what is bound to other addresses goes.
-  void prepare_scratch() {
-    const size_t bytes = scratch_bytes(all_programs(programs_));
+  void prepare_scratch(size_t bytes) {
     if (scratch_ && scratch_->size() >= bytes) return;
     if (unet_) unet_weights_ = unet_->weights();
     unet_.reset();
@@ -194,7 +265,7 @@ class Pipeline::Impl {
   LogSink log_;
   DeviceChoice choice_;
   ModelSource source_;
-  TextStage text_;
+  std::optional<TextStage> text_;
   std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
@@ -213,6 +284,10 @@ Pipeline& Pipeline::operator=(Pipeline&&) noexcept = default;
 
 Result Pipeline::generate(const Request& request, const Callbacks& callbacks) {
   return impl_->generate(request, callbacks);
+}
+
+EncodeResult Pipeline::encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks) {
+  return impl_->encode(request, out, callbacks);
 }
 
 }  // namespace tempera
