@@ -101,7 +101,9 @@ TEST_F(Embeddings, ThatDoNotFitAreRefused) {
       problem({tensor("negative_prompt_embeds", {1, 76, 96}), tensor("negative_pooled_prompt_embeds", {1, 64})}),
       HasSubstr("number of tokens"));
   EXPECT_THAT(problem({tensor("prompt_embeds", {1, 77, 96}, DType::f32, std::nanf(""))}), HasSubstr("no numbers"));
-  EXPECT_THAT(problem({tensor("prompt_embeds", {1, 77, 96}, DType::i32)}), HasSubstr("I32"));
+  const TensorSpec integers_spec{"prompt_embeds", DType::i32, {1, 77, 96}};
+  const Tensor integers = {integers_spec, std::vector<std::byte>(integers_spec.bytes())};
+  EXPECT_THAT(problem({integers}), HasSubstr("I32"));
   EXPECT_THAT(problem({tensor("prompt_embeds", {0, 96})}), HasSubstr("0x96"));
 }
 

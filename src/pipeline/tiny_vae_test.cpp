@@ -84,7 +84,8 @@ TEST_F(TinyVae, RefusesWhatIsNone) {
 
 TEST_F(TinyVae, RefusesShapesAndLatentsThatDoNotFit) {
   write_zeros(folder_ / "narrow.safetensors", tensors_of(narrow()));  // without its config
-  EXPECT_THAT(problem(folder_ / "narrow.safetensors"), AllOf(HasSubstr("is 16, expected 64"), HasSubstr("config.json")));
+  EXPECT_THAT(problem(folder_ / "narrow.safetensors"),
+              AllOf(HasSubstr("is 16, expected 64"), HasSubstr("config.json")));
   TinyVaeConfig sixteen = narrow();
   sixteen.latent_channels = 16;
   EXPECT_THAT(problem(folder("sixteen", sixteen)), AllOf(HasSubstr("sixteen"), HasSubstr("16 channels")));
