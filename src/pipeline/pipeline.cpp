@@ -107,66 +107,75 @@ class Pipeline::Impl {
   }
 
  private:
+  // How far a stage is with one of the pictures.
+  using Report = std::function<void(const char* stage, int image, size_t step, size_t steps)>;
+
   void generate(const Request& request, const Callbacks& callbacks, Result& result) {
     ResolvedRequest r = resolved(request);
     const CheckCancelled check = cancelled_check(callbacks);
-    const auto report = [&](const char* stage, int image, size_t step, size_t steps) {
+    const Report report = [&](const char* stage, int image, size_t step, size_t steps) {
       if (callbacks.progress)
         callbacks.progress(
             {stage, image, r.request.num_images_per_prompt, static_cast<int>(step), static_cast<int>(steps)});
     };
 
     StageClock clock(result.stages);
-    const int per_forward = images_per_forward(r);
-    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward};
-    std::optional<EmbeddingsFile> file;
-    clock.time("plan", [&] {
-      if (!request.prompt_embeds.empty()) file = read_embeddings_for(r);
-      program_options.text = !file;
-      program_options.tokens = file ? file->tokens : text().tokens();
-    });
-    program_options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
-    clock.time("plan", [&] {
-      programs_ = build_programs(source_.config, r, backend_->target(), program_options);
-      result.plan = make_plan(programs_, r, backend_->target(), program_options);
-      result.plan.model = source_.path.string();
-      prepare_scratch(scratch_bytes(all_programs(programs_)));
-    });
-    if (!file) {
+    std::optional<PromptEmbeddings> embeddings;
+    clock.time("plan", [&] { embeddings = prepare(r, result.plan); });
+    if (!embeddings) {
       clock.time("text", [&] {
         report("text", 0, 0, 1);
         text().encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
+        embeddings = text_embeddings(r);
       });
     }
-    const Conditioning conditioning = make_conditioning(r, file ? file->embeddings : text_embeddings(r), per_forward);
     clock.time("load", [&] {
       report("load", 0, 0, 1);
       load_unet(check);
     });
-
     std::vector<std::vector<float>> latents;
-    for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
-      const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels};
-      const size_t steps = r.schedule.evaluations.size();
-      report("denoise", i, 0, steps);
-      clock.time("denoise", [&] {
-        const std::vector<float> all = denoise(
-            *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
-        const auto picture = static_cast<std::ptrdiff_t>(all.size() / static_cast<size_t>(per_forward));
-        for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
-      });
-    }
+    clock.time("denoise", [&] { latents = denoise_all(r, *embeddings, report, check); });
     clock.time("load", [&] {
       decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
     });
-    for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
-      report("decode", i, 0, programs_.decoder.grid.count());
-      const auto on_tile = [&](size_t done, size_t of) { report("decode", i, done, of); };
-      clock.time("decode", [&] {
-        result.images.push_back(decode(std::move(latents[static_cast<size_t>(i)]), r, i, check, on_tile));
-      });
-    }
+    clock.time("decode", [&] {
+      for (size_t i = 0; i < latents.size(); ++i)
+        result.images.push_back(decode(std::move(latents[i]), r, static_cast<int>(i), report, check));
+    });
     result.measured_peak_bytes = measured_peak();
+  }
+
+  // Programs, plan and memory of a request. Gives the embeddings that came with it, if any.
+  std::optional<PromptEmbeddings> prepare(ResolvedRequest& r, Plan& plan) {
+    std::optional<EmbeddingsFile> file;
+    if (!r.request.prompt_embeds.empty()) file = read_embeddings_for(r);
+    ProgramOptions options{choice_.dtype, options_.attention, options_.eager, images_per_forward(r)};
+    options.text = !file;
+    options.tokens = file ? file->tokens : text().tokens();
+    options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
+    programs_ = build_programs(source_.config, r, backend_->target(), options);
+    plan = make_plan(programs_, r, backend_->target(), options);
+    plan.model = source_.path.string();
+    prepare_scratch(scratch_bytes(all_programs(programs_)));
+    return file ? std::optional(std::move(file->embeddings)) : std::nullopt;
+  }
+
+  // The latents of every picture, (h, w, C) each.
+  std::vector<std::vector<float>> denoise_all(const ResolvedRequest& r, const PromptEmbeddings& embeddings,
+                                              const Report& report, const CheckCancelled& check) {
+    const int per_forward = images_per_forward(r);
+    const Conditioning conditioning = make_conditioning(r, embeddings, per_forward);
+    const size_t steps = r.schedule.evaluations.size();
+    std::vector<std::vector<float>> latents;
+    for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
+      const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels};
+      report("denoise", i, 0, steps);
+      const std::vector<float> all = denoise(
+          *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
+      const auto picture = static_cast<std::ptrdiff_t>(all.size() / static_cast<size_t>(per_forward));
+      for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
+    }
+    return latents;
   }
 
   ResolvedRequest resolved(const Request& request) const {
@@ -245,8 +254,9 @@ class Pipeline::Impl {
     return tiny_vae_ ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
   }
 
-  Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const CheckCancelled& check,
-               const std::function<void(size_t, size_t)>& on_tile) {
+  Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const Report& report,
+               const CheckCancelled& check) {
+    report("decode", index, 0, programs_.decoder.grid.count());
     if (tiny_vae_) {
       unscale_latents(latent, tiny_vae_->config);
     } else {
@@ -255,7 +265,7 @@ class Pipeline::Impl {
     Image image;
     image.width = r.request.width;
     image.height = r.request.height;
-    image.rgb = decoder_.decode(latent, check, on_tile);
+    image.rgb = decoder_.decode(latent, check, [&](size_t done, size_t of) { report("decode", index, done, of); });
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
     image.parameters = parameters_text(r, options_, source_, programs_.decoder.grid, image.seed);
     return image;
