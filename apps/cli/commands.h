@@ -12,6 +12,7 @@ namespace tempera::cli {
 
 using Run = std::function<int()>;
 
+Run add_encode(CLI::App& app);
 Run add_generate(CLI::App& app);
 Run add_info(CLI::App& app);
 Run add_plan(CLI::App& app);

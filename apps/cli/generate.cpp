@@ -84,7 +84,7 @@ std::string summary(const Result& result, double total_seconds) {
 
 int run(const Options& options) {
   const Inputs& inputs = options.inputs;
-  if (!inputs.prompt_given) {
+  if (!inputs.prompt_given && inputs.request.prompt_embeds.empty()) {
     throw Error(ErrorCode::invalid_argument, "no prompt: say what to draw, as in tempera generate \"a red apple\"");
   }
   const OutputPattern pattern(options.output.empty() ? std::string(kDefaultOutput) : options.output);

@@ -79,6 +79,7 @@ class CommandLine {
     app_.set_help_flag("-h,--help", "this text");
     app_.add_flag("--version", version_wanted_, "the version of tempera");
     add("generate", "draw pictures from a prompt", add_generate);
+    add("encode", "write the embeddings of a prompt, to draw from without text encoders", add_encode);
     add("plan", "say what a request takes in memory and arithmetic, without reading weights", add_plan);
     add("info", "say what a model is", add_info);
     add("synth", "write a model with random weights, to measure with", add_synth);

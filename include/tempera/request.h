@@ -19,9 +19,10 @@ struct Request {
   std::optional<std::string> prompt_2 = {};           // for the second text encoder; prompt when absent
   std::optional<std::string> negative_prompt = {};    // absent is not "": see force_zeros_for_empty_prompt
   std::optional<std::string> negative_prompt_2 = {};  // negative_prompt when absent
-  int width = 0, height = 0;                          // pixels, divisible by 8; 0: the model's own size
-  std::optional<int> num_inference_steps = {};        // the model's own when absent, else 50
-  std::optional<double> guidance_scale = {};          // the model's own when absent, else 5; guidance is on above 1
+  std::string prompt_embeds = {};  // a file of Pipeline::encode instead of the prompts; no text encoder is opened
+  int width = 0, height = 0;       // pixels, divisible by 8; 0: the model's own size
+  std::optional<int> num_inference_steps = {};  // the model's own when absent, else 50
+  std::optional<double> guidance_scale = {};    // the model's own when absent, else 5; guidance is on above 1
   double guidance_rescale = 0.0;
   std::optional<uint64_t> seed = {};  // of the first picture; picture i has seed + i. Absent: drawn at random
   std::string rng = "cpu";            // whose generator the noise equals: torch's "cpu" or "cuda"

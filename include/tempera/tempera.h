@@ -81,6 +81,12 @@ struct Result {
   size_t measured_peak_bytes = 0;  // CPU: peak resident memory of the process; CUDA: of the device
 };
 
+struct EncodeResult {
+  int tokens = 0;  // that the prompt was padded to
+  std::vector<Stage> stages;
+  size_t measured_peak_bytes = 0;  // as in Result
+};
+
 struct Progress {
   std::string_view stage;  // "load", "text", "denoise", "decode"
   int image = 0, images = 1;
@@ -96,7 +102,8 @@ struct Callbacks {
 // text encoders' results for prompts it has seen. Not for several threads at once.
 class Pipeline {
  public:
-  // Opens the model's files without reading weights. Throws Error.
+  // Opens the model's files without reading weights, those of the text encoders when a request needs them. Throws
+  // Error.
   explicit Pipeline(EngineOptions options, LogSink log = {});
   ~Pipeline();
   Pipeline(Pipeline&&) noexcept;
@@ -104,6 +111,11 @@ class Pipeline {
 
   // Throws Error(invalid_argument) before any work when the request cannot be answered.
   Result generate(const Request& request, const Callbacks& callbacks = {});
+
+  // Runs the text encoders on the request's prompts and writes what the UNet wants of them, for
+  // Request::prompt_embeds: the same pictures without text encoders. `out` ends in .safetensors; it is replaced, and
+  // appears whole or not at all.
+  EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
  private:
   class Impl;

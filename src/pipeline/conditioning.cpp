@@ -7,12 +7,7 @@
 namespace tempera {
 namespace {
 
-// One row: the states of both encoders side by side per token, and the pooled vector of the second.
-struct Row {
-  std::vector<float> hidden, pooled;
-};
-
-Row encode_row(const std::string texts[2], int skip, const ModelConfig& model, const EncodeText& encode) {
+PromptRow encode_row(const std::string texts[2], int skip, const ModelConfig& model, const EncodeText& encode) {
   const TextFeatures& second = encode(1, texts[1], skip);
   if (!model.text_encoder) return {second.hidden, second.pooled};
   const TextFeatures& first = encode(0, texts[0], skip);
@@ -20,7 +15,7 @@ Row encode_row(const std::string texts[2], int skip, const ModelConfig& model, c
              c2 = static_cast<size_t>(model.text_encoder_2.hidden_size);
   const size_t tokens = first.hidden.size() / c1;
   TEMPERA_ASSERT(second.hidden.size() == tokens * c2);
-  Row row{{}, second.pooled};
+  PromptRow row{{}, second.pooled};
   row.hidden.reserve(tokens * (c1 + c2));
   for (size_t t = 0; t < tokens; ++t) {
     row.hidden.insert(row.hidden.end(), &first.hidden[t * c1], &first.hidden[t * c1] + c1);
@@ -49,11 +44,22 @@ size_t distinct_texts(const ResolvedRequest& r, int encoder) {
   return texts.size();
 }
 
-Conditioning make_conditioning(const ResolvedRequest& r, const ModelConfig& model, int images,
-                               const EncodeText& encode) {
-  const Row positive = encode_row(r.prompts.positive, r.request.clip_skip.value_or(0), model, encode);
+PromptRow zeros_like(const PromptRow& row) {
+  return {std::vector<float>(row.hidden.size()), std::vector<float>(row.pooled.size())};
+}
+
+PromptEmbeddings make_embeddings(const ResolvedRequest& r, const ModelConfig& model, const EncodeText& encode) {
+  PromptEmbeddings embeddings{encode_row(r.prompts.positive, r.request.clip_skip.value_or(0), model, encode)};
+  if (!r.guidance) return embeddings;
+  // clip_skip is for the positive prompt alone.
+  embeddings.negative =
+      r.prompts.zero_negative ? zeros_like(embeddings.positive) : encode_row(r.prompts.negative, 0, model, encode);
+  return embeddings;
+}
+
+Conditioning make_conditioning(const ResolvedRequest& r, const PromptEmbeddings& embeddings, int images) {
   Conditioning c;
-  const auto append = [&](const Row& row) {
+  const auto append = [&](const PromptRow& row) {
     const std::vector<float> ids = time_ids(r.request);
     for (int i = 0; i < images; ++i) {
       c.encoder_hidden_states.insert(c.encoder_hidden_states.end(), row.hidden.begin(), row.hidden.end());
@@ -61,12 +67,8 @@ Conditioning make_conditioning(const ResolvedRequest& r, const ModelConfig& mode
       c.time_ids.insert(c.time_ids.end(), ids.begin(), ids.end());
     }
   };
-  if (r.guidance) {
-    const Row zeros{std::vector<float>(positive.hidden.size()), std::vector<float>(positive.pooled.size())};
-    // clip_skip is for the positive prompt alone.
-    append(r.prompts.zero_negative ? zeros : encode_row(r.prompts.negative, 0, model, encode));
-  }
-  append(positive);
+  if (r.guidance) append(embeddings.negative.value());
+  append(embeddings.positive);
   return c;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,24 @@ std::vector<int> text_skips(const Request& request);
 // Texts to encode by one encoder, each once: what the plan counts.
 size_t distinct_texts(const ResolvedRequest& request, int encoder);
 
+// A prompt through both encoders: their states side by side per token, and the pooled vector of the second.
+struct PromptRow {
+  std::vector<float> hidden;  // (T, X)
+  std::vector<float> pooled;  // (P)
+};
+
+struct PromptEmbeddings {
+  PromptRow positive;
+  std::optional<PromptRow> negative = {};  // absent: not wanted, or not known
+};
+
+// encode(encoder, text, skip) gives the features of a text. The negative prompt's are there with guidance.
+using EncodeText = std::function<const TextFeatures&(int encoder, const std::string& text, int skip)>;
+PromptEmbeddings make_embeddings(const ResolvedRequest& request, const ModelConfig& model, const EncodeText& encode);
+
+// What stands in for a negative prompt that nobody gave, in models that want that.
+PromptRow zeros_like(const PromptRow& row);
+
 // Rows are [negative..., positive...] with guidance, else the positive ones, `images` times each.
 struct Conditioning {
   std::vector<float> encoder_hidden_states;  // (N, T, X)
@@ -29,9 +48,7 @@ struct Conditioning {
   std::vector<float> time_ids;               // (N, 6): original height, width, crop top, left, target height, width
 };
 
-// encode(encoder, text, skip) gives the features of a text.
-using EncodeText = std::function<const TextFeatures&(int encoder, const std::string& text, int skip)>;
-Conditioning make_conditioning(const ResolvedRequest& request, const ModelConfig& model, int images,
-                               const EncodeText& encode);
+// Requires the negative row with guidance.
+Conditioning make_conditioning(const ResolvedRequest& request, const PromptEmbeddings& embeddings, int images);
 
 }  // namespace tempera

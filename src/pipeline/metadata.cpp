@@ -53,9 +53,10 @@ std::string vae_label(const std::string& tiny_vae) {
 
 // Fields that the common keys below say already, or that are paths of this machine.
 bool said_otherwise(std::string_view field) {
-  static constexpr std::array<std::string_view, 12> kSaid = {
-      "prompt", "negative_prompt",       "width", "height",    "num_inference_steps", "guidance_scale",
-      "seed",   "num_images_per_prompt", "rng",   "scheduler", "scheduler_config",    "clip_skip"};
+  static constexpr std::array<std::string_view, 13> kSaid = {
+      "prompt",       "negative_prompt",       "width", "height",    "num_inference_steps", "guidance_scale",
+      "seed",         "num_images_per_prompt", "rng",   "scheduler", "scheduler_config",    "clip_skip",
+      "prompt_embeds"};
   return std::find(kSaid.begin(), kSaid.end(), field) != kSaid.end();
 }
 

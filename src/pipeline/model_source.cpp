@@ -153,6 +153,31 @@ RequestDefaults read_defaults(const fs::path& file) {
   return defaults;
 }
 
+bool is_text(Component component) {
+  return component == Component::text_encoder || component == Component::text_encoder_2;
+}
+
+// What the files of a component are called in a diffusers folder.
+std::string_view stem_of(Component component) {
+  return is_text(component) ? "model" : "diffusion_pytorch_model";
+}
+
+// In order of preference.
+std::vector<std::string> variants_of(const OpenOptions& options) {
+  if (options.variant.empty()) return {"", "fp16"};
+  return {options.variant, ""};
+}
+
+ComponentSource& open_component(ModelSource& source, Component component, const OpenOptions& options) {
+  const WeightFiles files = find_weight_files(source.path / name(component), stem_of(component), variants_of(options));
+  OpenedWeights opened = open_weight_files(files);
+  ComponentSource& part = source.components[static_cast<size_t>(component)].emplace();
+  part.weights = with_canonical_names(std::move(opened.checkpoint), component);
+  part.files = std::move(opened.files);
+  part.variant = files.variant;
+  return part;
+}
+
 ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   const fs::path index_file = root / "model_index.json";
   if (!fs::exists(index_file)) {
@@ -170,20 +195,17 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
 
-  const std::vector<std::string> variants =
-      options.variant.empty() ? std::vector<std::string>{"", "fp16"} : std::vector<std::string>{options.variant, ""};
   std::vector<Component> plain, variant;
   for (const Component component : kComponents) {
     if (component == Component::text_encoder && !index.has_text_encoder) continue;
-    const bool is_text = component == Component::text_encoder || component == Component::text_encoder_2;
-    const WeightFiles files =
-        find_weight_files(root / name(component), is_text ? "model" : "diffusion_pytorch_model", variants);
-    OpenedWeights opened = open_weight_files(files);
-    ComponentSource& part = source.components[static_cast<size_t>(component)].emplace();
-    part.weights = with_canonical_names(std::move(opened.checkpoint), component);
-    part.files = std::move(opened.files);
-    part.variant = files.variant;
-    (files.variant.empty() ? plain : variant).push_back(component);
+    if (is_text(component) && !options.text_encoders) {
+      if (const auto files = look_for_weight_files(root / name(component), stem_of(component), variants_of(options))) {
+        (files->variant.empty() ? plain : variant).push_back(component);
+      }
+      continue;
+    }
+    const ComponentSource& part = open_component(source, component, options);
+    (part.variant.empty() ? plain : variant).push_back(component);
   }
   if (!options.variant.empty() && variant.empty()) {
     fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
@@ -291,6 +313,16 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
   set_tokenizers(source, options);
   return source;
 }
+
+// A folder that may not be searched, a loop of symbolic links.
+template <class Work>
+auto naming_what_cannot_be_seen(Work&& work) {
+  try {
+    return work();
+  } catch (const fs::filesystem_error& error) {
+    fail(ErrorCode::bad_file, "cannot look at '{}': {}", error.path1().string(), error.code().message());
+  }
+}
 }  // namespace
 
 ModelSource open_model(const fs::path& model, const OpenOptions& options) {
@@ -298,11 +330,17 @@ ModelSource open_model(const fs::path& model, const OpenOptions& options) {
   if (!std::all_of(options.variant.begin(), options.variant.end(), is_word)) {
     fail(ErrorCode::invalid_argument, "the variant {} is no word: give one such as fp16", in_quotes(options.variant));
   }
-  try {
-    return open_checked(model, options);
-  } catch (const fs::filesystem_error& error) {  // a folder that may not be searched, a loop of symbolic links
-    fail(ErrorCode::bad_file, "cannot look at '{}': {}", error.path1().string(), error.code().message());
-  }
+  return naming_what_cannot_be_seen([&] { return open_checked(model, options); });
+}
+
+void open_text_encoders(ModelSource& source, const OpenOptions& options) {
+  naming_what_cannot_be_seen([&] {
+    for (const Component component : {Component::text_encoder, Component::text_encoder_2}) {
+      const bool wanted = component == Component::text_encoder_2 || source.config.text_encoder;
+      if (!wanted || source.components[static_cast<size_t>(component)]) continue;
+      count_parameters(open_component(source, component, options));
+    }
+  });
 }
 
 }  // namespace tempera

@@ -31,6 +31,8 @@ struct OpenOptions {
   // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
   std::string variant = {};
   LogSink log = {};  // may be empty
+  // Of a diffusers folder. false: their weights need not be there; open_text_encoders opens them later.
+  bool text_encoders = true;
 };
 
 struct ComponentSource {
@@ -73,5 +75,8 @@ struct ModelSource {
 // malformed file, a pickle, configs that do not fit each other; Error(invalid_argument) for a variant that is no word
 // or that no component has.
 ModelSource open_model(const std::filesystem::path& model, const OpenOptions& options = {});
+
+// What open_model left closed when options.text_encoders was false; `options` else as there. Throws as open_model does.
+void open_text_encoders(ModelSource& source, const OpenOptions& options);
 
 }  // namespace tempera

@@ -229,6 +229,32 @@ TEST_F(Folder, Variants) {
   EXPECT_EQ(open({.variant = "fp16"}).component(Component::unet).variant, "fp16");
 }
 
+// Whoever has embeddings needs no text encoder: only their configs must be there.
+TEST_F(Folder, TextEncodersLater) {
+  OpenOptions later;
+  later.text_encoders = false;
+  make_variant(Component::text_encoder_2);
+  ModelSource source = open(later);
+  EXPECT_EQ(source.config, small_model());
+  EXPECT_FALSE(source.components[0]);
+  EXPECT_FALSE(source.components[1]);
+  EXPECT_EQ(warnings_.size(), 1u);  // a mixture is seen without opening
+  open_text_encoders(source, later);
+  const ModelSource whole = open();
+  for (const Component component : {Component::text_encoder, Component::text_encoder_2}) {
+    EXPECT_EQ(source.component(component).parameters, whole.component(component).parameters);
+    EXPECT_EQ(source.component(component).files, whole.component(component).files);
+    EXPECT_EQ(source.component(component).variant, whole.component(component).variant);
+  }
+  open_text_encoders(source, later);  // a second time changes nothing
+  EXPECT_EQ(source.file_bytes(), whole.file_bytes());
+
+  fs::remove(weights(Component::text_encoder));
+  ModelSource without = open(later);
+  EXPECT_THAT(bad_file_message([&] { open_text_encoders(without, later); }),
+              AllOf(HasSubstr("text_encoder/model.safetensors"), HasSubstr("is missing")));
+}
+
 TEST_F(Folder, VariantsThatAreNot) {
   const auto message = [&](const char* variant) -> std::string {
     try {

@@ -7,6 +7,7 @@
 namespace tempera {
 
 // Throws as default_model and open_model do.
-ModelSource open_model_of(const EngineOptions& options, const LogSink& log);
+ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders = true);
+OpenOptions open_options(const EngineOptions& options, const LogSink& log);
 
 }  // namespace tempera

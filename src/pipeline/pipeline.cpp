@@ -9,6 +9,7 @@
 #include "pipeline/decode_stage.h"
 #include "pipeline/denoise_stage.h"
 #include "pipeline/devices.h"
+#include "pipeline/embeddings_file.h"
 #include "pipeline/fit.h"
 #include "pipeline/metadata.h"
 #include "pipeline/model_source.h"
@@ -64,8 +65,7 @@ class Pipeline::Impl {
       : options_(std::move(options)),
         log_(std::move(log)),
         choice_(choose_device(options_)),
-        source_(open_model_of(options_, log_)),
-        text_(source_, log_) {
+        source_(open_model_of(options_, log_, false)) {
     if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
     if (options_.threads > 0) set_thread_count(options_.threads);
     backend_ = open_device(choice_.device);
@@ -85,67 +85,152 @@ class Pipeline::Impl {
     return result;
   }
 
+  EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks) {
+    check_embeddings_path(out);
+    Request both = request;
+    both.guidance_scale = 2;  // any above 1: whether the negative prompt will be wanted is not known here
+    const ResolvedRequest r = resolved(both);
+    EncodeResult result;
+    StageClock clock(result.stages);
+    ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager};
+    program_options.placement = first_placement(options_);
+    TextPrograms programs;
+    clock.time("plan", [&] {
+      program_options.tokens = result.tokens = text().tokens();
+      programs = build_text_programs(source_.config, r.request, backend_->target(), program_options);
+      leave_scratch();
+      prepare_scratch(scratch_bytes(all_programs(programs)));
+    });
+    clock.time("text", [&] {
+      if (callbacks.progress) callbacks.progress({"text", 0, 1, 0, 1});
+      text().encode(r, programs, *backend_, *queue_, *scratch_, cancelled_check(callbacks));
+    });
+    write_embeddings(out, text_embeddings(r), result.tokens, request);
+    result.measured_peak_bytes = measured_peak();
+    return result;
+  }
+
  private:
+  // How far a stage is with one of the pictures.
+  using Report = std::function<void(const char* stage, int image, size_t step, size_t steps)>;
+
   void generate(const Request& request, const Callbacks& callbacks, Result& result) {
-    const ResolvedRequest r =
-        resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin}, source_.defaults);
-    const CheckCancelled check = [&] {
-      if (callbacks.cancelled && callbacks.cancelled()) fail(ErrorCode::cancelled, "stopped");
-    };
-    const auto report = [&](const char* stage, int image, size_t step, size_t steps) {
+    ResolvedRequest r = resolved(request);
+    const CheckCancelled check = cancelled_check(callbacks);
+    const Report report = [&](const char* stage, int image, size_t step, size_t steps) {
       if (callbacks.progress)
         callbacks.progress(
             {stage, image, r.request.num_images_per_prompt, static_cast<int>(step), static_cast<int>(steps)});
     };
 
     StageClock clock(result.stages);
-    int per_forward = 1;
-    clock.time("plan", [&] {
-      Fitted fitted =
-          fit(source_.config, r, backend_->target(), program_options(r), budget_, [&] { return free_memory_; });
-      per_forward = fitted.options.images_per_forward;
-      programs_ = std::move(fitted.programs);
-      result.plan = std::move(fitted.plan);
-      result.plan.model = source_.path.string();
-      leave_scratch();
-      prepare_scratch();
-    });
-    clock.time("text", [&] {
-      report("text", 0, 0, 1);
-      text_.encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
-    });
-    const Conditioning conditioning = make_conditioning(
-        r, source_.config, per_forward, [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
-          return text_.features(encoder, text, skip);
-        });
-    // All memory is taken before the long part.
+    std::optional<PromptEmbeddings> embeddings;
+    clock.time("plan", [&] { embeddings = prepare(r, result.plan); });
+    if (!embeddings) {
+      clock.time("text", [&] {
+        report("text", 0, 0, 1);
+        text().encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
+        embeddings = text_embeddings(r);
+      });
+    }
     clock.time("load", [&] {
       report("load", 0, 0, 1);
+      // All memory is taken before the long part.
       decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
       load_unet(check);
     });
+    std::vector<std::vector<float>> latents;
+    clock.time("denoise", [&] { latents = denoise_all(r, *embeddings, report, check); });
+    unet_->leave();
+    clock.time("decode", [&] {
+      for (size_t i = 0; i < latents.size(); ++i)
+        result.images.push_back(decode(std::move(latents[i]), r, static_cast<int>(i), report, check));
+    });
+    result.measured_peak_bytes = measured_peak();
+  }
 
+  // Programs, plan and memory of a request. Gives the embeddings that came with it, if any.
+  std::optional<PromptEmbeddings> prepare(ResolvedRequest& r, Plan& plan) {
+    std::optional<EmbeddingsFile> file;
+    if (!r.request.prompt_embeds.empty()) file = read_embeddings_for(r);
+    ProgramOptions options{choice_.dtype, options_.attention, options_.eager, images_per_forward(r)};
+    options.text = !file;
+    options.tokens = file ? file->tokens : text().tokens();
+    options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
+    options.placement = first_placement(options_);
+    Fitted fitted = fit(source_.config, r, backend_->target(), options, budget_, [&] { return free_memory_; });
+    programs_ = std::move(fitted.programs);
+    per_forward_ = fitted.options.images_per_forward;
+    plan = std::move(fitted.plan);
+    plan.model = source_.path.string();
+    leave_scratch();
+    prepare_scratch(scratch_bytes(all_programs(programs_)));
+    return file ? std::optional(std::move(file->embeddings)) : std::nullopt;
+  }
+
+  // The latents of every picture, (h, w, C) each.
+  std::vector<std::vector<float>> denoise_all(const ResolvedRequest& r, const PromptEmbeddings& embeddings,
+                                              const Report& report, const CheckCancelled& check) {
+    const int per_forward = per_forward_;
+    const Conditioning conditioning = make_conditioning(r, embeddings, per_forward);
+    const size_t steps = r.schedule.evaluations.size();
     std::vector<std::vector<float>> latents;
     for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
       const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels};
-      const size_t steps = r.schedule.evaluations.size();
       report("denoise", i, 0, steps);
-      clock.time("denoise", [&] {
-        const std::vector<float> all = denoise(
-            *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
-        const auto picture = static_cast<std::ptrdiff_t>(all.size() / static_cast<size_t>(per_forward));
-        for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
-      });
+      const std::vector<float> all = denoise(
+          *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
+      const auto picture = static_cast<std::ptrdiff_t>(all.size() / static_cast<size_t>(per_forward));
+      for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
     }
-    unet_->leave();
-    for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
-      report("decode", i, 0, programs_.decoder.grid.count());
-      const auto on_tile = [&](size_t done, size_t of) { report("decode", i, done, of); };
-      clock.time("decode", [&] {
-        result.images.push_back(decode(std::move(latents[static_cast<size_t>(i)]), r, i, check, on_tile));
-      });
+    return latents;
+  }
+
+  ResolvedRequest resolved(const Request& request) const {
+    return resolve(request, source_.config, {source_.scheduler_config, source_.scheduler_origin}, source_.defaults);
+  }
+
+  size_t measured_peak() const { return backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory(); }
+
+  static CheckCancelled cancelled_check(const Callbacks& callbacks) {
+    return [&callbacks] {
+      if (callbacks.cancelled && callbacks.cancelled()) fail(ErrorCode::cancelled, "stopped");
+    };
+  }
+
+  // The text encoders are opened when a request first needs them.
+  TextStage& text() {
+    if (!text_) {
+      open_text_encoders(source_, open_options(options_, log_));
+      text_.emplace(source_, log_);
     }
-    result.measured_peak_bytes = backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory();
+    return *text_;
+  }
+
+  PromptEmbeddings text_embeddings(const ResolvedRequest& r) {
+    return make_embeddings(r, source_.config,
+                           [&](int encoder, const std::string& prompt, int skip) -> const TextFeatures& {
+                             return text().features(encoder, prompt, skip);
+                           });
+  }
+
+  // The request is told what the embeddings were made from, for the metadata of its pictures.
+  EmbeddingsFile read_embeddings_for(ResolvedRequest& r) const {
+    EmbeddingsFile file = read_embeddings(r.request.prompt_embeds, source_.config);
+    if (r.guidance && !file.embeddings.negative) {
+      if (!source_.config.force_zeros_for_empty_prompt)
+        fail(ErrorCode::bad_file,
+             "'{}' has no negative_prompt_embeds, which guidance needs: write it with tempera encode, or turn guidance "
+             "off with --guidance-scale 1",
+             r.request.prompt_embeds);
+      file.embeddings.negative = zeros_like(file.embeddings.positive);
+    }
+    r.request.prompt = file.prompt;
+    r.request.prompt_2 = file.prompt_2;
+    r.request.negative_prompt = file.negative_prompt;
+    r.request.negative_prompt_2 = file.negative_prompt_2;
+    r.request.clip_skip = file.clip_skip;
+    return file;
   }
 
   // A card computes all pictures of a request at once. On the CPU a batch gains nothing and costs memory, and a picture
@@ -154,27 +239,19 @@ class Pipeline::Impl {
     return choice_.device == "cuda" ? r.request.num_images_per_prompt : 1;
   }
 
-  ProgramOptions program_options(const ResolvedRequest& r) const {
-    ProgramOptions options{choice_.dtype, options_.attention, options_.eager, images_per_forward(r), text_.tokens()};
-    options.placement = first_placement(options_);
-    options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
-    return options;
-  }
-
   // Also what an earlier request left when it was stopped.
   void leave_scratch() {
-    text_.leave();
+    if (text_) text_->leave();
     if (unet_) unet_->leave();
     decoder_.leave();
   }
 
   // Weights stay; what is bound to other addresses goes.
-  void prepare_scratch() {
-    const size_t bytes = scratch_bytes(all_programs(programs_));
+  void prepare_scratch(size_t bytes) {
     if (scratch_ && scratch_->size() >= bytes) return;
     if (unet_) unet_weights_ = unet_->weights();
     unet_.reset();
-    text_.unbind();
+    if (text_) text_->unbind();
     decoder_.unbind();
     scratch_.reset();
     scratch_ = backend_->allocate(bytes);
@@ -195,8 +272,9 @@ class Pipeline::Impl {
     return tiny_vae_ ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
   }
 
-  Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const CheckCancelled& check,
-               const std::function<void(size_t, size_t)>& on_tile) {
+  Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const Report& report,
+               const CheckCancelled& check) {
+    report("decode", index, 0, programs_.decoder.grid.count());
     if (tiny_vae_) {
       unscale_latents(latent, tiny_vae_->config);
     } else {
@@ -205,7 +283,7 @@ class Pipeline::Impl {
     Image image;
     image.width = r.request.width;
     image.height = r.request.height;
-    image.rgb = decoder_.decode(latent, check, on_tile);
+    image.rgb = decoder_.decode(latent, check, [&](size_t done, size_t of) { report("decode", index, done, of); });
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
     image.parameters = parameters_text(r, options_, source_, programs_.decoder.grid, image.seed);
     return image;
@@ -215,9 +293,10 @@ class Pipeline::Impl {
   LogSink log_;
   DeviceChoice choice_;
   ModelSource source_;
-  TextStage text_;
+  std::optional<TextStage> text_;
   MemoryBudget budget_ = parse_memory_budget(options_.memory_budget);
   size_t free_memory_ = 0;  // before this pipeline took any
+  int per_forward_ = 1;     // of the last request
   std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
@@ -236,6 +315,10 @@ Pipeline& Pipeline::operator=(Pipeline&&) noexcept = default;
 
 Result Pipeline::generate(const Request& request, const Callbacks& callbacks) {
   return impl_->generate(request, callbacks);
+}
+
+EncodeResult Pipeline::encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks) {
+  return impl_->encode(request, out, callbacks);
 }
 
 }  // namespace tempera

@@ -1,6 +1,7 @@
 // plan(): everything about a request that can be known without weights.
 #include "pipeline/default_model.h"
 #include "pipeline/devices.h"
+#include "pipeline/embeddings_file.h"
 #include "pipeline/fit.h"
 #include "pipeline/open.h"
 #include "pipeline/programs.h"
@@ -11,12 +12,18 @@
 
 namespace tempera {
 
-ModelSource open_model_of(const EngineOptions& options, const LogSink& log) {
+OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
   OpenOptions open;
   open.model_config = options.model_config;
   open.tokenizer = options.tokenizer;
   open.variant = options.variant;
   open.log = log;
+  return open;
+}
+
+ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders) {
+  OpenOptions open = open_options(options, log);
+  open.text_encoders = text_encoders;
   return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);
 }
 
@@ -36,7 +43,8 @@ struct Planned {
   std::optional<TinyVaeConfig> tiny_vae = {};
 };
 
-Planned planned_model(const EngineOptions& engine) {
+// With `text`, the text encoders will run.
+Planned planned_model(const EngineOptions& engine, bool text) {
   if (!engine.preset.empty()) {
     const ModelConfig config = preset(engine.preset);
     Planned planned{config,
@@ -51,9 +59,9 @@ Planned planned_model(const EngineOptions& engine) {
     }
     return planned;
   }
-  const ModelSource source = open_model_of(engine, {});
-  const int tokens = source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
-                                                : Tokenizer::from_folder(source.tokenizer_2).max_length();
+  const ModelSource source = open_model_of(engine, {}, text);
+  const int tokens = !text || source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
+                                                         : Tokenizer::from_folder(source.tokenizer_2).max_length();
   Planned planned{
       source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
   if (!engine.tiny_vae.empty())
@@ -64,17 +72,19 @@ Planned planned_model(const EngineOptions& engine) {
 }  // namespace
 
 Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
-  const Planned model = planned_model(engine);
+  const bool text = request.prompt_embeds.empty();
+  const Planned model = planned_model(engine, text);
   const DeviceChoice choice = choose_target(engine);
   const PlanTarget target = plan_target(choice.device);
   const ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
   ProgramOptions options{choice.dtype, engine.attention, engine.eager, 1, model.tokens};
   if (choice.device == "cuda") options.images_per_forward = r.request.num_images_per_prompt;
+  options.text = text;
+  if (!text) options.tokens = read_embeddings(request.prompt_embeds, model.config).tokens;
   options.decoder = decoder_options(engine, model.tiny_vae);
-  const MemoryBudget budget = parse_memory_budget(engine.memory_budget);
   options.placement = first_placement(engine);
   const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
-  Fitted fitted = fit(model.config, r, *target.target, options, budget, free);
+  Fitted fitted = fit(model.config, r, *target.target, options, parse_memory_budget(engine.memory_budget), free);
   Plan plan = std::move(fitted.plan);
   plan.model = model.name;
   if (listing)

@@ -45,6 +45,22 @@ int side(int asked, int native, std::string_view flag, int unit) {
   return pixels;
 }
 
+// Embeddings are of prompts already.
+void check_prompt_embeds(const Request& r) {
+  if (r.prompt_embeds.empty()) return;
+  const std::pair<bool, const char*> given[] = {{!r.prompt.empty(), "--prompt"},
+                                                {r.prompt_2.has_value(), "--prompt-2"},
+                                                {r.negative_prompt.has_value(), "--negative-prompt"},
+                                                {r.negative_prompt_2.has_value(), "--negative-prompt-2"},
+                                                {r.clip_skip.has_value(), "--clip-skip"}};
+  for (const auto& [is_given, flag] : given)
+    if (is_given)
+      fail(ErrorCode::invalid_argument,
+           "{} and --prompt-embeds are both given, but the embeddings were made from prompts: leave {} out, or give it "
+           "to tempera encode",
+           flag, flag);
+}
+
 }  // namespace
 
 ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler,
@@ -56,6 +72,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
     fail(ErrorCode::invalid_argument,
          "this model reads {} channels (inpainting or the like), text to picture needs {}: give an SDXL base model",
          model.unet.in_channels, model.vae.latent_channels);
+  check_prompt_embeds(request);
   ResolvedRequest out;
   out.request = request;
   Request& r = out.request;

@@ -10,18 +10,24 @@
 namespace tempera {
 namespace fs = std::filesystem;
 
-WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, const std::vector<std::string>& variants) {
+std::optional<WeightFiles> look_for_weight_files(const fs::path& folder, std::string_view stem,
+                                                 const std::vector<std::string>& variants) {
   for (const std::string& variant : variants) {
     const std::string dot = variant.empty() ? "" : "." + variant;
     if (const fs::path file = folder / fmt::format("{}{}.safetensors", stem, dot); fs::exists(file)) {
-      return {file, false, variant};
+      return WeightFiles{file, false, variant};
     }
     // diffusers since 0.30, and before it.
     for (const std::string& index : {fmt::format("{}.safetensors.index{}.json", stem, dot),
                                      fmt::format("{}.safetensors{}.index.json", stem, dot)}) {
-      if (fs::exists(folder / index)) return {folder / index, true, variant};
+      if (fs::exists(folder / index)) return WeightFiles{folder / index, true, variant};
     }
   }
+  return std::nullopt;
+}
+
+WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, const std::vector<std::string>& variants) {
+  if (std::optional<WeightFiles> files = look_for_weight_files(folder, stem, variants)) return *std::move(files);
   // transformers calls its pickles otherwise than its safetensors files.
   const std::string expected = (folder / fmt::format("{}.safetensors", stem)).string();
   for (const std::string& pickle : {fmt::format("{}.bin", stem), std::string("pytorch_model.bin")}) {

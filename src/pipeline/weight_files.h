@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,10 @@ struct WeightFiles {
   bool sharded = false;
   std::string variant;  // "" or as asked for
 };
+
+// The files in `folder` of weights called `stem`, nothing when there are none; find_weight_files says why.
+std::optional<WeightFiles> look_for_weight_files(const std::filesystem::path& folder, std::string_view stem,
+                                                 const std::vector<std::string>& variants);
 
 // The files in `folder` of weights called `stem` ("model"), the variants in order of preference ("" is the plain one).
 // Throws Error(bad_file) when there are none, naming what was expected, and what to do about a pickle found instead.

@@ -233,7 +233,7 @@ TEST(Info, SaysWhatAModelIs) {
 }
 
 TEST(Help, IsThereForEveryCommand) {
-  for (const char* command : {"generate", "plan", "info", "synth"}) {
+  for (const char* command : {"generate", "encode", "plan", "info", "synth"}) {
     const Ran ran = run_tempera({command, "--help"});
     EXPECT_EQ(ran.status, 0);
     EXPECT_THAT(ran.out, HasSubstr("Usage: tempera " + std::string(command)));

@@ -1,0 +1,84 @@
+// tempera encode: prompts in, a file of embeddings out.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "commands.h"
+#include "console.h"
+#include "fields.h"
+#include "interrupt.h"
+#include "json_text.h"
+#include "progress_bar.h"
+#include "tempera/tempera.h"
+
+namespace tempera::cli {
+namespace {
+
+struct Options {
+  Inputs inputs;
+  std::string output;
+  bool json = false;
+};
+
+// What text encoders depend on.
+bool is_wanted(const Field& field) {
+  constexpr std::array<std::string_view, 14> kNames = {
+      "prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "clip_skip", "model",   "model_config",
+      "device", "dtype",    "tokenizer",       "variant",           "attention", "threads", "eager"};
+  return std::find(kNames.begin(), kNames.end(), field.name) != kNames.end();
+}
+
+nlohmann::ordered_json result_json(const EncodeResult& result, const std::string& file) {
+  nlohmann::ordered_json seconds = nlohmann::ordered_json::object();
+  for (const Stage& stage : result.stages) seconds[stage.name] = stage.seconds;
+  return {{"file", file},
+          {"tokens", result.tokens},
+          {"seconds", seconds},
+          {"memory", {{"measured_peak_bytes", result.measured_peak_bytes}}}};
+}
+
+int run(const Options& options) {
+  const Inputs& inputs = options.inputs;
+  if (!inputs.prompt_given) {
+    throw Error(ErrorCode::invalid_argument,
+                "no prompt: say what to encode, as in tempera encode \"a red apple\" --output apple.safetensors");
+  }
+  if (options.output.empty()) {
+    throw Error(ErrorCode::invalid_argument, "no file to write: name one with --output, such as apple.safetensors");
+  }
+  catch_interrupts();
+  ignore_write_signals();
+  ProgressBar bar(stderr);
+  Callbacks callbacks;
+  callbacks.progress = [&bar](const Progress& p) { bar.update(std::string(p.stage), p.step, p.steps); };
+  callbacks.cancelled = interrupted;
+  Pipeline pipeline(inputs.engine, warnings_to_console(&bar));
+  const EncodeResult result = pipeline.encode(inputs.request, options.output, callbacks);
+  bar.clear();
+  print_out(options.json ? json_text(result_json(result, options.output)) : options.output + "\n");
+  return 0;
+}
+
+}  // namespace
+
+Run add_encode(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_fields(app, options->inputs, is_wanted);
+  app.add_option("-o,--output", options->output,
+                 "file to write, with prompt_embeds and the like as diffusers calls them")
+      ->type_name("NAME.safetensors")
+      ->group("Output")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_flag("--json", options->json, "say what was done as JSON on standard output")->group("Output");
+  app.footer(
+      "tempera generate --prompt-embeds FILE draws the same pictures without opening a text encoder; its weights need "
+      "not be in the model's folder then. The file also holds the negative prompt, or what stands for none.");
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli
