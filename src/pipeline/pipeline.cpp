@@ -13,26 +13,23 @@
 #include "pipeline/open.h"
 #include "pipeline/programs.h"
 #include "pipeline/text_stage.h"
+#include "pipeline/tracer.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
 namespace {
 
-// Seconds per stage of a result, in order of first use.
+// Seconds per stage of a result, in order of first use, and the spans of a traced one.
 class StageClock {
  public:
-  explicit StageClock(std::vector<Stage>& stages) : stages_(stages) {}
+  StageClock(std::vector<Stage>& stages, Tracer* tracer) : stages_(stages), tracer_(tracer) {}
 
-  template <class Work>
-  auto time(const char* name, Work&& work) {
+  void time(const char* name, const std::function<void()>& work) {
+    if (tracer_ != nullptr) tracer_->begin_stage(name);
     const auto start = std::chrono::steady_clock::now();
-    struct Stop {
-      StageClock& clock;
-      const char* name;
-      std::chrono::steady_clock::time_point start;
-      ~Stop() { clock.add(name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()); }
-    } stop{*this, name, start};
-    return work();
+    work();
+    add(name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (tracer_ != nullptr) tracer_->end_stage();
   }
 
  private:
@@ -45,6 +42,7 @@ class StageClock {
     stages_.push_back({name, seconds});
   }
   std::vector<Stage>& stages_;
+  Tracer* tracer_;
 };
 
 size_t peak_resident_bytes() {
@@ -93,7 +91,10 @@ class Pipeline::Impl {
             {stage, image, r.request.num_images_per_prompt, static_cast<int>(step), static_cast<int>(steps)});
     };
 
-    StageClock clock(result.stages);
+    std::optional<Tracer> traced;
+    if (callbacks.trace) traced.emplace(*backend_, *queue_, callbacks.trace);
+    Tracer* const tracer = traced ? &*traced : nullptr;
+    StageClock clock(result.stages, tracer);
     const int per_forward = images_per_forward(r);
     const ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager, per_forward,
                                          text_.tokens()};
@@ -105,7 +106,7 @@ class Pipeline::Impl {
     });
     clock.time("text", [&] {
       report("text", 0, 0, 1);
-      text_.encode(r, programs_, *backend_, *queue_, *scratch_, check);
+      text_.encode(r, programs_, *backend_, *queue_, *scratch_, tracer, check);
     });
     const Conditioning conditioning = make_conditioning(
         r, source_.config, per_forward, [&](int encoder, const std::string& text, int skip) -> const TextFeatures& {
@@ -113,7 +114,7 @@ class Pipeline::Impl {
         });
     clock.time("load", [&] {
       report("load", 0, 0, 1);
-      load(unet_, programs_.denoise, Component::unet, check);
+      load(unet_, programs_.denoise, Component::unet, tracer, check);
     });
 
     std::vector<std::vector<float>> latents;
@@ -128,7 +129,7 @@ class Pipeline::Impl {
         for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
       });
     }
-    clock.time("load", [&] { load(decoder_, programs_.decoder, Component::vae, check); });
+    clock.time("load", [&] { load(decoder_, programs_.decoder, Component::vae, tracer, check); });
     for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
       report("decode", i, 0, 1);
       clock.time("decode", [&] { result.images.push_back(decode(latents[static_cast<size_t>(i)], r, i, check)); });
@@ -156,12 +157,13 @@ class Pipeline::Impl {
   }
 
   void load(std::optional<Executable>& executable, const Program& program, Component component,
-            const CheckCancelled& check) {
+            Tracer* tracer, const CheckCancelled& check) {
     LoadedWeights& kept = component == Component::unet ? unet_weights_ : decoder_weights_;
     if (executable) kept = executable->weights();
     executable.reset();
     executable.emplace(program, *backend_, *queue_, *scratch_, kept);
     executable->set_replay(!options_.eager);
+    executable->watch(tracer);
     kept = {};
     if (!executable->loaded()) executable->load(*source_.component(component).weights, check);
   }

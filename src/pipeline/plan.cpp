@@ -1,11 +1,9 @@
 // plan(): everything about a request that can be known without weights.
 #include "pipeline/default_model.h"
-#include "pipeline/devices.h"
 #include "pipeline/open.h"
-#include "pipeline/programs.h"
+#include "pipeline/planned.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
-#include "text/tokenizer.h"
 
 namespace tempera {
 
@@ -18,49 +16,13 @@ ModelSource open_model_of(const EngineOptions& options, const LogSink& log) {
   return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);
 }
 
-namespace {
-
-// SDXL's own, for presets.
-constexpr std::string_view kSdxlScheduler = R"({
-  "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-  "num_train_timesteps": 1000, "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1})";
-
-struct Planned {
-  ModelConfig config;
-  SchedulerSource scheduler;
-  RequestDefaults defaults;
-  std::string name;
-  int tokens = 77;
-};
-
-Planned planned_model(const EngineOptions& engine) {
-  if (!engine.preset.empty()) {
-    const ModelConfig config = preset(engine.preset);
-    return {config,
-            {std::string(kSdxlScheduler), "preset"},
-            {},
-            engine.preset,
-            config.text_encoder_2.max_position_embeddings};
-  }
-  const ModelSource source = open_model_of(engine, {});
-  const int tokens = source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
-                                                : Tokenizer::from_folder(source.tokenizer_2).max_length();
-  return {
-      source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
-}
-
-}  // namespace
-
 Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
-  const Planned model = planned_model(engine);
   const DeviceChoice choice = choose_target(engine);
   const PlanTarget target = plan_target(choice.device);
-  const ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
-  ProgramOptions options{choice.dtype, engine.attention, engine.eager, 1, model.tokens};
-  if (choice.device == "cuda") options.images_per_forward = r.request.num_images_per_prompt;
-  const Programs programs = build_programs(model.config, r, *target.target, options);
-  Plan plan = make_plan(programs, r, *target.target, options);
-  plan.model = model.name;
+  const PlannedRequest planned = plan_request(engine, request, choice, *target.target);
+  const Programs& programs = planned.programs;
+  Plan plan = make_plan(programs, planned.request, *target.target, planned.options);
+  plan.model = planned.model;
   if (listing) {
     if (programs.text_encoder) plan.listing += dump(*programs.text_encoder, *target.target);
     for (const Program* p : {&programs.text_encoder_2, &programs.denoise, &programs.decoder})

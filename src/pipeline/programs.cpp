@@ -58,6 +58,7 @@ Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, cons
   if (model.text_encoder) programs.text_encoder = build(clip_text_graph(*model.text_encoder, clip), target, o);
   clip.pooled = true;
   programs.text_encoder_2 = build(clip_text_graph(model.text_encoder_2, clip), target, o);
+  programs.text_encoder_2.name = "text_encoder_2";
   programs.denoise = build(denoise_graph(model.unet, denoise), target, o);
   programs.decoder = build(vae_decoder_graph(model.vae, vae), target, o);
   return programs;

@@ -55,7 +55,7 @@ std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedReq
 }
 
 void TextStage::encode(const ResolvedRequest& r, const Programs& programs, Backend& backend, Queue& queue,
-                       Buffer& scratch, const CheckCancelled& check) {
+                       Buffer& scratch, StepWatcher* watcher, const CheckCancelled& check) {
   const std::vector<int> skips = text_skips(r.request);
   if (known_.size() > kMaxKnown) known_.clear();
   for (const int encoder : {0, 1}) {
@@ -66,6 +66,7 @@ void TextStage::encode(const ResolvedRequest& r, const Programs& programs, Backe
     const std::vector<std::string> texts = unknown_texts(encoder, r, skips);
     if (texts.empty()) continue;
     Executable executable(*program, backend, queue, scratch);
+    executable.watch(watcher);
     executable.load(*source_.component(kEncoders[encoder]).weights, check);
     encode_with(encoder, texts, skips, executable);
   }

@@ -23,7 +23,7 @@ class TextStage {
 
   // Features of the texts of a request, those not known yet computed now. The references stay until the next call.
   void encode(const ResolvedRequest& request, const Programs& programs, Backend& backend, Queue& queue, Buffer& scratch,
-              const CheckCancelled& check);
+              StepWatcher* watcher, const CheckCancelled& check);
   const TextFeatures& features(int encoder, const std::string& text, int skip) const;
 
  private:
