@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -29,11 +30,32 @@ struct Options {
 
 // What decides which kernels run, on which shapes and how often.
 bool shapes_programs(const Field& field) {
-  constexpr std::array<std::string_view, 17> kNames = {
-      "width",        "height",    "num_images_per_prompt", "num_inference_steps", "guidance_scale", "guidance_rescale",
-      "scheduler",    "model",     "preset",                "model_config",        "tokenizer",      "variant",
-      "device",       "dtype",     "attention",             "eager",               "threads"};
+  constexpr std::array<std::string_view, 17> kNames = {"width",
+                                                       "height",
+                                                       "num_images_per_prompt",
+                                                       "num_inference_steps",
+                                                       "guidance_scale",
+                                                       "guidance_rescale",
+                                                       "scheduler",
+                                                       "model",
+                                                       "preset",
+                                                       "model_config",
+                                                       "tokenizer",
+                                                       "variant",
+                                                       "device",
+                                                       "dtype",
+                                                       "attention",
+                                                       "eager",
+                                                       "threads"};
   return std::ranges::find(kNames, field.name) != kNames.end();
+}
+
+int repeats_of(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    throw Error(ErrorCode::invalid_argument, fmt::format("--repeats is '{}': give a number from 1 to 1000", text));
+  return value;
 }
 
 int run(const Options& options) {
@@ -57,7 +79,9 @@ std::string footer() {
   return "Presets: " + presets +
          "\n\nWeights and inputs are random, so that a preset needs no file. The ceilings are measured just before, on "
          "the same device: arithmetic is the fastest product of square matrices by the device's own kernel for linear "
-         "layers, memory the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once.";
+         "layers, memory the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once. The "
+         "column 'ceiling' is the least time that the ceilings allow over the time measured: above 100% where caches "
+         "serve what memory could not.";
 }
 
 }  // namespace
@@ -68,11 +92,14 @@ Run add_bench_ops(CLI::App& app) {
   app.add_option("--component", options->bench.component,
                  "text_encoder, text_encoder_2, unet or vae_decoder alone (default: all of them)")
       ->type_name("NAME")
-      ->group("Measuring");
-  app.add_option("--repeats", options->bench.repeats,
-                 fmt::format("measurements of each kernel; the median counts (default {})", options->bench.repeats))
+      ->group("Measuring")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_option_function<std::string>(
+         "--repeats", [options](const std::string& text) { options->bench.repeats = repeats_of(text); },
+         fmt::format("measurements of each kernel; the median counts (default {})", options->bench.repeats))
       ->type_name("N")
-      ->group("Measuring");
+      ->group("Measuring")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--json", options->json, "every shape as JSON on standard output")->group("Output");
   app.footer(footer());
   return [options] { return run(*options); };

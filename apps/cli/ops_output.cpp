@@ -50,13 +50,14 @@ std::string title(const BenchPart& part) {
 }
 
 std::string heading(const BenchOps& bench) {
-  std::string text = fmt::format("model      {}\ndevice     {}\npicture    {} of {}x{}\ncomputing  {}, {} attention, {}\n",
-                                 bench.model, bench.device, bench.images, bench.width, bench.height, bench.dtype,
-                                 bench.attention, bench.eager ? "eager" : "fused");
+  std::string text =
+      fmt::format("model      {}\ndevice     {}\npicture    {} of {}x{}\ncomputing  {}, {} attention, {}\n",
+                  bench.model, bench.device, bench.images, bench.width, bench.height, bench.dtype, bench.attention,
+                  bench.eager ? "eager" : "fused");
   const FlopsUnit unit = flops_unit(bench.ceilings);
   text += "ceilings   ";
   for (const Ceilings::Arithmetic& a : bench.ceilings.arithmetic) {
-    text += fmt::format("{} {} ({}, {}x{}x{}), ", figure(a.flops_per_second / unit.scale), unit.name, a.kernel, a.size,
+    text += fmt::format("{} {} ({}, {}x{} {}), ", figure(a.flops_per_second / unit.scale), unit.name, a.kernel, a.size,
                         a.size, a.dtype);
   }
   const Ceilings::Memory& memory = bench.ceilings.memory;
@@ -144,10 +145,8 @@ std::string ops_table(const BenchOps& bench) {
 nlohmann::ordered_json ops_json(const BenchOps& bench) {
   Json arithmetic = Json::array(), parts = arithmetic;
   for (const Ceilings::Arithmetic& a : bench.ceilings.arithmetic) {
-    arithmetic.push_back({{"dtype", a.dtype},
-                          {"kernel", a.kernel},
-                          {"size", a.size},
-                          {"flops_per_second", a.flops_per_second}});
+    arithmetic.push_back(
+        {{"dtype", a.dtype}, {"kernel", a.kernel}, {"size", a.size}, {"flops_per_second", a.flops_per_second}});
   }
   const Ceilings::Memory& memory = bench.ceilings.memory;
   for (const BenchPart& part : bench.parts) {

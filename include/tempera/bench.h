@@ -91,13 +91,13 @@ BenchOps bench_ops(const BenchOpsOptions& options,
 struct TraceEvent {
   enum class Kind : uint8_t { stage, run, step };
   Kind kind = Kind::step;
-  std::string stage;      // "plan", "text", "load", "denoise", "decode"
-  std::string component;  // "unet", and "unet, once" for what depends on the request alone; empty for stages
-  std::string op;         // "conv2d"; empty for stages and runs
-  std::string kernel;     // of steps: "conv2d/onednn"
-  std::string shape;      // of steps: op with parameters, inputs and output
-  double start = 0;       // seconds since generate() began
-  double seconds = 0;     // steps: by the device's clock
+  std::string stage;            // "plan", "text", "load", "denoise", "decode"
+  std::string component;        // "unet", and "unet, once" for what depends on the request alone; empty for stages
+  std::string op;               // "conv2d"; empty for stages and runs
+  std::string kernel;           // of steps: "conv2d/onednn"
+  std::string shape;            // of steps: op with parameters, inputs and output
+  double start = 0;             // seconds since generate() began
+  double seconds = 0;           // steps: by the device's clock
   double flops = 0, bytes = 0;  // of steps
 };
 
@@ -110,8 +110,8 @@ struct TraceTotal {
 std::vector<TraceTotal> trace_totals(std::span<const TraceEvent> events);
 
 // Chrome's trace event format (chrome://tracing, ui.perfetto.dev): one track per stage; spans in the order in which
-// they began, the outer before the inner. `title` names the whole. The file appears whole or not at all; an existing one
-// is replaced.
+// they began, the outer before the inner. `title` names the whole. The file appears whole or not at all; an existing
+// one is replaced.
 void save_trace(const std::filesystem::path& path, std::span<const TraceEvent> events, std::string_view title);
 
 }  // namespace tempera

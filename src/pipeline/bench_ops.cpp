@@ -1,6 +1,6 @@
 // bench_ops(): every distinct step of the programs of a request, measured where it stands: the program is walked from
-// its first step to its last, so that each step finds the inputs that the steps before it left, and those that stand for
-// their like are launched a few times more with a clock beside them. A walk is one turn for all.
+// its first step to its last, so that each step finds the inputs that the steps before it left, and those that stand
+// for their like are launched a few times more with a clock beside them. A walk is one turn for all.
 #include <algorithm>
 
 #include "base/error.h"
@@ -24,8 +24,8 @@ class Overwritten {
   Overwritten(Executable& executable, const Step& step) : executable_(executable) {
     const size_t begin = step.output.offset, end = begin + step.output.desc.bytes();
     for (const Ref& input : step.inputs) {
-      const bool apart = input.space != step.output.space || input.offset >= end ||
-                         input.offset + input.desc.bytes() <= begin;
+      const bool apart =
+          input.space != step.output.space || input.offset >= end || input.offset + input.desc.bytes() <= begin;
       if (!apart) saved_.emplace_back(input, executable.read(input));
     }
   }
@@ -185,8 +185,7 @@ BenchOps bench_ops(const BenchOpsOptions& options,
     };
     Measurement measurement(*part.program, device, on_step, check);
     for (int i = 0; i < options.repeats; ++i) measurement.turn();
-    if (part.program->prologue > 0)
-      bench.parts.push_back(measurement.part(true, part.once_runs, bench.ceilings));
+    if (part.program->prologue > 0) bench.parts.push_back(measurement.part(true, part.once_runs, bench.ceilings));
     bench.parts.push_back(measurement.part(false, part.runs, bench.ceilings));
   }
   return bench;

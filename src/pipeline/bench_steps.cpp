@@ -41,8 +41,8 @@ OpTime op_time(const Step& step, std::string_view kernel, size_t calls, const st
   time.flops = n * step.flops;
   time.bytes = n * bytes_of(step);
   if (step.flops > 0) {
-    const auto ceiling = std::ranges::find(ceilings.arithmetic, name(step.inputs[0].desc.dtype),
-                                           &Ceilings::Arithmetic::dtype);
+    const auto ceiling =
+        std::ranges::find(ceilings.arithmetic, name(step.inputs[0].desc.dtype), &Ceilings::Arithmetic::dtype);
     TEMPERA_ASSERT(ceiling != ceilings.arithmetic.end());
     time.arithmetic_seconds = time.flops / ceiling->flops_per_second;
   }

@@ -1,5 +1,5 @@
-// From measured steps to the rows of a report: which steps are alike, how long each could take at best, and how they add
-// up. Arithmetic alone; bench_ops.cpp measures.
+// From measured steps to the rows of a report: which steps are alike, how long each could take at best, and how they
+// add up. Arithmetic alone; bench_ops.cpp measures.
 #pragma once
 
 #include "program/program.h"

@@ -142,8 +142,8 @@ TEST(RandomModel, GivesOrdinaryNumbers) {
   request.width = request.height = 32;
   const PlannedRequest planned = plan_request(engine, request, {"cpu", DType::f32}, backend->target());
   BenchDevice device(*backend, true);
-  for (const Program* program : {&*planned.programs.text_encoder, &planned.programs.text_encoder_2,
-                                 &planned.programs.denoise}) {
+  for (const Program* program :
+       {&*planned.programs.text_encoder, &planned.programs.text_encoder_2, &planned.programs.denoise}) {
     BoundProgram bound(*program, device);
     bound->run_prologue();
     bound->run();

@@ -156,8 +156,8 @@ class Pipeline::Impl {
     scratch_ = backend_->allocate(bytes);
   }
 
-  void load(std::optional<Executable>& executable, const Program& program, Component component,
-            Tracer* tracer, const CheckCancelled& check) {
+  void load(std::optional<Executable>& executable, const Program& program, Component component, Tracer* tracer,
+            const CheckCancelled& check) {
     LoadedWeights& kept = component == Component::unet ? unet_weights_ : decoder_weights_;
     if (executable) kept = executable->weights();
     executable.reset();

@@ -45,7 +45,9 @@ std::string span_text(const TraceEvent& event, int track) {
   constexpr const char* kKinds[] = {"stage", "run", "step"};
   const bool step = event.kind == TraceEvent::Kind::step;
   const double start = microseconds(event.start), end = microseconds(event.start + event.seconds);
-  Json json = {{"name", event.kind == TraceEvent::Kind::stage ? event.stage : step ? event.op : event.component},
+  Json json = {{"name", event.kind == TraceEvent::Kind::stage ? event.stage
+                        : step                                ? event.op
+                                                              : event.component},
                {"cat", kKinds[static_cast<size_t>(event.kind)]},
                {"ph", "X"},
                {"pid", 1},
@@ -53,8 +55,11 @@ std::string span_text(const TraceEvent& event, int track) {
                {"ts", start},
                {"dur", std::round((end - start) * 1e3) / 1e3}};
   if (step) {
-    json["args"] = {{"component", event.component}, {"kernel", event.kernel}, {"shape", event.shape},
-                    {"flops", event.flops},         {"bytes", event.bytes}};
+    json["args"] = {{"component", event.component},
+                    {"kernel", event.kernel},
+                    {"shape", event.shape},
+                    {"flops", event.flops},
+                    {"bytes", event.bytes}};
   }
   return text_of(json);
 }

@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::vector<std::string> kSmall = {"--width", "64",    "--height", "64",   "--steps",  "2",
+const std::vector<std::string> kSmall = {"--width", "64",   "--height", "64",  "--steps",   "2",
                                          "--dtype", "fp32", "--device", "cpu", "--threads", "1"};
 
 std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
