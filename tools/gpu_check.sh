@@ -50,6 +50,8 @@ for dtype in fp32 fp16 bf16; do
 done
 check "again" "$(find_test tempera)" generate "a red apple" --device cuda --dtype fp16 --seed 1 --output "$logs/again.png"
 check "the same bytes again" cmp "$logs/apple-fp16.png" "$logs/again.png"
+check "kernels timed" "$(find_test tempera)" bench ops --device cuda --repeats 2
+check "a generation traced" "$(find_test tempera)" bench trace --device cuda --steps 4 --output "$logs/trace.json"
 if command -v compute-sanitizer >/dev/null; then
   check "memcheck" compute-sanitizer --error-exitcode 1 "$(find_test conformance_test)" \
     --gtest_filter="$sanitized" --gtest_brief=1

@@ -81,7 +81,7 @@ std::vector<std::string> option_names(const CLI::App& app) {
 }  // namespace
 
 std::string command_name(const CLI::App& app) {
-  return app.get_parent() == nullptr ? app.get_name() : app.get_parent()->get_name() + " " + app.get_name();
+  return app.get_parent() == nullptr ? app.get_name() : command_name(*app.get_parent()) + " " + app.get_name();
 }
 
 std::string help_text(const CLI::App& app, size_t columns) {

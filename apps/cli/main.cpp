@@ -6,7 +6,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -83,6 +82,7 @@ class CommandLine {
     add("plan", "say what a request takes in memory and arithmetic, without reading weights", add_plan);
     add("info", "say what a model is", add_info);
     add("synth", "write a model with random weights, to measure with", add_synth);
+    add("bench", "measure kernels, or one generation step by step", add_bench);
     app_.footer("tempera COMMAND --help tells more about a command.");
   }
 
@@ -97,30 +97,27 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       throw Error(ErrorCode::invalid_argument, describe(error, chosen()));
     }
-    refuse_left_over(app_);
-    refuse_left_over(chosen());
+    for (const CLI::App* app = &app_; app != nullptr; app = parsed_command(*app)) refuse_left_over(*app);
     if (version_wanted_) {
       print_out(fmt::format("tempera {}\n", version()));
       return 0;
     }
-    if (&chosen() == &app_) throw Error(ErrorCode::invalid_argument, "no command: see tempera --help");
-    return commands_.at(&chosen())();
+    return run_parsed_command(app_, commands_);
   }
 
  private:
   void add(const char* name, const char* description, Run (*declare)(CLI::App&)) {
-    CLI::App* command = app_.add_subcommand(name, description);
-    command->allow_extras();
-    commands_[command] = declare(*command);
+    add_command(app_, commands_, name, description, declare);
   }
 
   const CLI::App& chosen() const {
-    const std::vector<CLI::App*> parsed = app_.get_subcommands();
-    return parsed.empty() ? app_ : *parsed.back();
+    const CLI::App* app = &app_;
+    while (const CLI::App* next = parsed_command(*app)) app = next;
+    return *app;
   }
 
   CLI::App app_;
-  std::map<const CLI::App*, Run> commands_;
+  Commands commands_;
   bool version_wanted_ = false;
 };
 

@@ -77,8 +77,7 @@ std::vector<fs::path> OutputPattern::names(const std::vector<uint64_t>& seeds,
   return result;
 }
 
-void OutputPattern::check_folder() const {
-  const fs::path path = pattern_;
+void check_output_folder(const fs::path& path) {
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
@@ -89,7 +88,7 @@ void OutputPattern::check_folder() const {
                        folder.string()));
   }
   if (fs::is_directory(path, ignored)) {
-    refuse(fmt::format("--output '{}' is a folder: give the name of a file in it", pattern_));
+    refuse(fmt::format("--output '{}' is a folder: give the name of a file in it", path.string()));
   }
 }
 

@@ -15,6 +15,10 @@ namespace tempera::cli {
 
 inline constexpr std::string_view kDefaultOutput = "tempera-{seed}.png";
 
+// Throws Error(invalid_argument) when the folder of what --output names is missing or cannot be written to, or when the
+// name is that of a folder: before the work, not after it.
+void check_output_folder(const std::filesystem::path& path);
+
 class OutputPattern {
  public:
   // Throws Error(invalid_argument) for a placeholder other than {seed} and {index}, for one in the folder's name, and
@@ -26,9 +30,8 @@ class OutputPattern {
   std::vector<std::filesystem::path> names(const std::vector<uint64_t>& seeds,
                                            const std::function<bool(const std::filesystem::path&)>& taken = {}) const;
 
-  // Throws Error(invalid_argument) when the folder that the pictures go to is missing or cannot be written to, or when
-  // the name is that of a folder: before the work, not after it.
-  void check_folder() const;
+  // As check_output_folder.
+  void check_folder() const { check_output_folder(pattern_); }
 
  private:
   std::string expand(uint64_t seed, size_t index) const;

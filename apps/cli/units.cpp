@@ -32,4 +32,13 @@ std::string format_count(double count) {
   return scaled(count, 1000, {"", "k", "M", "G", "T"});
 }
 
+std::string format_milliseconds(double seconds) {
+  const double value = seconds * 1e3;
+  const int decimals = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : value >= 0.1 ? 3 : 4;
+  return fmt::format("{:.{}f}", value, decimals);
+}
+std::string format_percent(double part, double whole) {
+  return whole > 0 ? fmt::format("{:.1f}%", part / whole * 100) : "-";
+}
+
 }  // namespace tempera::cli

@@ -39,7 +39,7 @@ struct Request {
 // The engine.
 struct EngineOptions {
   std::string model = {};   // diffusers folder or single .safetensors file; empty: the one that comes with tempera
-  std::string preset = {};  // instead of a model, for plans: "sdxl-base", ...
+  std::string preset = {};  // instead of a model, for plans and bench_ops: "sdxl-base"
   std::string model_config = {};  // folder with diffusers configs for a single file whose shapes do not say everything
   std::string tokenizer = {};     // folder with the vocabulary that a single file lacks
   std::string variant = {};       // "fp16": which weight files of a folder to take

@@ -93,9 +93,14 @@ struct Progress {
   int step = 0, steps = 0;  // done, of
 };
 
+struct TraceEvent;  // tempera/bench.h
+
 struct Callbacks {
   std::function<void(const Progress&)> progress;
   std::function<bool()> cancelled;  // polled between kernels; true stops with Error(cancelled)
+  // Called with each span of the generation once that is over. While set, every run of a program is waited for, and
+  // nothing is replayed as a recording.
+  std::function<void(const TraceEvent&)> trace;
 };
 
 // A model on a device. Loads on first use and keeps what the next request can use again: weights, programs, and the

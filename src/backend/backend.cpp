@@ -1,8 +1,30 @@
 #include "backend/backend.h"
 
+#include <chrono>
+
 #include "base/half.h"
 
 namespace tempera {
+namespace {
+
+class HostStopwatch final : public Stopwatch {
+ public:
+  explicit HostStopwatch(size_t marks) : marks_(marks) {}
+  void mark(Queue&, size_t index) override { marks_[index] = Clock::now(); }
+  double seconds(size_t from, size_t to) override {
+    return std::chrono::duration<double>(marks_[to] - marks_[from]).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<Clock::time_point> marks_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stopwatch> Backend::make_stopwatch(size_t marks) {
+  return std::make_unique<HostStopwatch>(marks);
+}
 
 void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination) {
   for (const WeightPart& part : parts) {

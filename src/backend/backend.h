@@ -81,6 +81,16 @@ class Recording {
   virtual void replay(Queue& queue) = 0;
 };
 
+// Times as the device has them: a mark is put into a queue like other work and keeps when the device came to it.
+class Stopwatch {
+ public:
+  virtual ~Stopwatch() = default;
+  // Allocates nothing. A mark that is put again forgets its earlier time.
+  virtual void mark(Queue& queue, size_t index) = 0;
+  // From mark `from` to the later mark `to`. The queue has been synchronized since both were put.
+  virtual double seconds(size_t from, size_t to) = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -114,6 +124,9 @@ class Backend {
   // Records what `enqueue` launches on the queue instead of running it. Nothing where the device gains nothing by it.
   // Every launch has run once before, and `enqueue` neither waits nor copies.
   virtual std::unique_ptr<Recording> record(Queue&, const std::function<void()>& /*enqueue*/) { return nullptr; }
+
+  // With marks 0 to marks - 1. The host's clock unless the device has its own: right where launches run at once.
+  virtual std::unique_ptr<Stopwatch> make_stopwatch(size_t marks);
 };
 
 // Plain packing: converts the parts one after the other to `dtype`.

@@ -66,6 +66,10 @@ void DecodeStage::unbind() {
   programs_ = nullptr;
 }
 
+void DecodeStage::watch(StepWatcher* watcher) {
+  for (Executable& shape : shapes_) shape.watch(watcher);
+}
+
 void DecodeStage::leave() {
   for (Executable& shape : shapes_) shape.leave();
 }

@@ -22,6 +22,7 @@ class DecodeStage {
   void unbind();
   // Before others use the scratch memory.
   void leave();
+  void watch(StepWatcher* watcher);
 
   // `latent` (h, w, C) as the decoder takes it. The result is (height, width, 3). on_tile(done, of) after each tile.
   std::vector<uint8_t> decode(std::span<const float> latent, const CheckCancelled& check,

@@ -17,26 +17,23 @@
 #include "pipeline/programs.h"
 #include "pipeline/text_stage.h"
 #include "pipeline/tiny_vae.h"
+#include "pipeline/tracer.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
 namespace {
 
-// Seconds per stage of a result, in order of first use.
+// Seconds per stage of a result, in order of first use, and the spans of a traced one.
 class StageClock {
  public:
-  explicit StageClock(std::vector<Stage>& stages) : stages_(stages) {}
+  StageClock(std::vector<Stage>& stages, Tracer* tracer) : stages_(stages), tracer_(tracer) {}
 
-  template <class Work>
-  auto time(const char* name, Work&& work) {
+  void time(const char* name, const std::function<void()>& work) {
+    if (tracer_ != nullptr) tracer_->begin_stage(name);
     const auto start = std::chrono::steady_clock::now();
-    struct Stop {
-      StageClock& clock;
-      const char* name;
-      std::chrono::steady_clock::time_point start;
-      ~Stop() { clock.add(name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()); }
-    } stop{*this, name, start};
-    return work();
+    work();
+    add(name, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (tracer_ != nullptr) tracer_->end_stage();
   }
 
  private:
@@ -49,6 +46,7 @@ class StageClock {
     stages_.push_back({name, seconds});
   }
   std::vector<Stage>& stages_;
+  Tracer* tracer_;
 };
 
 size_t peak_resident_bytes() {
@@ -91,7 +89,7 @@ class Pipeline::Impl {
     both.guidance_scale = 2;  // any above 1: whether the negative prompt will be wanted is not known here
     const ResolvedRequest r = resolved(both);
     EncodeResult result;
-    StageClock clock(result.stages);
+    StageClock clock(result.stages, nullptr);
     ProgramOptions program_options{choice_.dtype, options_.attention, options_.eager};
     program_options.placement = first_placement(options_);
     TextPrograms programs;
@@ -103,7 +101,7 @@ class Pipeline::Impl {
     });
     clock.time("text", [&] {
       if (callbacks.progress) callbacks.progress({"text", 0, 1, 0, 1});
-      text().encode(r, programs, *backend_, *queue_, *scratch_, cancelled_check(callbacks));
+      text().encode(r, programs, *backend_, *queue_, *scratch_, nullptr, cancelled_check(callbacks));
     });
     write_embeddings(out, text_embeddings(r), result.tokens, request);
     result.measured_peak_bytes = measured_peak();
@@ -123,13 +121,16 @@ class Pipeline::Impl {
             {stage, image, r.request.num_images_per_prompt, static_cast<int>(step), static_cast<int>(steps)});
     };
 
-    StageClock clock(result.stages);
+    std::optional<Tracer> traced;
+    if (callbacks.trace) traced.emplace(*backend_, *queue_, callbacks.trace);
+    Tracer* const tracer = traced ? &*traced : nullptr;
+    StageClock clock(result.stages, tracer);
     std::optional<PromptEmbeddings> embeddings;
     clock.time("plan", [&] { embeddings = prepare(r, result.plan); });
     if (!embeddings) {
       clock.time("text", [&] {
         report("text", 0, 0, 1);
-        text().encode(r, *programs_.text, *backend_, *queue_, *scratch_, check);
+        text().encode(r, *programs_.text, *backend_, *queue_, *scratch_, tracer, check);
         embeddings = text_embeddings(r);
       });
     }
@@ -137,7 +138,9 @@ class Pipeline::Impl {
       report("load", 0, 0, 1);
       // All memory is taken before the long part.
       decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
+      decoder_.watch(tracer);
       load_unet(check);
+      unet_->watch(tracer);
     });
     std::vector<std::vector<float>> latents;
     clock.time("denoise", [&] { latents = denoise_all(r, *embeddings, report, check); });

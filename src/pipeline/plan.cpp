@@ -1,14 +1,9 @@
 // plan(): everything about a request that can be known without weights.
 #include "pipeline/default_model.h"
-#include "pipeline/devices.h"
-#include "pipeline/embeddings_file.h"
-#include "pipeline/fit.h"
 #include "pipeline/open.h"
-#include "pipeline/programs.h"
-#include "pipeline/tiny_vae.h"
+#include "pipeline/planned.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
-#include "text/tokenizer.h"
 
 namespace tempera {
 
@@ -27,68 +22,13 @@ ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool
   return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);
 }
 
-namespace {
-
-// SDXL's own, for presets.
-constexpr std::string_view kSdxlScheduler = R"({
-  "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
-  "num_train_timesteps": 1000, "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1})";
-
-struct Planned {
-  ModelConfig config;
-  SchedulerSource scheduler;
-  RequestDefaults defaults;
-  std::string name;
-  int tokens = 77;
-  std::optional<TinyVaeConfig> tiny_vae = {};
-};
-
-// With `text`, the text encoders will run.
-Planned planned_model(const EngineOptions& engine, bool text) {
-  if (!engine.preset.empty()) {
-    const ModelConfig config = preset(engine.preset);
-    Planned planned{config,
-                    {std::string(kSdxlScheduler), "preset"},
-                    {},
-                    engine.preset,
-                    config.text_encoder_2.max_position_embeddings};
-    if (engine.tiny_vae == kModelsOwnTinyVae) {
-      planned.tiny_vae = tiny_vae_preset(engine.preset);
-    } else if (!engine.tiny_vae.empty()) {
-      planned.tiny_vae = open_tiny_vae(engine.tiny_vae, {}, config.vae).config;
-    }
-    return planned;
-  }
-  const ModelSource source = open_model_of(engine, {}, text);
-  const int tokens = !text || source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
-                                                         : Tokenizer::from_folder(source.tokenizer_2).max_length();
-  Planned planned{
-      source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
-  if (!engine.tiny_vae.empty())
-    planned.tiny_vae = open_tiny_vae(engine.tiny_vae, source.path, source.config.vae).config;
-  return planned;
-}
-
-}  // namespace
-
 Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
-  const bool text = request.prompt_embeds.empty();
-  const Planned model = planned_model(engine, text);
   const DeviceChoice choice = choose_target(engine);
   const PlanTarget target = plan_target(choice.device);
-  const ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
-  ProgramOptions options{choice.dtype, engine.attention, engine.eager, 1, model.tokens};
-  if (choice.device == "cuda") options.images_per_forward = r.request.num_images_per_prompt;
-  options.text = text;
-  if (!text) options.tokens = read_embeddings(request.prompt_embeds, model.config).tokens;
-  options.decoder = decoder_options(engine, model.tiny_vae);
-  options.placement = first_placement(engine);
-  const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
-  Fitted fitted = fit(model.config, r, *target.target, options, parse_memory_budget(engine.memory_budget), free);
-  Plan plan = std::move(fitted.plan);
-  plan.model = model.name;
+  PlannedRequest planned = plan_request(engine, request, choice, *target.target);
+  Plan plan = std::move(planned.plan);
   if (listing)
-    for (const Program* p : all_programs(fitted.programs)) plan.listing += dump(*p, *target.target);
+    for (const Program* p : all_programs(planned.programs)) plan.listing += dump(*p, *target.target);
   return plan;
 }
 

@@ -77,6 +77,7 @@ TextPrograms build_text_programs(const ModelConfig& model, const Request& reques
     programs.first = build(clip_text_graph(*model.text_encoder, clip), target, o, o.placement.text);
   clip.pooled = true;
   programs.second = build(clip_text_graph(model.text_encoder_2, clip), target, o, o.placement.text);
+  programs.second.name = "text_encoder_2";
   return programs;
 }
 

@@ -136,7 +136,7 @@ constexpr Field kFields[] = {
     {"model", "--model", "PATH", "diffusers folder or single .safetensors file (default: the small one that comes with tempera)", kEngine,
      [](R&, E& e, Text t) { e.model = t; },
      [](const R&, const E& e) { return shown(e.model); }},
-    {"preset", "--preset", "NAME", "plan for a known model without its files (plan only)", kEngine,
+    {"preset", "--preset", "NAME", "a known model without its files (plan and bench ops only)", kEngine,
      [](R&, E& e, Text t) { e.preset = t; },
      [](const R&, const E& e) { return shown(e.preset); }},
     {"model_config", "--model-config", "DIR", "diffusers configs for a single file whose shapes do not say everything", kEngine,

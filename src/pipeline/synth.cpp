@@ -1,18 +1,15 @@
 // synth(): a model of a preset's names and shapes with random weights, so that speed and memory can be measured
-// anywhere. Values are a hash of (seed, tensor, element): the same on every machine, made by all cores, streamed to
-// disk.
+// anywhere. Values depend on (seed, tensor, element) alone; they are streamed to disk.
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <map>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/half.h"
-#include "base/parallel.h"
 #include "models/config_writer.h"
 #include "models/inventory.h"
 #include "pipeline/ldm_config.h"
+#include "pipeline/random_values.h"
 #include "pipeline/tiny_vae.h"
 #include "tempera/tempera.h"
 #include "weights/naming.h"
@@ -22,30 +19,6 @@ namespace tempera {
 namespace {
 
 namespace fs = std::filesystem;
-
-// splitmix64 (Steele et al. 2014): good enough bits for weights, and any element by itself.
-uint64_t hash(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ull;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-// How a tensor's values spread, so that activations keep their size through the network: norms near identity, small
-// biases, matrices with unit gain.
-struct Spread {
-  float mean, deviation;
-};
-
-Spread spread_of(const std::string& name, const std::vector<int64_t>& dims) {
-  if (dims.size() > 1) {
-    double inputs = 1;
-    for (size_t i = 1; i < dims.size(); ++i) inputs *= static_cast<double>(dims[i]);
-    return {0, static_cast<float>(1 / std::sqrt(inputs))};
-  }
-  const bool scale = name.ends_with("weight");
-  return scale ? Spread{1, 0.05f} : Spread{0, 0.02f};
-}
 
 class Writer {
  public:
@@ -67,27 +40,16 @@ class Writer {
   static constexpr size_t kBlock = size_t{1} << 22;  // elements at a time
 
   void append_values(SafetensorsWriter& file, const TensorSpec& tensor) {
-    const Spread spread = spread_of(tensor.name, tensor.dims);
+    const Spread spread = weight_spread(tensor.name, tensor.dims);
     const size_t elements = static_cast<size_t>(tensor.bytes()) / size_of(dtype_);
-    const uint64_t stream = hash(options_.seed ^ hash(tensors_done_++));
-    std::vector<float> values(std::min(elements, kBlock));
-    std::vector<std::byte> bytes(values.size() * size_of(dtype_));
+    const uint64_t stream = mix(options_.seed ^ mix(tensors_done_++));
+    std::vector<std::byte> bytes(std::min(elements, kBlock) * size_of(dtype_));
     for (size_t begin = 0; begin < elements; begin += kBlock) {
       if (cancelled_ && cancelled_()) fail(ErrorCode::cancelled, "stopped");
-      const size_t n = std::min(kBlock, elements - begin);
-      parallel_for(static_cast<int64_t>(n), 1 << 14, [&](int64_t from, int64_t to) {
-        for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
-          // The sum of two uniform numbers has variance 1/6: a triangle is close enough to a bell.
-          const uint64_t bits = hash(stream + begin + i);
-          const float sum =
-              static_cast<float>(bits >> 40) * 0x1p-24f + static_cast<float>((bits >> 16) & 0xffffff) * 0x1p-24f - 1;
-          values[i] = spread.mean + spread.deviation * 2.4494897f * sum;
-        }
-        const auto offset = static_cast<size_t>(from);
-        convert(&values[offset], DType::f32, &bytes[offset * size_of(dtype_)], dtype_, static_cast<size_t>(to - from));
-      });
-      file.append(std::span(bytes).first(n * size_of(dtype_)));
-      done_ += n * size_of(dtype_);
+      const std::span block = std::span(bytes).first(std::min(elements - begin, kBlock) * size_of(dtype_));
+      random_values(stream, begin, spread, dtype_, block);
+      file.append(block);
+      done_ += block.size();
       if (progress_) progress_(done_, total_);
     }
   }

@@ -55,7 +55,7 @@ std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedReq
 }
 
 void TextStage::encode(const ResolvedRequest& r, const TextPrograms& programs, Backend& backend, Queue& queue,
-                       Buffer& scratch, const CheckCancelled& check) {
+                       Buffer& scratch, StepWatcher* watcher, const CheckCancelled& check) {
   const std::vector<int> skips = text_skips(r.request);
   if (known_.size() > kMaxKnown) known_.clear();
   for (const int encoder : {0, 1}) {
@@ -64,6 +64,7 @@ void TextStage::encode(const ResolvedRequest& r, const TextPrograms& programs, B
     const std::vector<std::string> texts = unknown_texts(encoder, r, skips);
     if (texts.empty()) continue;
     Executable& executable = load(encoder, *program, backend, queue, scratch, check);
+    executable.watch(watcher);
     encode_with(encoder, texts, skips, executable);
     executable.leave();
   }

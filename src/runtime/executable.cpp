@@ -151,6 +151,18 @@ void Executable::write_input(std::string_view name, DType dtype, std::span<const
   backend_.upload(queue_, address(ref), converted);
 }
 
+std::vector<std::byte> Executable::read(const Ref& ref) {
+  std::vector<std::byte> bytes(ref.desc.bytes());
+  backend_.download(queue_, bytes, address(ref));
+  queue_.synchronize();
+  return bytes;
+}
+
+void Executable::write(const Ref& ref, std::span<const std::byte> bytes) {
+  TEMPERA_ASSERT(bytes.size() == ref.desc.bytes());
+  backend_.upload(queue_, address(ref), bytes);
+}
+
 void Executable::read_output(std::string_view name, std::span<std::byte> bytes) {
   const Ref& ref = program_.output(name).ref;
   TEMPERA_ASSERT(bytes.size() == ref.desc.bytes());
@@ -189,7 +201,7 @@ void Executable::run_prologue(const CheckCancelled& check) {
 void Executable::run(const CheckCancelled& check) {
   if (!entered_) enter(program_.prologue, program_.steps.size());
   const bool arrived = std::exchange(entered_, true);
-  if (replay_ && !observer_ && !moves_in_body_ && arrived && replayed(check)) return;
+  if (replay_ && watcher_ == nullptr && !moves_in_body_ && arrived && replayed(check)) return;
   run_steps(program_.prologue, program_.steps.size(), check);
   ran_ = true;
 }
@@ -208,23 +220,17 @@ bool Executable::replayed(const CheckCancelled& check) {
 }
 
 void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check) {
+  if (watcher_ != nullptr) watcher_->begin(program_, begin);
   for (size_t s = begin; s < end; ++s) {
     if (check) check();
     if (transfers_)
       for (const uint32_t g : moves_[s].await) transfers_->await(g);
-    launches_[s](queue_);
+    run_step(s);
     if (transfers_)
       for (const uint32_t g : moves_[s].start) transfers_->start(g);
-    if (observer_) show_output(s);
+    if (watcher_ != nullptr) watcher_->after(s);
   }
-}
-
-void Executable::show_output(size_t s) {
-  const Ref& output = program_.steps[s].output;
-  std::vector<std::byte> bytes(output.desc.bytes());
-  backend_.download(queue_, bytes, address(output));
-  queue_.synchronize();
-  observer_(program_.steps[s], bytes);
+  if (watcher_ != nullptr) watcher_->end();
 }
 
 }  // namespace tempera

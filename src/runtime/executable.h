@@ -23,6 +23,15 @@ struct LoadedWeights {
   std::vector<WeightSlot> slots;
 };
 
+// Sees the steps of a run go by: times, activation goldens. Called between launches, before their work is done.
+class StepWatcher {
+ public:
+  virtual ~StepWatcher() = default;
+  virtual void begin(const Program& program, size_t first_step) = 0;
+  virtual void after(size_t step) = 0;
+  virtual void end() = 0;
+};
+
 class Executable {
  public:
   // `scratch` holds the program's arena and, behind it, its workspace and the space that parameters travel through;
@@ -66,9 +75,13 @@ class Executable {
   // a replay nothing is checked.
   void set_replay(bool on) { replay_ = on; }
 
-  // Sees the output of every step when set: debugging and activation goldens. Slow.
-  using Observer = std::function<void(const Step& step, std::span<const std::byte> output)>;
-  void observe(Observer observer) { observer_ = std::move(observer); }
+  // While there is a watcher, which must outlive the runs, nothing is replayed. Null: none.
+  void watch(StepWatcher* watcher) { watcher_ = watcher; }
+
+  // For measuring and looking inside: one step by itself, and what lies at a place of the program.
+  void run_step(size_t step) { launches_[step](queue_); }
+  std::vector<std::byte> read(const Ref& ref);  // waits for the queue
+  void write(const Ref& ref, std::span<const std::byte> bytes);
 
   const Program& program() const { return program_; }
 
@@ -80,7 +93,6 @@ class Executable {
   // Starts the transfers that entering steps [begin, end) asks for.
   void enter(size_t begin, size_t end);
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);
-  void show_output(size_t step);
   // Whether the run was a replay.
   bool replayed(const CheckCancelled& check);
 
@@ -92,7 +104,7 @@ class Executable {
   bool loaded_ = false;
   std::unique_ptr<Buffer> io_;
   std::vector<Launch> launches_;
-  Observer observer_;
+  StepWatcher* watcher_ = nullptr;
   bool replay_ = false, ran_ = false;
   std::unique_ptr<Recording> recording_;
   std::unique_ptr<Transfers> transfers_;

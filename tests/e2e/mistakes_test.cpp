@@ -98,6 +98,28 @@ TEST_F(Mistakes, AboutTheDecoder) {
   expect_error(generate_arguments({"--tiny-vae", weights}), kMistake, {"short.safetensors", "truncated"});
 }
 
+TEST_F(Mistakes, InMeasuring) {
+  expect_error({"bench"}, kMistake, {"no command", "tempera bench --help"});
+  expect_error({"bench", "opps"}, kMistake, {"'opps'", "did you mean ops?", "tempera bench --help"});
+  expect_error({"bench", "ops", "--repaets", "3"}, kMistake, {"did you mean --repeats?", "tempera bench ops --help"});
+  expect_error({"bench", "ops", "--preset", "tyni"}, kMistake, {"tyni", "tiny"});
+  expect_error({"bench", "ops", "--preset", "tiny", "--model", "x"}, kMistake, {"--preset", "--model", "one of them"});
+  expect_error({"bench", "ops", "--preset", "tiny", "--component", "vae"}, kMistake, {"'vae'", "vae_decoder"});
+  expect_error({"bench", "ops", "--preset", "tiny", "--repeats", "0"}, kMistake, {"--repeats", "0", "1000"});
+  expect_error({"bench", "ops", "--preset", "tiny", "--repeats", "few"}, kMistake, {"--repeats", "few"});
+  expect_error({"bench", "ops", "--preset", "tiny", "--json", "more"}, kMistake, {"'more'"});
+  expect_error({"bench", "trace", "--output", "missing/a.json"}, kMistake, {"'missing'", "create it"});
+  expect_error({"bench", "trace", "--output", "."}, kMistake, {"'.'", "is a folder"});
+  expect_error({"bench", "trace", "--preset", "tiny"}, kMistake, {"--preset"});
+  expect_error({"bench", "trace", "--model", "no/such/model"}, kMistake, {"no/such/model"});
+  Surroundings full;
+  full.file_size_limit = 2000;
+  std::vector<std::string> trace = generate_arguments({"--output", "t.json"});
+  trace[0] = "trace";
+  trace.insert(trace.begin(), "bench");
+  expect_error(trace, kFailure, {"t.json"}, full);
+}
+
 TEST_F(Mistakes, AreObjectsForMachines) {
   const Ran ran = run_tempera(generate_arguments({"--json", "--width", "1001"}));
   EXPECT_EQ(ran.status, kMistake);

@@ -33,9 +33,35 @@ struct Way {
 };
 
 constexpr size_t kAll = size_t{1} << 30;
+// Marks the device's clock between all steps, and reads it at the end of every run.
+class Clocked final : public StepWatcher {
+ public:
+  Clocked(Backend& backend, Queue& queue, size_t steps)
+      : queue_(queue), stopwatch_(backend.make_stopwatch(steps + 1)) {}
+  void begin(const Program&, size_t) override { stopwatch_->mark(queue_, marks_ = 0); }
+  void after(size_t) override { stopwatch_->mark(queue_, ++marks_); }
+  void end() override {
+    queue_.synchronize();
+    double sum = 0;
+    for (size_t i = 0; i < marks_; ++i) {
+      EXPECT_GE(stopwatch_->seconds(i, i + 1), 0);
+      sum += stopwatch_->seconds(i, i + 1);
+    }
+    EXPECT_GT(sum, 0);
+    // Clocks of cards tick twice in a microsecond.
+    EXPECT_NEAR(sum, stopwatch_->seconds(0, marks_), 1e-6 * static_cast<double>(marks_));
+    ++runs;
+  }
+  int runs = 0;
+
+ private:
+  Queue& queue_;
+  std::unique_ptr<Stopwatch> stopwatch_;
+  size_t marks_ = 0;
+};
 
 // Two steps of a two-picture batch, so that what the prologue left behind is used twice.
-std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
+std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clocked = false) {
   ModelConfig model = preset("tiny");
   DenoiseGraphOptions options{.images = 2, .guidance = true, .guidance_rescale = true, .slots = 2};
   options.unet = {.height = 7, .width = 10, .dtype = dtype};  // odd on the way down
@@ -53,6 +79,8 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
   const test::RandomCheckpoint checkpoint(graph);
   Executable e(std::move(program), backend, *queue, *scratch);
   e.load(checkpoint);
+  Clocked clock(backend, *queue, e.program().steps.size());
+  if (clocked) e.watch(&clock);
 
   const auto random = [&](const char* name, unsigned seed) {
     e.write_input(name, noise(static_cast<size_t>(e.program().input(name).ref.desc.shape.elements()), seed));
@@ -74,6 +102,7 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way) {
     random("noise", 5);
     e.run();
   }
+  EXPECT_EQ(clock.runs, clocked ? 3 : 0);
   return e.read_output("state");
 }
 
@@ -112,6 +141,11 @@ TEST_P(Equivalence, HoistingChangesNothing) {
 TEST_P(Equivalence, RunningTwiceGivesTheSameBits) {
   const auto backend = test::make_backend(GetParam());
   EXPECT_EQ(run(*backend, DType::f32, {true, {}}), run(*backend, DType::f32, {true, {}}));
+}
+
+TEST_P(Equivalence, WatchingChangesNothing) {
+  const auto backend = test::make_backend(GetParam());
+  EXPECT_EQ(run(*backend, DType::f32, {true, {}}), run(*backend, DType::f32, {true, {}}, true));
 }
 
 TEST_P(Equivalence, PassesStayWithinRounding) {

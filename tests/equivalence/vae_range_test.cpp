@@ -53,6 +53,26 @@ class LargeStream final : public Checkpoint {
   std::map<std::string, std::vector<float>, std::less<>> large_;
 };
 
+// Of the f32 outputs of all steps.
+class LargestActivation final : public StepWatcher {
+ public:
+  explicit LargestActivation(Executable& executable) : executable_(executable) {}
+  void begin(const Program&, size_t) override {}
+  void after(size_t step) override {
+    const Ref& output = executable_.program().steps[step].output;
+    if (output.desc.dtype != DType::f32) return;
+    const std::vector<std::byte> bytes = executable_.read(output);
+    const auto* values = reinterpret_cast<const float*>(bytes.data());
+    for (size_t i = 0; i < bytes.size() / sizeof(float); ++i) largest = std::max(largest, std::abs(values[i]));
+  }
+  void end() override {}
+
+  float largest = 0;
+
+ private:
+  Executable& executable_;
+};
+
 struct Decoded {
   std::vector<uint8_t> rgb;
   float largest = 0;  // activation, in f32 programs
@@ -77,16 +97,12 @@ Decoded decode(Backend& backend, DType dtype, bool large, bool observe) {
   e.write_input("latent", latent);
 
   Decoded decoded;
-  if (observe)
-    e.observe([&](const Step& step, std::span<const std::byte> output) {
-      if (step.output.desc.dtype != DType::f32) return;
-      const auto* values = reinterpret_cast<const float*>(output.data());
-      for (size_t i = 0; i < output.size() / sizeof(float); ++i)
-        decoded.largest = std::max(decoded.largest, std::abs(values[i]));
-    });
+  LargestActivation watcher(e);
+  if (observe) e.watch(&watcher);
   e.run();
   decoded.rgb.resize(e.program().output("image").ref.desc.bytes());
   e.read_output("image", std::as_writable_bytes(std::span(decoded.rgb)));
+  decoded.largest = watcher.largest;
   return decoded;
 }
 

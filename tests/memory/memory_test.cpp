@@ -139,8 +139,9 @@ TEST(Plans, KeepWithinTheBudget) {
         EXPECT_EQ(p.choices.back().mode, p.residency);
         for (size_t i = 0; i + 1 < p.choices.size(); ++i) EXPECT_FALSE(p.choices[i].fits);
         // Most of what there is is used where parameters travel.
-        if (p.residency.find("UNet streamed") != std::string::npos && p.choices.size() > 1)
+        if (p.residency.find("UNet streamed") != std::string::npos) {
           EXPECT_GT(static_cast<double>(p.memory.peak_bytes), 0.9 * static_cast<double>(budget * kMebibyte));
+        }
       }
 }
 
@@ -151,7 +152,8 @@ TEST(Plans, SequentialOffloadCopiesTheUnetInEveryStep) {
   const Plan streamed = plan(engine, {});
   EXPECT_EQ(stage(resident, "unet").copied, 0u);
   EXPECT_EQ(stage(streamed, "unet").weights, 0u);
-  EXPECT_GE(stage(streamed, "unet").copied, stage(resident, "unet").weights * 9 / 10);
+  // All but what the prologue reads: keys and values of the prompt.
+  EXPECT_GE(stage(streamed, "unet").copied, stage(resident, "unet").weights * 8 / 10);
   EXPECT_LT(stage(streamed, "unet").stream, size_t{257} << 20);
   EXPECT_EQ(stage(streamed, "unet").activations, stage(resident, "unet").activations);
   EXPECT_EQ(stage(streamed, "unet").flops, stage(resident, "unet").flops);
@@ -180,6 +182,7 @@ TEST(Plans, TheDecoderDoesNotGrowWithTheNumberOfPictures) {
 
 TEST(Plans, TilesTakeLessMemoryAndMoreWork) {
   EngineOptions engine = on_card("sdxl-base", "fp16");
+  engine.offload = "none";  // or the text encoders' parameters would take what the decoder leaves
   const Plan whole = plan(engine, {});
   EXPECT_EQ(whole.decoder, "AutoencoderKL");
   engine.vae_tiling = true;
@@ -203,6 +206,7 @@ TEST(Plans, TilesTakeLessMemoryAndMoreWork) {
 
 TEST(Plans, TheTinyAutoencoderIsTiny) {
   EngineOptions engine = on_card("sdxl-base", "fp16");
+  engine.offload = "none";
   const Plan whole = plan(engine, {});
   engine.tiny_vae = "model";
   const Plan tiny = plan(engine, {});

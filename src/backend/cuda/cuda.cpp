@@ -83,6 +83,9 @@ class CudaBackend final : public Backend {
     return std::max(peak_memory_, now > empty_ ? now - empty_ : 0);
   }
   std::unique_ptr<Queue> make_queue() override { return std::make_unique<CudaQueue>(); }
+  std::unique_ptr<Stopwatch> make_stopwatch(size_t marks) override {
+    return std::make_unique<cuda::CudaStopwatch>(marks);
+  }
   void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) override {
     static_cast<CudaQueue&>(queue).upload(device, host);
   }

@@ -131,4 +131,32 @@ void CudaQueue::download(std::span<std::byte> host, const std::byte* device) {
   }
 }
 
+CudaStopwatch::CudaStopwatch(size_t marks) : events_(marks) {
+  try {
+    for (cudaEvent_t& event : events_) check(cudaEventCreate(&event), "cudaEventCreate");
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+CudaStopwatch::~CudaStopwatch() {
+  release();
+}
+
+void CudaStopwatch::release() noexcept {
+  for (cudaEvent_t event : events_)
+    if (event != nullptr) cudaEventDestroy(event);
+}
+
+void CudaStopwatch::mark(Queue& queue, size_t index) {
+  check(cudaEventRecord(events_[index], stream_of(queue)), "cudaEventRecord");
+}
+
+double CudaStopwatch::seconds(size_t from, size_t to) {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, events_[from], events_[to]), "cudaEventElapsedTime");
+  return milliseconds / 1e3;
+}
+
 }  // namespace tempera::cuda

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
 
@@ -55,6 +56,23 @@ class CudaQueue final : public Queue {
   std::byte* staging_ = nullptr;
   cudaEvent_t used_[kSlots] = {};  // when the last copy out of a slot is done
   int next_ = 0;
+};
+
+// The card's own clock; it ticks twice in a microsecond.
+class CudaStopwatch final : public Stopwatch {
+ public:
+  explicit CudaStopwatch(size_t marks);
+  ~CudaStopwatch() override;
+  CudaStopwatch(const CudaStopwatch&) = delete;
+  CudaStopwatch& operator=(const CudaStopwatch&) = delete;
+
+  void mark(Queue& queue, size_t index) override;
+  double seconds(size_t from, size_t to) override;
+
+ private:
+  void release() noexcept;
+
+  std::vector<cudaEvent_t> events_;
 };
 
 inline cudaStream_t stream_of(Queue& queue) {

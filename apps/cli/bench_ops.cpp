@@ -1,0 +1,108 @@
+// tempera bench ops: what every kernel of a model takes, beside what the machine can do.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bench_output.h"
+#include "commands.h"
+#include "console.h"
+#include "fields.h"
+#include "interrupt.h"
+#include "json_text.h"
+#include "progress_bar.h"
+#include "tempera/bench.h"
+#include "tempera/tempera.h"
+
+namespace tempera::cli {
+namespace {
+
+struct Options {
+  Inputs inputs;
+  BenchOpsOptions bench;
+  bool json = false;
+};
+
+// What decides which kernels run, on which shapes and how often.
+bool shapes_programs(const Field& field) {
+  constexpr std::array<std::string_view, 17> kNames = {"width",
+                                                       "height",
+                                                       "num_images_per_prompt",
+                                                       "num_inference_steps",
+                                                       "guidance_scale",
+                                                       "guidance_rescale",
+                                                       "scheduler",
+                                                       "model",
+                                                       "preset",
+                                                       "model_config",
+                                                       "tokenizer",
+                                                       "variant",
+                                                       "device",
+                                                       "dtype",
+                                                       "attention",
+                                                       "eager",
+                                                       "threads"};
+  return std::ranges::find(kNames, field.name) != kNames.end();
+}
+
+int repeats_of(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    throw Error(ErrorCode::invalid_argument, fmt::format("--repeats is '{}': give a number from 1 to 1000", text));
+  return value;
+}
+
+int run(const Options& options) {
+  catch_interrupts();
+  BenchOpsOptions bench = options.bench;
+  bench.engine = options.inputs.engine;
+  bench.request = options.inputs.request;
+  ProgressBar bar(stderr);
+  const auto progress = [&bar](std::string_view what, size_t done, size_t total) {
+    bar.update(what, static_cast<double>(done), static_cast<double>(total));
+  };
+  const BenchOps result = bench_ops(bench, progress, interrupted);
+  bar.clear();
+  print_out(options.json ? json_text(ops_json(result)) : ops_table(result));
+  return 0;
+}
+
+std::string footer() {
+  std::string presets;
+  for (const std::string_view name : preset_list()) presets += fmt::format("{}{}", presets.empty() ? "" : ", ", name);
+  return "Presets: " + presets +
+         "\n\nWeights and inputs are random, so that a preset needs no file. The ceilings are measured just before, on "
+         "the same device: arithmetic is the fastest product of square matrices by the device's own kernel for linear "
+         "layers, memory the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once. The "
+         "column 'ceiling' is the least time that the ceilings allow over the time measured: above 100% where caches "
+         "serve what memory could not.";
+}
+
+}  // namespace
+
+Run add_bench_ops(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_fields(app, options->inputs, shapes_programs);
+  app.add_option("--component", options->bench.component,
+                 "text_encoder, text_encoder_2, unet or vae_decoder alone (default: all of them)")
+      ->type_name("NAME")
+      ->group("Measuring")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_option_function<std::string>(
+         "--repeats", [options](const std::string& text) { options->bench.repeats = repeats_of(text); },
+         fmt::format("measurements of each kernel; the median counts (default {})", options->bench.repeats))
+      ->type_name("N")
+      ->group("Measuring")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_flag("--json", options->json, "every shape as JSON on standard output")->group("Output");
+  app.footer(footer());
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli

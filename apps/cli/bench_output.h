@@ -1,0 +1,20 @@
+// Measurements for people (tables) and for machines (JSON; its fields are in docs/BENCHMARKS.md).
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+
+#include "tempera/bench.h"
+#include "tempera/tempera.h"
+
+namespace tempera::cli {
+
+std::string ops_table(const BenchOps& bench);
+nlohmann::ordered_json ops_json(const BenchOps& bench);
+
+// Seconds per kernel row and stage, and what each stage spends beside its kernels.
+std::string trace_table(const Plan& plan, std::span<const TraceEvent> events);
+nlohmann::ordered_json trace_json(const Plan& plan, std::span<const TraceEvent> events, const std::string& output);
+
+}  // namespace tempera::cli

@@ -1,0 +1,117 @@
+// Measuring: the kernels of a model one by one (bench_ops), and a generation step by step (Callbacks::trace). Standard
+// library only. Times are in seconds, arithmetic in floating-point operations (multiply and add counted apart; matrix
+// products, convolutions and attention only), memory in bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempera/request.h"
+
+namespace tempera {
+
+struct BenchOpsOptions {
+  EngineOptions engine = {};   // the model's shapes: weights are random, so with a preset no file is needed
+  Request request = {};        // sizes, pictures, guidance: what decides shapes and how often they run
+  std::string component = {};  // "text_encoder", "text_encoder_2", "unet", "vae_decoder"; empty: all of them
+  int repeats = 5;             // measurements of each kernel, 1 to 1000; results are their medians
+};
+
+// The most this machine gave just before, in the same process.
+struct Ceilings {
+  // Products of square matrices by the device's own kernel for linear layers: the fastest of several sizes.
+  struct Arithmetic {
+    std::string dtype;   // "bf16"
+    std::string kernel;  // "linear/onednn"
+    int64_t size = 0;    // rows and columns of each matrix
+    double flops_per_second = 0;
+  };
+  std::vector<Arithmetic> arithmetic;  // one for each dtype that the programs compute in
+  // The sum of two large f32 tensors into a third: both read and the result written, once each.
+  struct Memory {
+    std::string kernel;  // "add/cpu"
+    size_t bytes = 0;    // of the three tensors
+    double bytes_per_second = 0;
+  } memory;
+};
+
+// Steps of one run that are alike, together: every figure is the sum over `calls` of them.
+struct OpTime {
+  std::string op;      // "conv2d"
+  std::string kernel;  // "conv2d/onednn"
+  std::string shape;   // op with parameters, inputs and output; empty where steps of several shapes are together
+  size_t calls = 0;
+  double seconds = 0;        // by the median of the measurements
+  double least_seconds = 0;  // by the fastest
+  double flops = 0;
+  double bytes = 0;  // of all inputs and the output, each once
+  // The least time at the machine's ceilings: arithmetic_seconds for the flops, memory_seconds for the bytes, and
+  // floor_seconds for the larger of the two, step by step.
+  double arithmetic_seconds = 0, memory_seconds = 0, floor_seconds = 0;
+};
+
+// A program of the request, or what of it runs once per request.
+struct BenchPart {
+  std::string component;  // "unet"
+  bool once = false;      // the steps that depend on the request alone
+  size_t runs = 0;        // for this request
+  // All steps of one run launched together (once: false and not eager: as a recording, where the device has those),
+  // by the median and by the fastest.
+  double whole_seconds = 0, least_whole_seconds = 0;
+  std::vector<OpTime> groups;  // by op and kernel, the slowest first; their sum is that of `shapes`
+  std::vector<OpTime> shapes;  // by op, shapes and kernel, the slowest first
+
+  OpTime total() const;  // of all steps of one run, measured one by one
+};
+
+struct BenchOps {
+  std::string model, device, dtype;  // device: "CPU: 2 threads, AVX2 (oneDNN 2.6.3)"
+  int width = 0, height = 0, images = 0;
+  std::string attention;
+  bool eager = false;
+  int repeats = 0;
+  Ceilings ceilings;
+  std::vector<BenchPart> parts;  // in the order in which a request runs them
+};
+
+// Lowers the programs as generate() would, fills weights and inputs with random numbers, and measures every kernel at
+// every shape that occurs: warm, several times, in turns with all the others. Throws Error as plan() and Pipeline do.
+// progress(what, done, total) after each step; cancelled is polled there and stops with Error(cancelled).
+BenchOps bench_ops(const BenchOpsOptions& options,
+                   const std::function<void(std::string_view what, size_t done, size_t total)>& progress = {},
+                   const std::function<bool()>& cancelled = {});
+
+// A span of a traced generation. Spans nest: a stage holds runs of programs, a run holds steps.
+struct TraceEvent {
+  enum class Kind : uint8_t { stage, run, step };
+  Kind kind = Kind::step;
+  std::string stage;            // "plan", "text", "load", "denoise", "decode"
+  std::string component;        // "unet", and "unet, once" for what depends on the request alone; empty for stages
+  std::string op;               // "conv2d"; empty for stages and runs
+  std::string kernel;           // of steps: "conv2d/onednn"
+  std::string shape;            // of steps: op with parameters, inputs and output
+  double start = 0;             // seconds since generate() began
+  double seconds = 0;           // steps: by the device's clock
+  double flops = 0, bytes = 0;  // of steps
+};
+
+// Seconds per stage, op and kernel, in the order of the stages and then the slowest first; steps only.
+struct TraceTotal {
+  std::string stage, op, kernel;
+  size_t calls = 0;
+  double seconds = 0, flops = 0, bytes = 0;
+};
+std::vector<TraceTotal> trace_totals(std::span<const TraceEvent> events);
+
+// Chrome's trace event format (chrome://tracing, ui.perfetto.dev): one track per stage; spans in the order in which
+// they began, the outer before the inner. `title` names the whole. The file appears whole or not at all; an existing
+// one is replaced.
+void save_trace(const std::filesystem::path& path, std::span<const TraceEvent> events, std::string_view title);
+
+}  // namespace tempera

@@ -1,0 +1,63 @@
+// A program of random weights on a device, ready to be measured.
+#pragma once
+
+#include <memory>
+
+#include "pipeline/random_weights.h"
+#include "tempera/bench.h"
+
+namespace tempera {
+
+// What measures: a device, its queue, and two marks.
+class BenchDevice {
+ public:
+  // record: put what is launched into recordings, where the device has those, as a generation does.
+  BenchDevice(Backend& backend, bool record)
+      : backend_(backend), queue_(backend.make_queue()), stopwatch_(backend.make_stopwatch(2)), record_(record) {}
+
+  Backend& backend() { return backend_; }
+  Queue& queue() { return *queue_; }
+
+  // What launches as `enqueue` does, of which every launch has run before.
+  std::function<void()> prepared(std::function<void()> enqueue);
+  // Seconds on the device from the first to the last of what `launch` launches.
+  double time(const std::function<void()>& launch);
+
+  // Several launches of one step timed as one: so many that clocks and starting count for little.
+  struct Series {
+    std::function<void()> launch;
+    int times = 1;
+  };
+  Series series(Executable& executable, size_t step);
+  // Seconds of one of them.
+  double time(const Series& series) { return time(series.launch) / series.times; }
+
+ private:
+  Backend& backend_;
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Stopwatch> stopwatch_;
+  bool record_;
+};
+
+class BoundProgram {
+ public:
+  BoundProgram(const Program& program, BenchDevice& device, const CheckCancelled& check = {})
+      : scratch_(device.backend().allocate(Executable::scratch_bytes(program))),
+        executable_(program, device.backend(), device.queue(), *scratch_) {
+    executable_.load(RandomWeights(program), check);
+    write_random_inputs(executable_);
+  }
+
+  const Program& program() const { return executable_.program(); }
+  Executable& operator*() { return executable_; }
+  Executable* operator->() { return &executable_; }
+
+ private:
+  std::unique_ptr<Buffer> scratch_;
+  Executable executable_;
+};
+
+// The device's best for linear layers in each of `dtypes`, and for plain passes over memory.
+Ceilings measure_ceilings(BenchDevice& device, const std::vector<DType>& dtypes, const CheckCancelled& check);
+
+}  // namespace tempera

@@ -1,0 +1,92 @@
+#include "pipeline/tracer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tempera {
+
+std::string shape_of(const Step& step) {
+  std::string text = to_string(step.op);
+  for (size_t i = 0; i < step.inputs.size(); ++i)
+    text += fmt::format("{}{}", i == 0 ? " " : ", ", to_string(step.inputs[i].desc));
+  return text + " -> " + to_string(step.output.desc);
+}
+
+double bytes_of(const Step& step) {
+  const auto size = [](const Ref& ref) { return static_cast<double>(ref.desc.bytes()); };
+  const OpKind kind = kind_of(step.op);
+  if (kind == OpKind::embed) return size(step.inputs[0]) + 2 * size(step.output);
+  if (kind == OpKind::gather_row) return size(step.inputs[1]) + 2 * size(step.output);
+  double bytes = size(step.output);
+  for (const Ref& input : step.inputs) bytes += size(input);
+  return bytes;
+}
+
+Tracer::Tracer(Backend& backend, Queue& queue, std::function<void(const TraceEvent&)> sink)
+    : backend_(backend), queue_(queue), sink_(std::move(sink)) {}
+
+void Tracer::begin_stage(std::string stage) {
+  stage_ = std::move(stage);
+  stage_start_ = now();
+}
+
+void Tracer::end_stage() {
+  queue_.synchronize();
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::stage;
+  event.stage = stage_;
+  event.start = stage_start_;
+  event.seconds = now() - stage_start_;
+  sink_(event);
+}
+
+void Tracer::begin(const Program& program, size_t first_step) {
+  const size_t most = program.steps.size() + 1;
+  if (stopwatch_marks_ < most) {
+    stopwatch_ = backend_.make_stopwatch(most);
+    stopwatch_marks_ = most;
+  }
+  program_ = &program;
+  first_ = first_step;
+  queue_.synchronize();  // so that the device comes to the first mark when the host puts it
+  run_start_ = now();
+  stopwatch_->mark(queue_, 0);
+  marks_ = 1;
+}
+
+void Tracer::after(size_t) {
+  stopwatch_->mark(queue_, marks_++);
+}
+
+void Tracer::end() {
+  queue_.synchronize();
+  const double run_end = now();
+  if (marks_ == 1) return;  // a program without a prologue
+  TraceEvent run;
+  run.kind = TraceEvent::Kind::run;
+  run.stage = stage_;
+  run.component = first_ < program_->prologue ? program_->name + ", once" : program_->name;
+  run.start = run_start_;
+  run.seconds = run_end - run_start_;
+  sink_(run);
+  TraceEvent event = run;
+  event.kind = TraceEvent::Kind::step;
+  double begin = 0;
+  for (size_t i = 0; i + 1 < marks_; ++i) {
+    const Step& step = program_->steps[first_ + i];
+    // From the first mark on: the rounding of single times does not add up.
+    const double end = std::min(stopwatch_->seconds(0, i + 1), run.seconds);
+    event.op = name(kind_of(step.op));
+    event.kernel = backend_.kernels()[step.kernel].info.name;
+    event.shape = shape_of(step);
+    event.start = run_start_ + begin;
+    event.seconds = std::max(0.0, end - begin);
+    event.flops = step.flops;
+    event.bytes = bytes_of(step);
+    sink_(event);
+    begin = std::max(begin, end);
+  }
+}
+
+}  // namespace tempera

@@ -1,0 +1,47 @@
+// The times of a generation, step by step: marks in the device's queue around every launch, read once a run is through,
+// and handed on as spans. Waiting for each run is what tracing costs.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "runtime/executable.h"
+#include "tempera/bench.h"
+
+namespace tempera {
+
+// "conv2d{3x3/1 bias} f32[...], f32[...] -> f32[...]".
+std::string shape_of(const Step& step);
+
+// Bytes of all inputs and the output, each once; of tables, the rows that are read.
+double bytes_of(const Step& step);
+
+class Tracer final : public StepWatcher {
+ public:
+  Tracer(Backend& backend, Queue& queue, std::function<void(const TraceEvent&)> sink);
+
+  void begin_stage(std::string stage);
+  void end_stage();
+
+  void begin(const Program& program, size_t first_step) override;
+  void after(size_t step) override;
+  void end() override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  double now() const { return std::chrono::duration<double>(Clock::now() - origin_).count(); }
+
+  Backend& backend_;
+  Queue& queue_;
+  std::function<void(const TraceEvent&)> sink_;
+  Clock::time_point origin_ = Clock::now();
+  std::string stage_;
+  double stage_start_ = 0, run_start_ = 0;
+  const Program* program_ = nullptr;  // of the run that goes on
+  size_t first_ = 0, marks_ = 0;      // its first step; marks put since
+  std::unique_ptr<Stopwatch> stopwatch_;
+  size_t stopwatch_marks_ = 0;
+};
+
+}  // namespace tempera
