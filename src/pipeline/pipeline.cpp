@@ -163,7 +163,7 @@ class Pipeline::Impl {
     executable.reset();
     executable.emplace(program, *backend_, *queue_, *scratch_, kept);
     executable->set_replay(!options_.eager);
-    executable->watch(tracer);
+    executable->watch(tracer);  // of this generation: the next one binds anew before it runs
     kept = {};
     if (!executable->loaded()) executable->load(*source_.component(component).weights, check);
   }
