@@ -114,7 +114,8 @@ class Pipeline::Impl {
         });
     clock.time("load", [&] {
       report("load", 0, 0, 1);
-      load(unet_, programs_.denoise, Component::unet, tracer, check);
+      load(unet_, programs_.denoise, Component::unet, check);
+      unet_->watch(tracer);  // or nobody: the watcher of an earlier generation is gone
     });
 
     std::vector<std::vector<float>> latents;
@@ -129,7 +130,10 @@ class Pipeline::Impl {
         for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
       });
     }
-    clock.time("load", [&] { load(decoder_, programs_.decoder, Component::vae, tracer, check); });
+    clock.time("load", [&] {
+      load(decoder_, programs_.decoder, Component::vae, check);
+      decoder_->watch(tracer);
+    });
     for (int i = 0; i < r.request.num_images_per_prompt; ++i) {
       report("decode", i, 0, 1);
       clock.time("decode", [&] { result.images.push_back(decode(latents[static_cast<size_t>(i)], r, i, check)); });
@@ -156,14 +160,13 @@ class Pipeline::Impl {
     scratch_ = backend_->allocate(bytes);
   }
 
-  void load(std::optional<Executable>& executable, const Program& program, Component component, Tracer* tracer,
+  void load(std::optional<Executable>& executable, const Program& program, Component component,
             const CheckCancelled& check) {
     LoadedWeights& kept = component == Component::unet ? unet_weights_ : decoder_weights_;
     if (executable) kept = executable->weights();
     executable.reset();
     executable.emplace(program, *backend_, *queue_, *scratch_, kept);
     executable->set_replay(!options_.eager);
-    executable->watch(tracer);  // of this generation: the next one binds anew before it runs
     kept = {};
     if (!executable->loaded()) executable->load(*source_.component(component).weights, check);
   }
