@@ -1,11 +1,17 @@
-// From measured steps to the rows of a report: which steps are alike, how long each could take at best, and how they
-// add up. Arithmetic alone; bench_ops.cpp measures.
+// What a step is called and moves, and from measured steps to the rows of a report: which steps are alike, how long
+// each could take at best, and how they add up. Arithmetic alone; bench_ops.cpp and tracer.cpp measure.
 #pragma once
 
 #include "program/program.h"
 #include "tempera/bench.h"
 
 namespace tempera {
+
+// "conv2d{3x3/1 bias} f32[...], f32[...] -> f32[...]".
+std::string shape_of(const Step& step);
+
+// Bytes of all inputs and the output, each once; of tables, the rows that are read.
+double bytes_of(const Step& step);
 
 // Steps with the same op, shapes and kernel: one of them is measured for all.
 struct DistinctStep {

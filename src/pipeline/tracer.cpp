@@ -1,27 +1,10 @@
 #include "pipeline/tracer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include "pipeline/bench_steps.h"
+
 namespace tempera {
-
-std::string shape_of(const Step& step) {
-  std::string text = to_string(step.op);
-  for (size_t i = 0; i < step.inputs.size(); ++i)
-    text += fmt::format("{}{}", i == 0 ? " " : ", ", to_string(step.inputs[i].desc));
-  return text + " -> " + to_string(step.output.desc);
-}
-
-double bytes_of(const Step& step) {
-  const auto size = [](const Ref& ref) { return static_cast<double>(ref.desc.bytes()); };
-  const OpKind kind = kind_of(step.op);
-  if (kind == OpKind::embed) return size(step.inputs[0]) + 2 * size(step.output);
-  if (kind == OpKind::gather_row) return size(step.inputs[1]) + 2 * size(step.output);
-  double bytes = size(step.output);
-  for (const Ref& input : step.inputs) bytes += size(input);
-  return bytes;
-}
 
 Tracer::Tracer(Backend& backend, Queue& queue, std::function<void(const TraceEvent&)> sink)
     : backend_(backend), queue_(queue), sink_(std::move(sink)) {}

@@ -10,12 +10,6 @@
 
 namespace tempera {
 
-// "conv2d{3x3/1 bias} f32[...], f32[...] -> f32[...]".
-std::string shape_of(const Step& step);
-
-// Bytes of all inputs and the output, each once; of tables, the rows that are read.
-double bytes_of(const Step& step);
-
 class Tracer final : public StepWatcher {
  public:
   Tracer(Backend& backend, Queue& queue, std::function<void(const TraceEvent&)> sink);
