@@ -48,8 +48,8 @@ struct WeightSlot {
 
 // Parameters that travel to the device together: Program::weights [first_weight, first_weight + weight_count).
 struct Segment {
-  size_t offset = 0, bytes = 0;   // in the stream space
-  uint32_t first = 0, last = 0;   // the steps that read it, both inclusive
+  size_t offset = 0, bytes = 0;  // in the stream space
+  uint32_t first = 0, last = 0;  // the steps that read it, both inclusive
   uint32_t first_weight = 0, weight_count = 0;
   // When its copy begins: on entry to its part of the program (prologue or body), or after this step, when what lay
   // there has been read. A step not before `first` means for the next run, and on entry for the first one.
