@@ -92,7 +92,7 @@ struct VaeConfig {
   // Latents for the UNet are (z - mean) / std * scaling_factor; without mean and std, z * scaling_factor.
   double scaling_factor = 0.13025;
   std::vector<double> latents_mean, latents_std;  // latent_channels each, or empty
-  bool force_upcast = true;                       // fp16 arithmetic overflows in this decoder
+  bool force_upcast = true;                       // fp16 arithmetic overflows in this decoder: bf16 then
   bool use_quant_conv = true;
   bool use_post_quant_conv = true;
   bool mid_block_add_attention = true;

@@ -23,8 +23,9 @@ class Unet {
  public:
   Unet(Builder& b, const UnetConfig& config) : b_(b), c_(config) {}
 
-  Tensor forward(Tensor sample, Tensor timestep, const UnetGraphOptions& o) {
-    const Condition on = condition(timestep, o);
+  // prefix: of the names of the conditioning's inputs.
+  Tensor forward(Tensor sample, Tensor timestep, const UnetGraphOptions& o, const std::string& prefix = {}) {
+    const Condition on = condition(timestep, o, prefix);
     Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels, .residual = true});
     skips_ = {x};
     for (size_t i = 0; i < c_.down.size(); ++i) x = down(x, on, i);
@@ -49,12 +50,13 @@ class Unet {
     return b_.linear(b_.silu(b_.linear(x, w / "linear_1", out)), w / "linear_2", out);
   }
 
-  Condition condition(Tensor timestep, const UnetGraphOptions& o) {
+  Condition condition(Tensor timestep, const UnetGraphOptions& o, const std::string& prefix) {
     const int64_t pooled = c_.projection_class_embeddings_input_dim -
                            static_cast<int64_t>(o.micro_conditions) * c_.addition_time_embed_dim;
-    const Tensor text = b_.input("encoder_hidden_states", DType::f32, {o.batch, o.tokens, c_.cross_attention_dim});
-    const Tensor text_embeds = b_.input("text_embeds", DType::f32, {o.batch, pooled});
-    const Tensor time_ids = b_.input("time_ids", DType::f32, {o.batch, o.micro_conditions});
+    const Tensor text =
+        b_.input(prefix + "encoder_hidden_states", DType::f32, {o.batch, o.tokens, c_.cross_attention_dim});
+    const Tensor text_embeds = b_.input(prefix + "text_embeds", DType::f32, {o.batch, pooled});
+    const Tensor time_ids = b_.input(prefix + "time_ids", DType::f32, {o.batch, o.micro_conditions});
     const Tensor pooled_text = b_.cast(text_embeds, b_.compute());
     const Tensor added = b_.concat(pooled_text, sinusoids(time_ids, c_.addition_time_embed_dim));
     const Tensor constant = embedding_mlp(added, Scope{"add_embedding"});  // (N, E), the same at every step
@@ -141,6 +143,14 @@ class Unet {
   std::vector<Tensor> skips_;
 };
 
+// [a..., b...]: dense tensors one after the other are rows side by side.
+Tensor stacked(Builder& b, Tensor first, Tensor second) {
+  Shape both = first.shape();
+  both.set(0, 2 * both[0]);
+  const Shape row{1, first.shape().elements()};
+  return b.view(b.concat(b.view(first, row), b.view(second, row)), both);
+}
+
 }  // namespace
 
 Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& o) {
@@ -154,7 +164,8 @@ Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& o) {
 
 Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   UnetGraphOptions unet = o.unet;
-  const int copies = o.guidance ? 2 : 1;
+  const bool two_passes = o.guidance && o.two_passes;
+  const int copies = o.guidance && !two_passes ? 2 : 1;
   unet.batch = o.images * copies;
   Builder b("unet", unet.dtype, residual_dtype(unet.dtype));
   const Shape latent{o.images, unet.height, unet.width, config.in_channels};
@@ -167,7 +178,9 @@ Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   const Tensor step = b.input("step", DType::f32, {StepLayout::length(o.slots)}, Rate::step);
 
   const Tensor sample = b.op(ModelInput{o.images, copies, unet.dtype}, {state, step});
-  Tensor prediction = Unet(b, config).forward(sample, timestep, unet);
+  Unet network(b, config);
+  Tensor prediction = network.forward(sample, timestep, unet, two_passes ? "negative_" : "");
+  if (two_passes) prediction = stacked(b, prediction, network.forward(sample, timestep, unet));
   if (o.guidance) prediction = b.op(Guidance{o.guidance_rescale}, {prediction, step});
   b.output("state", b.op(SamplerUpdate{o.slots}, {state, prediction, noise, step}), "state");
   return std::move(b).finish();

@@ -22,6 +22,9 @@ Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& options);
 struct DenoiseGraphOptions {
   int images = 1;
   bool guidance = true;  // both branches in one batch: [negative..., positive...]
+  // One branch after the other instead: half the activations, and every parameter is read twice. The negative branch
+  // has inputs of its own then, "negative_encoder_hidden_states" and so on, of `images` rows like the others.
+  bool two_passes = false;
   bool guidance_rescale = false;
   int slots = 1;               // of the sampler's state
   UnetGraphOptions unet = {};  // batch is set from images and guidance

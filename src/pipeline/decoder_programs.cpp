@@ -19,6 +19,13 @@ size_t packing_of(const std::vector<Program>& shapes, size_t shape) {
   return first;
 }
 
+// The published autoencoder, as its force_upcast says, has activations that pass what f16 can hold, and comes out
+// black; bf16 has the range of f32. The tiny one's stay small.
+DType choose_dtype(const VaeConfig& vae, const DecoderOptions& options, DType dtype) {
+  if (options.dtype) return *options.dtype;
+  return dtype == DType::f16 && vae.force_upcast && !options.tiny ? DType::bf16 : dtype;
+}
+
 size_t scratch(const Program& program) {
   return program.memory.arena + program.memory.workspace + program.memory.stream;
 }
@@ -26,7 +33,8 @@ size_t scratch(const Program& program) {
 }  // namespace
 
 DecoderOptions decoder_options(const EngineOptions& engine, std::optional<TinyVaeConfig> tiny) {
-  return {std::move(tiny), engine.vae_tiling || engine.vae_tile_size > 0, engine.vae_tile_size};
+  return {std::move(tiny), parse_dtype(engine.vae_dtype), engine.vae_tiling || engine.vae_tile_size > 0,
+          engine.vae_tile_size};
 }
 
 TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int latent_height, int latent_width) {
@@ -47,9 +55,7 @@ TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int l
 
 DecoderPrograms build_decoder_programs(const VaeConfig& vae, const DecoderOptions& options, TileGrid grid, DType dtype,
                                        const std::function<Program(Graph)>& build) {
-  // The published autoencoder's activations pass what f16 can hold and come out black; bf16 has the range of f32. The
-  // tiny one's stay small.
-  const DType decoder_dtype = dtype == DType::f16 && !options.tiny ? DType::bf16 : dtype;
+  const DType decoder_dtype = choose_dtype(vae, options, dtype);
   DecoderPrograms programs{std::move(grid), {}, {}};
   std::map<std::pair<int, int>, size_t> known;
   for (const TileSpan& row : programs.grid.rows)

@@ -16,6 +16,7 @@ namespace tempera {
 
 struct DecoderOptions {
   std::optional<TinyVaeConfig> tiny = {};  // decodes in the place of the model's autoencoder
+  std::optional<DType> dtype = {};         // to compute in; absent: the model's, or what has the range for it
   bool tiling = false;
   int tile_pixels = 0;  // side of a tile; 0: as default_tile chooses
 };

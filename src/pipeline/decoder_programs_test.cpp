@@ -60,5 +60,29 @@ TEST(DecoderPrograms, TakeOnlyTilesThatOverlapByWholePixels) {
   EXPECT_THROW(choose(40, false), Error);
 }
 
+TEST(DecoderPrograms, ComputeInWhatHasTheRange) {
+  VaeConfig vae = preset("tiny").vae;
+  const auto computes_in = [&](const DecoderOptions& options, DType dtype) {
+    std::vector<DType> products;
+    build_decoder_programs(vae, options, choose_tiles(vae, options, 8, 8), dtype, [&](const Graph& graph) {
+      for (const Node& node : graph.nodes())
+        if (std::holds_alternative<Conv2d>(node.op))
+          products.push_back(graph.nodes()[static_cast<size_t>(node.inputs[1])].output.dtype);
+      return Program();
+    });
+    return products.at(0);
+  };
+  DecoderOptions tiny;
+  tiny.tiny = tiny_vae_preset("tiny");
+  vae.force_upcast = true;
+  EXPECT_EQ(computes_in({}, DType::f16), DType::bf16);
+  EXPECT_EQ(computes_in(tiny, DType::f16), DType::f16);
+  EXPECT_EQ(computes_in({.dtype = DType::f32}, DType::f16), DType::f32);
+  EXPECT_EQ(computes_in({.dtype = DType::f16}, DType::f16), DType::f16);
+  EXPECT_EQ(computes_in({}, DType::f32), DType::f32);
+  vae.force_upcast = false;
+  EXPECT_EQ(computes_in({}, DType::f16), DType::f16);
+}
+
 }  // namespace
 }  // namespace tempera

@@ -36,6 +36,15 @@ class NoiseSource {
   size_t channels_, pixels_;
 };
 
+// Rows [negative..., positive...], to where each belongs.
+void write_condition(Executable& unet, const std::string& name, std::span<const float> rows, bool two_passes) {
+  if (two_passes) {
+    unet.write_input("negative_" + name, rows.first(rows.size() / 2));
+    rows = rows.last(rows.size() / 2);
+  }
+  unet.write_input(name, rows);
+}
+
 }  // namespace
 
 std::vector<float> denoise(Executable& unet, const ResolvedRequest& r, const Conditioning& conditioning,
@@ -46,9 +55,9 @@ std::vector<float> denoise(Executable& unet, const ResolvedRequest& r, const Con
   std::vector<float> state(source.size() * static_cast<size_t>(schedule.slots)), noise(source.size());
   source.draw(std::span(state).first(noise.size()), static_cast<float>(schedule.init_noise_sigma));
 
-  unet.write_input("encoder_hidden_states", conditioning.encoder_hidden_states);
-  unet.write_input("text_embeds", conditioning.text_embeds);
-  unet.write_input("time_ids", conditioning.time_ids);
+  write_condition(unet, "encoder_hidden_states", conditioning.encoder_hidden_states, job.two_passes);
+  write_condition(unet, "text_embeds", conditioning.text_embeds, job.two_passes);
+  write_condition(unet, "time_ids", conditioning.time_ids, job.two_passes);
   unet.write_input("state", state);
   unet.write_input("noise", noise);
   unet.run_prologue(check);

@@ -12,6 +12,7 @@ struct DenoiseJob {
   uint64_t seed = 0;  // of the first picture of this forward
   int images = 1;
   int channels = 4;
+  bool two_passes = false;  // DenoiseGraphOptions
 };
 
 // Latents (images, h, w, C) as the UNet leaves them. on_step(done) after each evaluation.

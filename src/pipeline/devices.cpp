@@ -28,12 +28,16 @@ DType best_dtype(const std::string& device) {
 #endif
 }
 
-DeviceChoice with_dtype(std::string device, const std::string& dtype) {
-  if (dtype == "auto") return {device, best_dtype(device)};
-  const DType chosen = parse_dtype(dtype).value();
-  if (device == "cpu" && chosen == DType::f16)
-    fail(ErrorCode::invalid_argument, "--dtype fp16 needs --device cuda: the CPU computes in fp32 or bf16");
-  return {std::move(device), chosen};
+void need_arithmetic(const std::string& device, std::string_view flag, const std::string& dtype) {
+  if (device == "cpu" && parse_dtype(dtype) == DType::f16)
+    fail(ErrorCode::invalid_argument, "{} fp16 needs --device cuda: the CPU computes in fp32 or bf16", flag);
+}
+
+DeviceChoice with_dtype(std::string device, const EngineOptions& options) {
+  need_arithmetic(device, "--dtype", options.dtype);
+  need_arithmetic(device, "--vae-dtype", options.vae_dtype);
+  const DType dtype = parse_dtype(options.dtype).value_or(best_dtype(device));
+  return {std::move(device), dtype};
 }
 
 }  // namespace
@@ -41,17 +45,17 @@ DeviceChoice with_dtype(std::string device, const std::string& dtype) {
 DeviceChoice choose_device(const EngineOptions& options) {
 #if TEMPERA_HAS_CUDA
   const std::string missing = options.device == "cpu" ? "not asked for" : cuda_missing();
-  if (missing.empty()) return with_dtype("cuda", options.dtype);
+  if (missing.empty()) return with_dtype("cuda", options);
   if (options.device == "cuda") fail(ErrorCode::unavailable, "{}", missing);
 #else
   if (options.device == "cuda")
     fail(ErrorCode::unavailable, "--device cuda: this build of tempera cannot run on a GPU; use --device cpu");
 #endif
-  return with_dtype("cpu", options.dtype);
+  return with_dtype("cpu", options);
 }
 
 DeviceChoice choose_target(const EngineOptions& options) {
-  return options.device == "cuda" ? with_dtype("cuda", options.dtype) : choose_device(options);
+  return options.device == "cuda" ? with_dtype("cuda", options) : choose_device(options);
 }
 
 std::unique_ptr<Backend> open_device(const std::string& device) {

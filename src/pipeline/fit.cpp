@@ -22,7 +22,7 @@ Fitted lowered(const ModelConfig& model, const ResolvedRequest& r, const Target&
 
 // Ways in the order of their cost. Streaming comes before smaller batches: copies run beside the work, and a large
 // batch hides them better. Tiles cost some per cent of decoding and show, if at all, as less than a level.
-std::vector<ProgramOptions> ways(const ProgramOptions& first, int images) {
+std::vector<ProgramOptions> ways(const ProgramOptions& first, const ResolvedRequest& r) {
   std::vector<ProgramOptions> list = {first};
   ProgramOptions way = first;
   const auto add = [&] { list.push_back(way); };
@@ -36,17 +36,22 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, int images) {
   }
   way.placement.denoise = streamed;
   add();
-  if (way.images_per_forward > 1 && images > 1) {
+  if (way.images_per_forward > 1) {
     way.images_per_forward = 1;
     add();
   }
   way.placement.text = way.placement.decoder = streamed;
   add();
-  if (first.decoder.tile_pixels > 0) return list;
-  for (const int pixels : {512, 256}) {
-    way.decoder.tile_pixels = pixels;
+  if (first.decoder.tile_pixels == 0) {
+    way.decoder.tile_pixels = 256;
     add();
   }
+  if (r.guidance) {
+    way.two_passes = true;
+    add();
+  }
+  way.placement.stream = 1;  // the least
+  add();
   return list;
 }
 
@@ -110,7 +115,7 @@ Fitted fit(const ModelConfig& model, const ResolvedRequest& r, const Target& tar
   const size_t bytes =
       budget.bytes > 0 ? budget.bytes : static_cast<size_t>(static_cast<double>(free()) * budget.share);
   std::vector<BudgetChoice> choices;
-  for (const ProgramOptions& way : ways(options, r.request.num_images_per_prompt)) {
+  for (const ProgramOptions& way : ways(options, r)) {
     Fitted fitted = with_room_used(model, r, target, way, bytes);
     const size_t peak = fitted.plan.memory.peak_bytes;
     if (!choices.empty() && peak >= choices.back().peak_bytes) continue;

@@ -163,7 +163,7 @@ class Pipeline::Impl {
     options.placement = first_placement(options_);
     Fitted fitted = fit(source_.config, r, backend_->target(), options, budget_, [&] { return free_memory_; });
     programs_ = std::move(fitted.programs);
-    per_forward_ = fitted.options.images_per_forward;
+    fitted_ = std::move(fitted.options);
     plan = std::move(fitted.plan);
     plan.model = source_.path.string();
     leave_scratch();
@@ -174,12 +174,13 @@ class Pipeline::Impl {
   // The latents of every picture, (h, w, C) each.
   std::vector<std::vector<float>> denoise_all(const ResolvedRequest& r, const PromptEmbeddings& embeddings,
                                               const Report& report, const CheckCancelled& check) {
-    const int per_forward = per_forward_;
+    const int per_forward = fitted_.images_per_forward;
     const Conditioning conditioning = make_conditioning(r, embeddings, per_forward);
     const size_t steps = r.schedule.evaluations.size();
     std::vector<std::vector<float>> latents;
     for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
-      const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels};
+      const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels,
+                           fitted_.two_passes};
       report("denoise", i, 0, steps);
       const std::vector<float> all = denoise(
           *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
@@ -299,7 +300,7 @@ class Pipeline::Impl {
   std::optional<TextStage> text_;
   MemoryBudget budget_ = parse_memory_budget(options_.memory_budget);
   size_t free_memory_ = 0;  // before this pipeline took any
-  int per_forward_ = 1;     // of the last request
+  ProgramOptions fitted_;   // of the last request
   std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;

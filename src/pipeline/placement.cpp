@@ -20,13 +20,15 @@ Placement placement_for(std::string_view offload) {
   return {};
 }
 
-Program place(Program program, Residency residency, size_t stay, size_t alignment) {
+Program place(Program program, Residency residency, const Placement& placement, size_t stay, size_t alignment) {
   if (residency == Residency::resident || program.memory.weights == 0) return program;
   // With all of it there is a place for everything.
   const size_t all = 2 * program.memory.weights;
   StreamOptions options{all, 0, alignment};
   if (residency == Residency::streamed) {
-    options.stream = std::min(all, std::max(kStream, 2 * least_stream(program, alignment)));
+    const size_t least = least_stream(program, alignment);
+    options.stream =
+        std::min(all, placement.stream > 0 ? std::max(placement.stream, least) : std::max(kStream, 2 * least));
     options.resident = stay;
   }
   return stream_weights(std::move(program), options);

@@ -17,13 +17,15 @@ enum class Residency : uint8_t {
 
 struct Placement {
   Residency text = Residency::in_turn, denoise = Residency::resident, decoder = Residency::resident;
-  size_t stay = 0;  // of a streamed UNet: bytes of its parameters that may stay
+  size_t stay = 0;    // of a streamed UNet: bytes of its parameters that may stay
+  size_t stream = 0;  // bytes that parameters travel through, at least what one step reads; 0: enough to run ahead
 };
 
 // offload: auto (the text encoders in turn), none, model (all in turn), sequential (all streamed).
 Placement placement_for(std::string_view offload);
 
 // The program with its parameters placed so.
-Program place(Program program, Residency residency, size_t stay, size_t alignment);
+// stay: as Placement::stay, for this program.
+Program place(Program program, Residency residency, const Placement& placement, size_t stay, size_t alignment);
 
 }  // namespace tempera

@@ -17,7 +17,7 @@ Program build(Graph graph, const Target& target, const ProgramOptions& o, Reside
   // Flash is preferred wherever it can run; only "naive" is a demand.
   if (o.attention == "naive") lowering.exclude = {"attention/flash"};
   if (!o.eager) graph = optimize(std::move(graph));
-  return place(lower(graph, target, lowering), residency, stay, target.alignment);
+  return place(lower(graph, target, lowering), residency, o.placement, stay, target.alignment);
 }
 
 // Segments of the body that come anew in every run.
@@ -47,7 +47,17 @@ std::string describe(const Programs& programs, const ProgramOptions& o, size_t p
   text += ", decoder " + describe(o.placement.decoder, programs.decoder.shapes.front());
   if (programs.decoder.tiled()) text += fmt::format(" in {} tiles", programs.decoder.grid.count());
   if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
+  if (o.two_passes) text += ", guidance in two passes";
   return text;
+}
+
+// Bytes of the largest parameter that travels: more of a file is not in memory while it is packed.
+size_t largest_streamed(const Programs& programs) {
+  size_t largest = 0;
+  for (const Program* p : all_programs(programs))
+    for (const WeightSlot& w : p->weights)
+      if (w.segment != WeightSlot::kResident) largest = std::max(largest, w.bytes);
+  return largest;
 }
 
 StagePlan stage(const Program& program, std::string name, size_t runs) {
@@ -86,6 +96,7 @@ Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, cons
   TileGrid grid = choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width);
   DenoiseGraphOptions denoise{.images = o.images_per_forward,
                               .guidance = r.guidance,
+                              .two_passes = o.two_passes,
                               .guidance_rescale = r.guidance_rescale,
                               .slots = r.schedule.slots,
                               .unet = {.height = r.latent_height,
@@ -143,7 +154,7 @@ Plan make_plan(const Programs& programs, const ResolvedRequest& r, const Target&
 
   // Scratch memory is one region, as large as the stage that wants most.
   MemoryPlan& m = plan.memory;
-  m.overhead = target.overhead;
+  m.overhead = target.overhead + std::min(target.stream_overhead, largest_streamed(programs));
   const StagePlan* most = nullptr;
   const auto scratch = [](const StagePlan& s) { return s.activations + s.workspace + s.stream; };
   for (const StagePlan& s : plan.stages) {

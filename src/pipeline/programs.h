@@ -20,7 +20,8 @@ struct ProgramOptions {
   bool eager = false;
   int images_per_forward = 1;  // pictures in one UNet batch (twice that with guidance)
   int tokens = 77;
-  bool text = true;  // false: the embeddings are there already
+  bool two_passes = false;  // of guidance: one branch after the other
+  bool text = true;         // false: the embeddings are there already
   Placement placement = {};
   DecoderOptions decoder = {};
 };

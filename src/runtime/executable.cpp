@@ -101,6 +101,26 @@ void Executable::pack(const WeightSlot& slot, std::span<const WeightPart> parts,
   }
 }
 
+// Tables of words are the largest of all: what needs no packing is copied piece by piece.
+void Executable::pack_and_release(const WeightSlot& slot, std::span<const WeightPart> parts,
+                                  const Checkpoint& checkpoint, std::byte* destination) const {
+  constexpr size_t kPiece = size_t{4} << 20;  // elements
+  if (backend_.kernels()[program_.steps[slot.step].kernel].pack) {
+    pack(slot, parts, destination);
+    for (const WeightPart& part : parts) checkpoint.release(part.bytes);
+    return;
+  }
+  for (const WeightPart& part : parts)
+    for (size_t done = 0; done < part.bytes.size();) {
+      const size_t n = std::min(kPiece * size_of(part.dtype), part.bytes.size() - done);
+      const WeightPart piece{part.dtype, part.bytes.subspan(done, n)};
+      pack_plain(slot.desc.dtype, {&piece, 1}, destination);
+      checkpoint.release(piece.bytes);
+      destination += n / size_of(part.dtype) * size_of(slot.desc.dtype);
+      done += n;
+    }
+}
+
 void Executable::load_resident(const Checkpoint& checkpoint, const CheckCancelled& check) {
   std::vector<std::byte> staging;
   for (const WeightSlot& slot : program_.weights) {
@@ -109,13 +129,12 @@ void Executable::load_resident(const Checkpoint& checkpoint, const CheckCancelle
     const std::vector<WeightPart> parts = find_parts(slot, checkpoint);
     std::byte* const device = weights_->data() + slot.offset;
     if (backend_.host_visible()) {
-      pack(slot, parts, device);
+      pack_and_release(slot, parts, checkpoint, device);
     } else {
       staging.resize(slot.bytes);
-      pack(slot, parts, staging.data());
+      pack_and_release(slot, parts, checkpoint, staging.data());
       backend_.upload(queue_, device, staging);
     }
-    for (const WeightPart& part : parts) checkpoint.release(part.bytes);
   }
   queue_.synchronize();
 }
@@ -131,8 +150,7 @@ void Executable::prepare_transfers(const Checkpoint& checkpoint, const CheckCanc
     const auto fill = [this, &checkpoint, segment, parts = std::move(parts)](std::byte* host) {
       for (uint32_t w = 0; w < segment.weight_count; ++w) {
         const WeightSlot& slot = program_.weights[segment.first_weight + w];
-        pack(slot, parts[w], host + (slot.offset - segment.offset));
-        for (const WeightPart& part : parts[w]) checkpoint.release(part.bytes);
+        pack_and_release(slot, parts[w], checkpoint, host + (slot.offset - segment.offset));
       }
     };
     items.push_back({address({Space::stream, segment.offset, {}}), segment.bytes, fill});

@@ -30,6 +30,7 @@ struct Way {
   bool optimized = false;
   LowerOptions lowering = {};
   std::optional<StreamOptions> stream = {};
+  bool two_passes = false;
 };
 
 constexpr size_t kAll = size_t{1} << 30;
@@ -64,6 +65,7 @@ class Clocked final : public StepWatcher {
 std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clocked = false) {
   ModelConfig model = preset("tiny");
   DenoiseGraphOptions options{.images = 2, .guidance = true, .guidance_rescale = true, .slots = 2};
+  options.two_passes = way.two_passes;
   options.unet = {.height = 7, .width = 10, .dtype = dtype};  // odd on the way down
   Graph graph = denoise_graph(model.unet, options);
   if (way.optimized) graph = optimize(std::move(graph));
@@ -85,9 +87,22 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clock
   const auto random = [&](const char* name, unsigned seed) {
     e.write_input(name, noise(static_cast<size_t>(e.program().input(name).ref.desc.shape.elements()), seed));
   };
-  random("encoder_hidden_states", 1);
-  random("text_embeds", 2);
-  random("time_ids", 3);
+  const auto condition = [&](const std::string& name, size_t width, unsigned seed) {
+    const std::vector<float> rows = noise(4 * width, seed);  // two pictures, negative before positive
+    if (way.two_passes) {
+      e.write_input("negative_" + name, std::span(rows).first(2 * width));
+      e.write_input(name, std::span(rows).last(2 * width));
+    } else {
+      e.write_input(name, rows);
+    }
+  };
+  const auto width = [&](const char* name) {
+    const Shape& shape = e.program().input(name).ref.desc.shape;
+    return static_cast<size_t>(shape.elements() / shape[0]);
+  };
+  condition("encoder_hidden_states", width("encoder_hidden_states"), 1);
+  condition("text_embeds", width("text_embeds"), 2);
+  condition("time_ids", width("time_ids"), 3);
   random("state", 4);
   e.run_prologue();
   for (const float timestep : {601.0f, 301.0f}) {
@@ -129,6 +144,17 @@ TEST_P(Equivalence, StreamingChangesNothing) {
     for (const size_t stays : {size_t{0}, size_t{500'000}, kAll})
       EXPECT_EQ(run(*backend, DType::f32, {true, {}, StreamOptions{stream, stays}}), resident)
           << stream << " bytes to travel through, " << stays << " stay";
+}
+
+// Other batches may take other kernels, so within rounding.
+TEST_P(Equivalence, GuidanceInTwoPassesIsGuidance) {
+  const auto backend = test::make_backend(GetParam());
+  Way apart{true};
+  apart.two_passes = true;
+  const std::vector<float> once = run(*backend, DType::f32, {true});
+  EXPECT_LE(test::relative_error(run(*backend, DType::f32, apart), once), 1e-5);
+  apart.stream = StreamOptions{100'000, 0};
+  EXPECT_LE(test::relative_error(run(*backend, DType::f32, apart), once), 1e-5);
 }
 
 TEST_P(Equivalence, HoistingChangesNothing) {
