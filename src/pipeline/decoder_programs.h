@@ -19,6 +19,7 @@ struct DecoderOptions {
   std::optional<DType> dtype = {};         // to compute in; absent: the model's, or what has the range for it
   bool tiling = false;
   int tile_pixels = 0;  // side of a tile; 0: as default_tile chooses
+  bool operator==(const DecoderOptions&) const = default;
 };
 DecoderOptions decoder_options(const EngineOptions& engine, std::optional<TinyVaeConfig> tiny);
 

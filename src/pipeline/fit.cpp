@@ -13,8 +13,7 @@ using enum Residency;
 
 constexpr double kMebibyte = 1 << 20;
 
-Fitted lowered(const ModelConfig& model, const ResolvedRequest& r, const Target& target,
-               const ProgramOptions& options) {
+Fitted lowered(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options) {
   Fitted fitted{build_programs(model, r, target, options), options, {}};
   fitted.plan = make_plan(fitted.programs, r, target, options);
   return fitted;
@@ -22,7 +21,7 @@ Fitted lowered(const ModelConfig& model, const ResolvedRequest& r, const Target&
 
 // Ways in the order of their cost. Streaming comes before smaller batches: copies run beside the work, and a large
 // batch hides them better. Tiles cost some per cent of decoding and show, if at all, as less than a level.
-std::vector<ProgramOptions> ways(const ProgramOptions& first, const ResolvedRequest& r) {
+std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape& r) {
   std::vector<ProgramOptions> list = {first};
   ProgramOptions way = first;
   const auto add = [&] { list.push_back(way); };
@@ -56,7 +55,7 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const ResolvedRequ
 }
 
 // A streamed UNet keeps as much of its parameters as there is room for beside all else.
-Fitted with_room_used(const ModelConfig& model, const ResolvedRequest& r, const Target& target, ProgramOptions options,
+Fitted with_room_used(const ModelConfig& model, const RequestShape& r, const Target& target, ProgramOptions options,
                       size_t budget) {
   Fitted fitted = lowered(model, r, target, options);
   if (options.placement.denoise != streamed || fitted.plan.memory.peak_bytes >= budget) return fitted;
@@ -109,7 +108,7 @@ MemoryBudget parse_memory_budget(std::string_view text) {
        text);
 }
 
-Fitted fit(const ModelConfig& model, const ResolvedRequest& r, const Target& target, const ProgramOptions& options,
+Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options,
            const MemoryBudget& budget, const std::function<size_t()>& free) {
   if (!budget.given()) return lowered(model, r, target, options);
   const size_t bytes =

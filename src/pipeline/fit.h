@@ -31,7 +31,7 @@ struct Fitted {
 
 // `free` tells what the device has free, asked where the budget is a share of it. `options` holds the first way: the
 // only one where no budget is given. Throws Error(out_of_memory) with the table of peaks when none fits.
-Fitted fit(const ModelConfig& model, const ResolvedRequest& request, const Target& target,
-           const ProgramOptions& options, const MemoryBudget& budget, const std::function<size_t()>& free);
+Fitted fit(const ModelConfig& model, const RequestShape& request, const Target& target, const ProgramOptions& options,
+           const MemoryBudget& budget, const std::function<size_t()>& free);
 
 }  // namespace tempera

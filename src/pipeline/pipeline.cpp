@@ -95,7 +95,7 @@ class Pipeline::Impl {
     TextPrograms programs;
     clock.time("plan", [&] {
       program_options.tokens = result.tokens = text().tokens();
-      programs = build_text_programs(source_.config, r.request, backend_->target(), program_options);
+      programs = build_text_programs(source_.config, text_skips(r.request), backend_->target(), program_options);
       leave_scratch();
       prepare_scratch(scratch_bytes(all_programs(programs)));
     });
@@ -130,14 +130,14 @@ class Pipeline::Impl {
     if (!embeddings) {
       clock.time("text", [&] {
         report("text", 0, 0, 1);
-        text().encode(r, *programs_.text, *backend_, *queue_, *scratch_, tracer, check);
+        text().encode(r, *fitted_.programs.text, *backend_, *queue_, *scratch_, tracer, check);
         embeddings = text_embeddings(r);
       });
     }
     clock.time("load", [&] {
       report("load", 0, 0, 1);
       // All memory is taken before the long part.
-      decoder_.load(programs_.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
+      decoder_.load(fitted_.programs.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
       decoder_.watch(tracer);
       load_unet(check);
       unet_->watch(tracer);
@@ -161,26 +161,29 @@ class Pipeline::Impl {
     options.tokens = file ? file->tokens : text().tokens();
     options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
     options.placement = first_placement(options_);
-    Fitted fitted = fit(source_.config, r, backend_->target(), options, budget_, [&] { return free_memory_; });
-    programs_ = std::move(fitted.programs);
-    fitted_ = std::move(fitted.options);
-    plan = std::move(fitted.plan);
-    plan.model = source_.path.string();
+    RequestShape shape = shape_of(r);
+    if (shape != shape_ || options != options_of_shape_) {
+      fitted_ = fit(source_.config, shape, backend_->target(), options, budget_, [&] { return free_memory_; });
+      fitted_.plan.model = source_.path.string();
+      shape_ = std::move(shape);
+      options_of_shape_ = std::move(options);
+    }
+    plan = fitted_.plan;
     leave_scratch();
-    prepare_scratch(scratch_bytes(all_programs(programs_)));
+    prepare_scratch(scratch_bytes(all_programs(fitted_.programs)));
     return file ? std::optional(std::move(file->embeddings)) : std::nullopt;
   }
 
   // The latents of every picture, (h, w, C) each.
   std::vector<std::vector<float>> denoise_all(const ResolvedRequest& r, const PromptEmbeddings& embeddings,
                                               const Report& report, const CheckCancelled& check) {
-    const int per_forward = fitted_.images_per_forward;
+    const int per_forward = fitted_.options.images_per_forward;
     const Conditioning conditioning = make_conditioning(r, embeddings, per_forward);
     const size_t steps = r.schedule.evaluations.size();
     std::vector<std::vector<float>> latents;
     for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
       const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels,
-                           fitted_.two_passes};
+                           fitted_.options.two_passes};
       report("denoise", i, 0, steps);
       const std::vector<float> all = denoise(
           *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
@@ -263,10 +266,10 @@ class Pipeline::Impl {
 
   // An executable that was bound for an equal program is kept, with its recording.
   void load_unet(const CheckCancelled& check) {
-    if (unet_ && unet_->loaded() && unet_->program() == programs_.denoise) return;
+    if (unet_ && unet_->loaded() && unet_->program() == fitted_.programs.denoise) return;
     if (unet_) unet_weights_ = unet_->weights();
     unet_.reset();
-    unet_.emplace(programs_.denoise, *backend_, *queue_, *scratch_, unet_weights_);
+    unet_.emplace(fitted_.programs.denoise, *backend_, *queue_, *scratch_, unet_weights_);
     unet_->set_replay(!options_.eager);
     unet_weights_ = {};
     if (!unet_->loaded()) unet_->load(*source_.component(Component::unet).weights, check);
@@ -278,7 +281,7 @@ class Pipeline::Impl {
 
   Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const Report& report,
                const CheckCancelled& check) {
-    report("decode", index, 0, programs_.decoder.grid.count());
+    report("decode", index, 0, fitted_.programs.decoder.grid.count());
     if (tiny_vae_) {
       unscale_latents(latent, tiny_vae_->config);
     } else {
@@ -289,7 +292,7 @@ class Pipeline::Impl {
     image.height = r.request.height;
     image.rgb = decoder_.decode(latent, check, [&](size_t done, size_t of) { report("decode", index, done, of); });
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
-    image.parameters = parameters_text(r, options_, source_, programs_.decoder.grid, image.seed);
+    image.parameters = parameters_text(r, options_, source_, fitted_.programs.decoder.grid, image.seed);
     return image;
   }
 
@@ -300,12 +303,14 @@ class Pipeline::Impl {
   std::optional<TextStage> text_;
   MemoryBudget budget_ = parse_memory_budget(options_.memory_budget);
   size_t free_memory_ = 0;  // before this pipeline took any
-  ProgramOptions fitted_;   // of the last request
+  // Of the last request, kept for the next of its shape.
+  RequestShape shape_;
+  ProgramOptions options_of_shape_;
+  Fitted fitted_;
   std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<Buffer> scratch_;
-  Programs programs_;
   LoadedWeights unet_weights_;
   std::optional<Executable> unet_;
   DecodeStage decoder_;

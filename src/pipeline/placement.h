@@ -19,6 +19,7 @@ struct Placement {
   Residency text = Residency::in_turn, denoise = Residency::resident, decoder = Residency::resident;
   size_t stay = 0;    // of a streamed UNet: bytes of its parameters that may stay
   size_t stream = 0;  // bytes that parameters travel through, at least what one step reads; 0: enough to run ahead
+  bool operator==(const Placement&) const = default;
 };
 
 // offload: auto (the text encoders in turn), none, model (all in turn), sequential (all streamed).

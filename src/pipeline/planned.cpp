@@ -66,7 +66,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   options.decoder = decoder_options(engine, model.tiny_vae);
   options.placement = first_placement(engine);
   const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
-  Fitted fitted = fit(model.config, r, target, options, parse_memory_budget(engine.memory_budget), free);
+  Fitted fitted = fit(model.config, shape_of(r), target, options, parse_memory_budget(engine.memory_budget), free);
   fitted.plan.model = model.name;
   return {std::move(r), std::move(fitted.options), std::move(fitted.programs), std::move(fitted.plan)};
 }

@@ -79,9 +79,24 @@ StagePlan stage(const Program& program, std::string name, size_t runs) {
 
 }  // namespace
 
-TextPrograms build_text_programs(const ModelConfig& model, const Request& request, const Target& target,
+RequestShape shape_of(const ResolvedRequest& r) {
+  return {.width = r.request.width,
+          .height = r.request.height,
+          .latent_width = r.latent_width,
+          .latent_height = r.latent_height,
+          .images = r.request.num_images_per_prompt,
+          .guidance = r.guidance,
+          .guidance_rescale = r.guidance_rescale,
+          .slots = r.schedule.slots,
+          .evaluations = r.schedule.evaluations.size(),
+          .scheduler = r.scheduler,
+          .text_skips = text_skips(r.request),
+          .texts = {distinct_texts(r, 0), distinct_texts(r, 1)}};
+}
+
+TextPrograms build_text_programs(const ModelConfig& model, const std::vector<int>& skips, const Target& target,
                                  const ProgramOptions& o) {
-  ClipGraphOptions clip{.batch = 1, .tokens = o.tokens, .skips = text_skips(request), .dtype = o.dtype};
+  ClipGraphOptions clip{.batch = 1, .tokens = o.tokens, .skips = skips, .dtype = o.dtype};
   TextPrograms programs;
   if (model.text_encoder)
     programs.first = build(clip_text_graph(*model.text_encoder, clip), target, o, o.placement.text);
@@ -91,21 +106,21 @@ TextPrograms build_text_programs(const ModelConfig& model, const Request& reques
   return programs;
 }
 
-Programs build_programs(const ModelConfig& model, const ResolvedRequest& r, const Target& target,
+Programs build_programs(const ModelConfig& model, const RequestShape& r, const Target& target,
                         const ProgramOptions& o) {
   TileGrid grid = choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width);
   DenoiseGraphOptions denoise{.images = o.images_per_forward,
                               .guidance = r.guidance,
                               .two_passes = o.two_passes,
                               .guidance_rescale = r.guidance_rescale,
-                              .slots = r.schedule.slots,
+                              .slots = r.slots,
                               .unet = {.height = r.latent_height,
                                        .width = r.latent_width,
                                        .tokens = o.tokens,
                                        .micro_conditions = model.micro_conditioning_count(),
                                        .dtype = o.dtype}};
   Programs programs;
-  if (o.text) programs.text = build_text_programs(model, r.request, target, o);
+  if (o.text) programs.text = build_text_programs(model, r.text_skips, target, o);
   programs.denoise = build(denoise_graph(model.unet, denoise), target, o, o.placement.denoise, o.placement.stay);
   programs.decoder = build_decoder_programs(model.vae, o.decoder, std::move(grid), o.dtype, [&](Graph graph) {
     return build(std::move(graph), target, o, o.placement.decoder);
@@ -132,23 +147,23 @@ size_t scratch_bytes(const std::vector<const Program*>& programs) {
   return bytes;
 }
 
-Plan make_plan(const Programs& programs, const ResolvedRequest& r, const Target& target, const ProgramOptions& o) {
+Plan make_plan(const Programs& programs, const RequestShape& r, const Target& target, const ProgramOptions& o) {
   Plan plan;
   plan.device = target.name;
   plan.dtype = name(o.dtype);
-  plan.width = r.request.width;
-  plan.height = r.request.height;
+  plan.width = r.width;
+  plan.height = r.height;
   plan.scheduler = r.scheduler;
 
-  const auto images = static_cast<size_t>(r.request.num_images_per_prompt);
+  const auto images = static_cast<size_t>(r.images);
   const auto forwards =
       (images + static_cast<size_t>(o.images_per_forward) - 1) / static_cast<size_t>(o.images_per_forward);
   if (programs.text) {
     const auto& [first, second] = *programs.text;
-    if (first) plan.stages.push_back(stage(*first, "text_encoder", distinct_texts(r, 0)));
-    plan.stages.push_back(stage(second, "text_encoder_2", distinct_texts(r, 1)));
+    if (first) plan.stages.push_back(stage(*first, "text_encoder", r.texts[0]));
+    plan.stages.push_back(stage(second, "text_encoder_2", r.texts[1]));
   }
-  plan.stages.push_back(stage(programs.denoise, "unet", forwards * r.schedule.evaluations.size()));
+  plan.stages.push_back(stage(programs.denoise, "unet", forwards * r.evaluations));
   plan.stages.push_back(decoder_stage(programs.decoder, images));
   plan.decoder = describe(programs.decoder, o.decoder);
 

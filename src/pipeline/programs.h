@@ -2,7 +2,9 @@
 // peak.
 #pragma once
 
+#include <array>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "models/config.h"
@@ -14,6 +16,19 @@
 
 namespace tempera {
 
+// What of a request decides its programs and its plan.
+struct RequestShape {
+  int width = 0, height = 0, latent_width = 0, latent_height = 0, images = 1;
+  bool guidance = true, guidance_rescale = false;
+  int slots = 1;           // of the sampler's state
+  size_t evaluations = 0;  // of the UNet, for each picture
+  std::string scheduler = {};
+  std::vector<int> text_skips = {0};
+  std::array<size_t, 2> texts = {1, 1};  // distinct ones, by text encoder
+  bool operator==(const RequestShape&) const = default;
+};
+RequestShape shape_of(const ResolvedRequest& request);
+
 struct ProgramOptions {
   DType dtype = DType::f32;
   std::string attention = "flash";
@@ -24,6 +39,7 @@ struct ProgramOptions {
   bool text = true;         // false: the embeddings are there already
   Placement placement = {};
   DecoderOptions decoder = {};
+  bool operator==(const ProgramOptions&) const = default;
 };
 
 struct TextPrograms {
@@ -37,9 +53,9 @@ struct Programs {
   DecoderPrograms decoder;
 };
 
-TextPrograms build_text_programs(const ModelConfig& model, const Request& request, const Target& target,
+TextPrograms build_text_programs(const ModelConfig& model, const std::vector<int>& skips, const Target& target,
                                  const ProgramOptions& options);
-Programs build_programs(const ModelConfig& model, const ResolvedRequest& request, const Target& target,
+Programs build_programs(const ModelConfig& model, const RequestShape& request, const Target& target,
                         const ProgramOptions& options);
 
 // In the order in which they run.
@@ -50,7 +66,7 @@ std::vector<const Program*> all_programs(const Programs& programs);
 size_t scratch_bytes(const std::vector<const Program*>& programs);
 
 // All that stays is counted, whatever runs: a later request finds it there.
-Plan make_plan(const Programs& programs, const ResolvedRequest& request, const Target& target,
+Plan make_plan(const Programs& programs, const RequestShape& request, const Target& target,
                const ProgramOptions& options);
 
 }  // namespace tempera

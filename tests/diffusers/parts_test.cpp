@@ -1,12 +1,16 @@
-// Every part of the model alone, on every backend, with and without passes, against what diffusers computed.
+// Every part of the model alone, on every backend, with and without passes, against what diffusers computed: for the
+// small reference model, or for one that make_parts.py was run on, of any size.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <numeric>
 
 #include "backend/reference/reference.h"
 #include "models/clip.h"
+#include "models/config_json.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "passes/passes.h"
@@ -23,6 +27,15 @@ using test::part;
 using test::relative_error;
 using test::to_nhwc;
 
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+int size(const char* name, size_t dimension) {
+  return static_cast<int>(part(name).dims.at(dimension));
+}
+
 struct Case {
   std::string backend;
   bool optimized;
@@ -33,18 +46,26 @@ class Parts : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     if (!test::has_reference()) GTEST_SKIP() << "no reference beside the repository";
-    test::forbid_tf32();
+    if (!test::is_full_size()) test::forbid_tf32();
     backend_ = test::make_backend(GetParam().backend);
     queue_ = backend_->make_queue();
-    config_ = preset("tiny");
-    config_.text_encoder->eos_token_id = config_.text_encoder_2.eos_token_id = 2;
+    const auto config = [](Component component) {
+      return read_text(test::reference_dir() / "model" / name(component) / "config.json");
+    };
+    config_.text_encoder = parse_clip_config(config(Component::text_encoder), "text_encoder", false);
+    config_.text_encoder_2 = parse_clip_config(config(Component::text_encoder_2), "text_encoder_2", true);
+    config_.unet = parse_unet_config(config(Component::unet), "unet");
+    config_.vae = parse_vae_config(config(Component::vae), "vae");
   }
 
   DType dtype() const { return GetParam().dtype; }
   // The reference rounds inside fused ops where their parts would.
   bool rounds_fused() const { return GetParam().optimized && GetParam().backend != "reference"; }
+  // Full-size convolutions take TF32, as PyTorch's do.
   double bar(double bf16 = 2e-2) const {
-    if (dtype() == DType::f32) return 1e-4;
+    const bool full = test::is_full_size();
+    if (dtype() == DType::f32) return full ? 1e-3 : 1e-4;
+    if (dtype() == DType::f16 && full) return 1e-2;
     return dtype() == DType::f16 ? 5e-3 : bf16;
   }
 
@@ -108,8 +129,10 @@ TEST_P(Parts, TextEncoder2) {
 }
 
 TEST_P(Parts, Unet) {
-  Executable& e = load(unet_graph(config_.unet, {.batch = 2, .height = 12, .width = 20, .dtype = dtype()}),
-                       *weights(Component::unet));
+  Executable& e =
+      load(unet_graph(config_.unet,
+                      {.batch = 2, .height = size("unet_in", 2), .width = size("unet_in", 3), .dtype = dtype()}),
+           *weights(Component::unet));
   const auto both = [](const char* negative, const char* positive) {
     std::vector<float> values = part(negative).values;
     const std::vector<float> second = part(positive).values;
@@ -127,10 +150,12 @@ TEST_P(Parts, Unet) {
 }
 
 TEST_P(Parts, VaeDecoder) {
-  Executable& e =
-      load(vae_decoder_graph(config_.vae,
-                             {.batch = 2, .height = 12, .width = 20, .dtype = dtype(), .pixels = PixelFormat::float32}),
-           *weights(Component::vae));
+  Executable& e = load(vae_decoder_graph(config_.vae, {.batch = size("vae_latent", 0),
+                                                       .height = size("vae_latent", 2),
+                                                       .width = size("vae_latent", 3),
+                                                       .dtype = dtype(),
+                                                       .pixels = PixelFormat::float32}),
+                       *weights(Component::vae));
   std::vector<float> latent = to_nhwc(part("vae_latent"));
   for (float& x : latent) x /= static_cast<float>(config_.vae.scaling_factor);
   e.write_input("latent", latent);
@@ -139,8 +164,9 @@ TEST_P(Parts, VaeDecoder) {
 }
 
 TEST_P(Parts, VaeEncoder) {
-  Executable& e =
-      load(vae_encoder_graph(config_.vae, {.height = 12, .width = 20, .dtype = dtype()}), *weights(Component::vae));
+  Executable& e = load(
+      vae_encoder_graph(config_.vae, {.height = size("vae_mean", 2), .width = size("vae_mean", 3), .dtype = dtype()}),
+      *weights(Component::vae));
   e.write_input("image", to_nhwc(part("vae_image")));
   e.run();
   const std::vector<float> mean = to_nhwc(part("vae_mean")), logvar = to_nhwc(part("vae_logvar"));
@@ -153,21 +179,24 @@ TEST_P(Parts, VaeEncoder) {
   EXPECT_LE(relative_error(e.read_output("moments"), expected), bar(3.5e-2));
 }
 
-TinyVaeConfig tiny_vae() {
-  return {3, 3, 4, {16, 16, 16, 16}, {16, 16, 16, 16}, {1, 3, 3, 3}, {3, 3, 3, 1}, 1};
-}
-
 TEST_P(Parts, TinyVae) {
-  const SafetensorsFile file(test::reference_dir() / "taesd" / "diffusion_pytorch_model.safetensors");
-  Executable& decoder =
-      load(tiny_vae_decoder_graph(
-               tiny_vae(), {.batch = 2, .height = 12, .width = 20, .dtype = dtype(), .pixels = PixelFormat::float32}),
-           file);
+  const auto folder = test::reference_dir() / "taesd";
+  const TinyVaeConfig config = parse_tiny_vae_config(read_text(folder / "config.json"), "taesd");
+  const SafetensorsFile file(folder / "diffusion_pytorch_model.safetensors");
+  Executable& decoder = load(tiny_vae_decoder_graph(config, {.batch = size("vae_latent", 0),
+                                                             .height = size("vae_latent", 2),
+                                                             .width = size("vae_latent", 3),
+                                                             .dtype = dtype(),
+                                                             .pixels = PixelFormat::float32}),
+                             file);
   decoder.write_input("latent", to_nhwc(part("vae_latent")));
   decoder.run();
   EXPECT_LE(relative_error(decoder.read_output("image"), to_nhwc(part("tae_decoded"))), bar());
 
-  Executable& encoder = load(tiny_vae_encoder_graph(tiny_vae(), {.height = 12, .width = 20, .dtype = dtype()}), file);
+  Executable& encoder =
+      load(tiny_vae_encoder_graph(
+               config, {.height = size("tae_encoded", 2), .width = size("tae_encoded", 3), .dtype = dtype()}),
+           file);
   encoder.write_input("image", to_nhwc(part("vae_image")));
   encoder.run();
   EXPECT_LE(relative_error(encoder.read_output("latent"), to_nhwc(part("tae_encoded"))), bar());

@@ -1,6 +1,7 @@
 #include "support/reference.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "base/half.h"
@@ -9,7 +10,12 @@
 namespace tempera::test {
 
 std::filesystem::path reference_dir() {
+  if (const char* other = std::getenv("TEMPERA_REFERENCE_DIR")) return other;
   return std::filesystem::path(TEMPERA_REFERENCE) / "dev";
+}
+
+bool is_full_size() {
+  return part("unet_in").dims.back() >= 64;
 }
 
 bool has_reference() {

@@ -12,8 +12,11 @@
 
 namespace tempera::test {
 
-std::filesystem::path reference_dir();  // <repository>/../shared/reference/dev
+// <repository>/../shared/reference/dev, or what the environment's TEMPERA_REFERENCE_DIR says: a folder that
+// tests/diffusers/make_parts.py wrote.
+std::filesystem::path reference_dir();
 bool has_reference();
+bool is_full_size();  // parts of a model as large as SDXL, for pictures of 512 x 512 and more
 
 // A tensor of parts.safetensors, as floats.
 struct Part {

@@ -2,6 +2,7 @@
 // memory, and to the kernel. Depends on the problem alone, so that sums are added alike on every card.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,9 +18,11 @@ struct GroupNormPlan {
 };
 
 inline GroupNormPlan group_norm_plan(int64_t pictures, int64_t pixels, int64_t channels, int64_t groups) {
-  constexpr int64_t kElements = 16384, kMaxChunks = 1024;  // per chunk: enough blocks to fill a card at one picture
+  // About 128 chunks a picture fill a card; larger ones cost blocks less beside their pixels, up to a point.
+  constexpr int64_t kUsual = 128, kFewest = 8192, kMost = 32768, kMaxChunks = 1024;
+  const int64_t all = pixels * channels, elements = std::clamp(all / kUsual, kFewest, kMost);
   GroupNormPlan plan;
-  plan.chunks = (pixels * channels + kElements - 1) / kElements;
+  plan.chunks = (all + elements - 1) / elements;
   plan.chunks = plan.chunks < 1 ? 1 : plan.chunks > kMaxChunks ? kMaxChunks : plan.chunks;
   plan.chunk = (pixels + plan.chunks - 1) / plan.chunks;
   plan.chunks = (pixels + plan.chunk - 1) / plan.chunk;

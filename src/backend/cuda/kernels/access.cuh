@@ -21,6 +21,17 @@ struct Numbers {
   float v[V];
 };
 
+// Eight numbers of 16 bits.
+template <DType T>
+__device__ inline Numbers<kVector> unpack(const uint4& raw) {
+  using Half = std::conditional_t<T == DType::f16, __half, __nv_bfloat16>;
+  const auto* halves = reinterpret_cast<const Half*>(&raw);
+  Numbers<kVector> out;
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) out.v[i] = static_cast<float>(halves[i]);
+  return out;
+}
+
 // Elements [at, at + V); with V == 8, `at` is a multiple of 8 and the tensor starts at a multiple of 16 bytes.
 template <int V>
 __device__ inline Numbers<V> load(In in, int64_t at) {
@@ -38,20 +49,14 @@ __device__ inline Numbers<V> load(In in, int64_t at) {
   } else if (in.type == DType::f16) {
     const __half* p = static_cast<const __half*>(in.data) + at;
     if constexpr (V == kVector) {
-      const uint4 raw = *reinterpret_cast<const uint4*>(p);
-      const auto* halves = reinterpret_cast<const __half*>(&raw);
-#pragma unroll
-      for (int i = 0; i < V; ++i) out.v[i] = __half2float(halves[i]);
+      out = unpack<DType::f16>(*reinterpret_cast<const uint4*>(p));
     } else {
       out.v[0] = __half2float(*p);
     }
   } else {
     const __nv_bfloat16* p = static_cast<const __nv_bfloat16*>(in.data) + at;
     if constexpr (V == kVector) {
-      const uint4 raw = *reinterpret_cast<const uint4*>(p);
-      const auto* halves = reinterpret_cast<const __nv_bfloat16*>(&raw);
-#pragma unroll
-      for (int i = 0; i < V; ++i) out.v[i] = __bfloat162float(halves[i]);
+      out = unpack<DType::bf16>(*reinterpret_cast<const uint4*>(p));
     } else {
       out.v[0] = __bfloat162float(*p);
     }
@@ -92,6 +97,28 @@ __device__ inline void store(Out to, int64_t at, const Numbers<V>& x) {
     } else {
       *p = __float2bfloat16_rn(x.v[0]);
     }
+  }
+}
+
+// What load() reads, as it lies in memory: half the registers, for kernels that ask for much before they use it.
+template <int V, DType T>
+using Packed = std::conditional_t<V == kVector && T != DType::f32, uint4, Numbers<V>>;
+
+template <int V, DType T>
+__device__ inline Packed<V, T> load_packed(In in, int64_t at) {
+  if constexpr (V == kVector && T != DType::f32) {
+    return *reinterpret_cast<const uint4*>(static_cast<const uint16_t*>(in.data) + at);
+  } else {
+    in.type = T;
+    return load<V>(in, at);
+  }
+}
+template <int V, DType T>
+__device__ inline Numbers<V> unpacked(const Packed<V, T>& x) {
+  if constexpr (V == kVector && T != DType::f32) {
+    return unpack<T>(x);
+  } else {
+    return x;
   }
 }
 

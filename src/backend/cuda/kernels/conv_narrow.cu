@@ -1,6 +1,8 @@
 // Convolutions whose input or output has a handful of channels, which leaves tensor cores idle: SDXL's first layer
 // (4 -> 320) and the last ones (320 -> 4, 128 -> 3). Both read and write their wide side once, in vectors of eight
 // channels, and keep the narrow side in registers.
+#include <algorithm>
+
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -89,23 +91,11 @@ __global__ void __launch_bounds__(32 * kWarps) few_outputs_kernel(ConvArgs a, in
 }
 
 constexpr int kThreads = 256, kColumns = 32;  // of a block; of its eights of output channels
+constexpr unsigned kMostBlocks = 512;         // bringing the weights costs a block as much as several runs
 
-// Stride 1, kernels of 3 x 3. A block owns up to 256 output channels, whose weights it keeps in shared memory as
-// (tap, channel); a thread owns eight of them for a run of pixels and reads each row of its window once.
-template <DType T>
-__global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
-  extern __shared__ float weights[];  // (9 in, channels)
-  a.x.type = a.weights.type = T;
-  const int first = static_cast<int>(blockIdx.y) * channels, taps = 9 * a.in;
-  const int mine = min(channels, a.out_channels - first);
-  const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-  for (int i = thread; i < taps * mine; i += static_cast<int>(blockDim.x * blockDim.y))
-    weights[i % taps * channels + i / taps] = load<1>(a.weights, static_cast<int64_t>(first) * taps + i).v[0];
-  __syncthreads();
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  const int column = static_cast<int>(threadIdx.x) * kVector;
-  if (index >= runs || column >= mine) return;
-  const Run run(a, index);
+// Eight channels from `channel` of a run. weights: theirs, (9 in) rows of `channels`.
+__device__ inline void few_inputs_run(const ConvArgs& a, const Run& run, const float* weights, int channels,
+                                      int channel) {
   Numbers<kVector> sum[kPixels] = {};
   for (int ky = 0; ky < 3; ++ky) {
     const int y = run.y - a.pad + ky;
@@ -120,7 +110,7 @@ __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_
       }
 #pragma unroll
       for (int kx = 0; kx < 3; ++kx) {
-        const float* w = weights + ((ky * 3 + kx) * a.in + i) * channels + column;
+        const float* w = weights + ((ky * 3 + kx) * a.in + i) * channels;
         const float4 low = reinterpret_cast<const float4*>(w)[0], high = reinterpret_cast<const float4*>(w)[1];
         const float eight[kVector] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
 #pragma unroll
@@ -132,7 +122,27 @@ __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_
   }
 #pragma unroll
   for (int p = 0; p < kPixels; ++p)
-    if (run.x + p < a.out_width) finish<kVector>(a, sum[p], run.pixel(a, p), first + column);
+    if (run.x + p < a.out_width) finish<kVector>(a, sum[p], run.pixel(a, p), channel);
+}
+
+// Stride 1, kernels of 3 x 3. A block owns up to 256 output channels, whose weights it keeps in shared memory as
+// (tap, channel); a thread owns eight of them for runs of pixels and reads each row of their windows once.
+template <DType T>
+__global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
+  extern __shared__ float weights[];  // (9 in, channels)
+  a.x.type = a.weights.type = T;
+  const int first = static_cast<int>(blockIdx.y) * channels, taps = 9 * a.in;
+  const int mine = min(channels, a.out_channels - first);
+  const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+  for (int i = thread; i < taps * mine; i += static_cast<int>(blockDim.x * blockDim.y))
+    weights[i / mine * channels + i % mine] =
+        load<1>(a.weights, static_cast<int64_t>(first + i % mine) * taps + i / mine).v[0];
+  __syncthreads();
+  const int column = static_cast<int>(threadIdx.x) * kVector;
+  if (column >= mine) return;
+  for (int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; index < runs;
+       index += static_cast<int64_t>(gridDim.x) * blockDim.y)
+    few_inputs_run(a, Run(a, index), weights + column, channels, first + column);
 }
 
 template <int Outputs>
@@ -163,7 +173,7 @@ void conv_few_inputs(const ConvArgs& a, cudaStream_t stream) {
   const int eights = a.out_channels / kVector, parts = (eights + kColumns - 1) / kColumns;
   const int columns = (eights + parts - 1) / parts, channels = columns * kVector;
   const dim3 block(static_cast<unsigned>(columns), static_cast<unsigned>(kThreads / columns));
-  const dim3 grid(blocks_for(runs, block.y), static_cast<unsigned>(parts));
+  const dim3 grid(std::min(blocks_for(runs, block.y), kMostBlocks), static_cast<unsigned>(parts));
   const size_t shared = static_cast<size_t>(9 * a.in * channels) * sizeof(float);
   with_type(a.x.type,
             [&](auto type) { few_inputs_kernel<type()><<<grid, block, shared, stream>>>(a, runs, channels); });

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kParts = 8;
-constexpr int kAhead = 4;  // pixels that a thread asks for before it uses the first
+constexpr int kAhead = 4;  // pixels that a thread asks for before it uses the first, packed: registers limit blocks
 
 // Threads side by side in the channels, and rows of them.
 template <int V>
@@ -52,18 +52,19 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t
       from.v[k] = origin(a, picture, channel + k) - shift.v[k];
       sum.v[k] = squares.v[k] = 0;
     }
+    const auto at = [&](int64_t pixel) { return (picture * a.pixels + pixel) * a.channels + channel; };
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
-      Numbers<V> x[kAhead];
+      Packed<V, T> ahead[kAhead];
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i)
+        if (first + i * blockDim.y < end) ahead[i] = load_packed<V, T>(a.x, at(first + i * blockDim.y));
 #pragma unroll
       for (int i = 0; i < kAhead; ++i) {
-        const int64_t pixel = first + i * blockDim.y;
-        x[i] = pixel < end ? load<V>(a.x, (picture * a.pixels + pixel) * a.channels + channel) : from;
-      }
-#pragma unroll
-      for (int i = 0; i < kAhead; ++i) {
+        if (first + i * blockDim.y >= end) break;
+        const Numbers<V> x = unpacked<V, T>(ahead[i]);
 #pragma unroll
         for (int k = 0; k < V; ++k) {
-          const float d = x[i].v[k] - from.v[k];
+          const float d = x.v[k] - from.v[k];
           sum.v[k] += d;
           squares.v[k] = fmaf(d, d, squares.v[k]);
         }
@@ -138,16 +139,17 @@ __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_
     }
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
       const auto at = [&](int i) { return (picture * a.pixels + first + i * blockDim.y) * a.channels + channel; };
-      Numbers<V> y[kAhead];
+      Packed<V, T> ahead[kAhead];
 #pragma unroll
       for (int i = 0; i < kAhead; ++i)
-        if (first + i * blockDim.y < end) y[i] = load<V>(a.x, at(i));
+        if (first + i * blockDim.y < end) ahead[i] = load_packed<V, T>(a.x, at(i));
 #pragma unroll
       for (int i = 0; i < kAhead; ++i) {
         if (first + i * blockDim.y >= end) break;
+        Numbers<V> y = unpacked<V, T>(ahead[i]);
 #pragma unroll
-        for (int k = 0; k < V; ++k) y[i].v[k] = apply(a.activation, fmaf(y[i].v[k], factor.v[k], offset.v[k]));
-        store<V>(a.out, at(i), y[i]);
+        for (int k = 0; k < V; ++k) y.v[k] = apply(a.activation, fmaf(y.v[k], factor.v[k], offset.v[k]));
+        store<V>(a.out, at(i), y);
       }
     }
   }

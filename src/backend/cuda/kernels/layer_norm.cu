@@ -1,5 +1,5 @@
 // LayerNorm, one warp per row: mean, then variance about it, then the result. Rows of up to 2048 channels stay in the
-// warp's registers and are read once; longer or odd ones are read three times, from the L1 cache.
+// warp's registers, packed, and are read once; longer or odd ones are read three times, from the L1 cache.
 #include "backend/cuda/kernels/access.cuh"
 #include "backend/cuda/kernels/launch.cuh"
 
@@ -37,28 +37,33 @@ __global__ void __launch_bounds__(32 * kWarps) registers_kernel(LayerNormArgs a)
   const int64_t row = row_of_warp();
   if (row >= a.rows) return;
   const int64_t lane = threadIdx.x % 32 * kVector, base = row * a.channels;
-  Numbers<kVector> x[N];
+  Packed<kVector, T> packed[N];
 #pragma unroll
   for (int i = 0; i < N; ++i)
-    if (lane + i * kLane < a.channels) x[i] = load<kVector>(a.x, base + lane + i * kLane);
+    if (lane + i * kLane < a.channels) packed[i] = load_packed<kVector, T>(a.x, base + lane + i * kLane);
+  const auto x = [&](int i) { return unpacked<kVector, T>(packed[i]); };
   float sum = 0;
 #pragma unroll
-  for (int i = 0; i < N; ++i)
-    if (lane + i * kLane < a.channels)
+  for (int i = 0; i < N; ++i) {
+    if (lane + i * kLane >= a.channels) continue;
+    const Numbers<kVector> v = x(i);
 #pragma unroll
-      for (int k = 0; k < kVector; ++k) sum += x[i].v[k];
+    for (int k = 0; k < kVector; ++k) sum += v.v[k];
+  }
   const float mean = warp_sum(sum) / static_cast<float>(a.channels);
   float squares = 0;
 #pragma unroll
-  for (int i = 0; i < N; ++i)
-    if (lane + i * kLane < a.channels)
+  for (int i = 0; i < N; ++i) {
+    if (lane + i * kLane >= a.channels) continue;
+    const Numbers<kVector> v = x(i);
 #pragma unroll
-      for (int k = 0; k < kVector; ++k) squares = fmaf(x[i].v[k] - mean, x[i].v[k] - mean, squares);
+    for (int k = 0; k < kVector; ++k) squares = fmaf(v.v[k] - mean, v.v[k] - mean, squares);
+  }
   const float inverse = rsqrtf(warp_sum(squares) / static_cast<float>(a.channels) + a.eps);
 #pragma unroll
   for (int i = 0; i < N; ++i)
     if (const int64_t c = lane + i * kLane; c < a.channels)
-      store<kVector>(a.out, base + c, normalized<kVector>(a, x[i], c, mean, inverse));
+      store<kVector>(a.out, base + c, normalized<kVector>(a, x(i), c, mean, inverse));
 }
 
 template <int V>

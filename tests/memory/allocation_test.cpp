@@ -1,0 +1,158 @@
+// Running takes no memory: the bytes that the process holds are counted between loading and the last step. oneDNN packs
+// operands of some products into memory that it takes and gives back within the call, and generates code in the first
+// run; nothing else may be there.
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+
+#include "models/unet.h"
+#include "passes/passes.h"
+#include "program/residency.h"
+#include "runtime/executable.h"
+#include "support/backends.h"
+#include "support/random_checkpoint.h"
+
+namespace {
+
+std::atomic<int64_t> held = 0, most = 0;  // bytes of the heap and of mappings; the most since it was set
+
+void take(int64_t bytes) {
+  const int64_t now = held += bytes;
+  int64_t before = most;
+  while (before < now && !most.compare_exchange_weak(before, now)) {
+  }
+}
+
+void* taken(void* p) {
+  take(static_cast<int64_t>(malloc_usable_size(p)));
+  return p;
+}
+
+void give_back(void* p) {
+  held -= static_cast<int64_t>(malloc_usable_size(p));
+}
+
+}  // namespace
+
+// glibc's own, which these stand before.
+extern "C" {
+void* __libc_malloc(size_t);
+void* __libc_calloc(size_t, size_t);
+void* __libc_realloc(void*, size_t);
+void* __libc_memalign(size_t, size_t);
+
+void __libc_free(void*);
+
+void* malloc(size_t bytes) {
+  return taken(__libc_malloc(bytes));
+}
+void* calloc(size_t n, size_t bytes) {
+  return taken(__libc_calloc(n, bytes));
+}
+void* realloc(void* old, size_t bytes) {
+  give_back(old);
+  return taken(__libc_realloc(old, bytes));
+}
+void* memalign(size_t alignment, size_t bytes) {
+  return taken(__libc_memalign(alignment, bytes));
+}
+void* aligned_alloc(size_t alignment, size_t bytes) {
+  return memalign(alignment, bytes);
+}
+int posix_memalign(void** out, size_t alignment, size_t bytes) {
+  *out = memalign(alignment, bytes);
+  return *out == nullptr ? ENOMEM : 0;
+}
+void free(void* p) {
+  give_back(p);
+  __libc_free(p);
+}
+void* mmap(void* at, size_t bytes, int protection, int flags, int file, off_t offset) {
+  take(static_cast<int64_t>(bytes));
+  return reinterpret_cast<void*>(syscall(SYS_mmap, at, bytes, protection, flags, file, offset));
+}
+int munmap(void* at, size_t bytes) {
+  held -= static_cast<int64_t>(bytes);
+  return static_cast<int>(syscall(SYS_munmap, at, bytes));
+}
+}
+
+namespace tempera {
+namespace {
+
+constexpr size_t kAll = size_t{1} << 30;
+constexpr int64_t kPacking = int64_t{1} << 20;  // of oneDNN, at these sizes
+
+struct Held {
+  int64_t more = 0, at_most = 0;  // than before the second step, after the last one and at any time
+};
+
+Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
+  DenoiseGraphOptions options{.images = 1, .guidance = true};
+  options.unet = {.height = 8, .width = 8, .dtype = dtype};
+  const Graph graph = optimize(denoise_graph(preset("tiny").unet, options));
+  const std::unique_ptr<Queue> queue = backend.make_queue();
+  Program program = lower(graph, backend.target(), {});
+  if (stream != nullptr) {
+    StreamOptions streaming = *stream;
+    streaming.alignment = backend.target().alignment;
+    streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
+    program = stream_weights(std::move(program), streaming);
+  }
+  const std::unique_ptr<Buffer> scratch = backend.allocate(Executable::scratch_bytes(program));
+  const test::RandomCheckpoint checkpoint(graph);
+  Executable e(std::move(program), backend, *queue, *scratch);
+  std::vector<std::vector<float>> values;
+  for (const IoSlot& input : e.program().inputs)
+    values.emplace_back(static_cast<size_t>(input.ref.desc.shape.elements()), 0.5f);
+  e.load(checkpoint);
+
+  int64_t before = 0;
+  for (int step = 0; step < 4; ++step) {
+    for (size_t i = 0; i < values.size(); ++i) e.write_input(e.program().inputs[i].name, values[i]);
+    if (step == 0) e.run_prologue();
+    e.run();
+    queue->synchronize();
+    if (step != 0) continue;
+    e.leave();  // nothing is on its way
+    most = before = held;
+  }
+  e.leave();
+  return {held - before, most - before};
+}
+
+class Allocations : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Allocations, AreCounted) {
+  const auto backend = test::make_backend(GetParam());
+  const int64_t before = held;
+  {
+    const std::vector<char> small(100'000);
+    const std::unique_ptr<Buffer> buffer = backend->allocate(size_t{1} << 20);
+    EXPECT_GE(held - before, 1'148'576);
+  }
+  EXPECT_EQ(held, before);
+}
+
+TEST_P(Allocations, EndWithLoading) {
+  const auto backend = test::make_backend(GetParam());
+  const StreamOptions all{kAll, 0}, little{1, 0}, some_stay{100'000, 1'000'000};
+  for (const DType dtype : test::compute_dtypes(GetParam()))
+    for (const StreamOptions* stream : {static_cast<const StreamOptions*>(nullptr), &all, &little, &some_stay}) {
+      const Held steps = held_by_steps(*backend, dtype, stream);
+      EXPECT_EQ(steps.more, 0) << name(dtype) << (stream == nullptr ? ", resident" : ", streamed");
+      EXPECT_LE(steps.at_most, kPacking) << name(dtype) << (stream == nullptr ? ", resident" : ", streamed");
+    }
+}
+
+// A card's memory is the driver's to count; the reference allocates at will.
+INSTANTIATE_TEST_SUITE_P(Host, Allocations, ::testing::Values("cpu"));
+
+}  // namespace
+}  // namespace tempera
