@@ -129,7 +129,9 @@ Json measure_row(const TableTask& task, Inputs inputs) {
 Json write_embeddings(const TableTask& task, const Inputs& inputs) {
   Callbacks callbacks;
   callbacks.cancelled = interrupted;
-  Pipeline(inputs.engine, warnings_to_console()).encode(inputs.request, task.embeddings, callbacks);
+  const TableRow& row = *std::ranges::find(table_rows(), true, &TableRow::embeddings);
+  Pipeline(row_engine(row, inputs.engine, inputs.engine.device), warnings_to_console())
+      .encode(inputs.request, task.embeddings, callbacks);
   return Json::object();
 }
 
