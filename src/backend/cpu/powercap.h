@@ -1,5 +1,5 @@
-// Energy of the processor's packages as Linux counts it (powercap, "intel-rapl": AMD's processors too). Often readable by
-// root alone, and absent from most virtual machines.
+// Energy of the processor's packages as Linux counts it (powercap, "intel-rapl": AMD's processors too). Often readable
+// by root alone, and absent from most virtual machines.
 #pragma once
 
 #include <cstdint>
