@@ -11,6 +11,7 @@ Run add_bench(CLI::App& app) {
   app.require_subcommand(0, 1);
   add_command(app, *commands, "ops", "every kernel at every shape of a model, beside what the machine can do",
               add_bench_ops);
+  add_command(app, *commands, "table", "ways to draw the same pictures, beside each other", add_bench_table);
   add_command(app, *commands, "trace", "one generation, step by step, as a file for trace viewers", add_bench_trace);
   app.footer("tempera bench COMMAND --help tells more about a command.");
   return [&app, commands] { return run_parsed_command(app, *commands); };

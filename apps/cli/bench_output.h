@@ -12,6 +12,11 @@ namespace tempera::cli {
 
 std::string ops_table(const BenchOps& bench);
 nlohmann::ordered_json ops_json(const BenchOps& bench);
+nlohmann::ordered_json ceilings_json(const Ceilings& ceilings);
+
+// Of the table of rows; `document` as docs/BENCHMARKS.md has it.
+std::string table_text(const nlohmann::ordered_json& document);
+std::string table_markdown(const nlohmann::ordered_json& document);
 
 // Seconds per kernel row and stage, and what each stage spends beside its kernels.
 std::string trace_table(const Plan& plan, std::span<const TraceEvent> events);

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "child_process.h"
+#include "table_rows.h"
 #include "units.h"
 
 namespace tempera::cli {
@@ -55,6 +58,71 @@ TEST(OpsJson, HoldsWhatTheTableHolds) {
   EXPECT_FALSE(part.at("groups").at(0).contains("shape"));
   EXPECT_EQ(part.at("shapes").at(0).at("shape"), "linear bf16[2x2]");
   EXPECT_EQ(part.at("shapes").at(0).at("bound"), "arithmetic");
+}
+
+nlohmann::ordered_json table_document() {
+  return nlohmann::ordered_json::parse(R"({
+    "command": "tempera bench table",
+    "machine": {"device": "a machine", "memory_bytes": 2147483648},
+    "conditions": {"model": "m", "prompt": "p", "width": 64, "height": 32, "images": 2, "steps": 3,
+                   "guidance_scale": 5.0, "scheduler": "euler", "seed": 0, "runs": 3},
+    "ceilings": {"arithmetic": [{"dtype": "f32", "kernel": "linear/row", "size": 64, "flops_per_second": 2e12}],
+                 "memory": {"kernel": "add/row", "bytes": 1024, "bytes_per_second": 1e10}},
+    "rows": [
+      {"row": "fp32", "title": "one", "options": "--eager", "dtype": "fp32", "images": 2, "median_seconds": 12.345,
+       "spread_seconds": 0.5, "first_picture_seconds": 123.4, "planned_peak_bytes": 1048576,
+       "measured_peak_bytes": 1024, "ceiling_share": 0.831, "joules": 1234.5, "difference": null},
+      {"row": "compiled", "title": "two", "options": "", "dtype": "bf16", "images": 1, "median_seconds": 1.5,
+       "spread_seconds": 0.0, "first_picture_seconds": 2.0, "planned_peak_bytes": 1024, "measured_peak_bytes": 1024,
+       "ceiling_share": 0.5, "joules": null, "difference": {"mean": 1.5, "max": 9, "psnr": 40.25}},
+      {"row": "same", "title": "three", "options": "--x", "dtype": "fp32", "images": 1, "median_seconds": 1.5,
+       "spread_seconds": 0.0, "first_picture_seconds": 2.0, "planned_peak_bytes": 1024, "measured_peak_bytes": 1024,
+       "ceiling_share": 0.5, "joules": null, "difference": {"mean": 0.0, "max": 0, "psnr": null}},
+      {"row": "tiny_vae", "title": "four", "options": "", "failed": "no such thing"}]})");
+}
+
+TEST(TableText, LinesUpWhatTheJsonHolds) {
+  const std::string text = table_text(table_document());
+  EXPECT_THAT(text, HasSubstr("device     a machine, 2.00 GiB\n"));
+  EXPECT_THAT(text, HasSubstr("ceilings   2.00 TFLOP/s (linear/row, 64x64 f32), 10.0 GB/s (add/row, 1.00 KiB)\n"));
+  EXPECT_THAT(text, HasSubstr("row                      dtype  pictures   seconds    spread     first   planned"));
+  EXPECT_THAT(text,
+              HasSubstr("fp32                      fp32         2      12.3     0.500       123  1.00 MiB  1.00 KiB"
+                        "     83.1%      1234         -         -         -\n"));
+  EXPECT_THAT(text, HasSubstr("     50.0%         -     1.500         9      40.2\n"));
+  EXPECT_THAT(text, HasSubstr("     0.000         0     equal\n"));
+  EXPECT_THAT(text, HasSubstr("tiny_vae                  failed: no such thing\n"));
+}
+
+TEST(TableMarkdown, HasOneLineForEachRow) {
+  const std::string text = table_markdown(table_document());
+  EXPECT_THAT(text, HasSubstr("\n| one | `--eager` | fp32 | 2 | 12.3 |"));
+  EXPECT_THAT(text, HasSubstr("\n| two |  | bf16 | 1 | 1.50 |"));
+  EXPECT_THAT(text, HasSubstr("\n| four |  | failed: no such thing | |"));
+  for (size_t line = text.find("| row"), end; line < text.size(); line = end + 1) {
+    end = text.find('\n', line);
+    EXPECT_EQ(std::count(text.begin() + static_cast<long>(line), text.begin() + static_cast<long>(end), '|'), 15);
+  }
+}
+
+TEST(TableRows, SayTheirOptionsForTheDevice) {
+  EXPECT_EQ(row_options(*find_rows("fp16").at(0), "cuda"), "--dtype fp16 --attention naive --eager --offload none");
+  EXPECT_EQ(row_options(*find_rows("fp16").at(0), "cpu"), "--dtype bf16 --attention naive --eager --offload none");
+  EXPECT_EQ(row_options(*find_rows("automatic").at(0), "cuda"), "");
+  EXPECT_EQ(row_options(*find_rows("budget_2gib").at(0), "cuda"), "--memory-budget 2GiB --images 1");
+  EXPECT_EQ(find_rows("").size(), 13u);
+  const auto rows = find_rows("compiled,fp32,compiled");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]->key, "fp32");
+  EXPECT_THROW(find_rows("fp32,,fp16"), Error);
+  EngineOptions own;
+  own.tiny_vae = "elsewhere";
+  EXPECT_EQ(row_engine(*find_rows("tiny_vae").at(0), own, "cpu").tiny_vae, "elsewhere");
+  EXPECT_EQ(row_engine(*find_rows("compiled").at(0), own, "cpu").tiny_vae, "");
+}
+
+TEST(ShellWords, CanBeTypedAgain) {
+  EXPECT_EQ(shell_words({"tempera", "--rows=a,b", "it's a", "", "$x"}), "tempera --rows=a,b 'it'\\''s a' '' '$x'");
 }
 
 TEST(TraceTable, AddsUpByKernelAndStage) {

@@ -29,6 +29,7 @@ int run_parsed_command(const CLI::App& app, const Commands& commands);
 
 Run add_bench(CLI::App& app);
 Run add_bench_ops(CLI::App& app);
+Run add_bench_table(CLI::App& app);
 Run add_bench_trace(CLI::App& app);
 Run add_encode(CLI::App& app);
 Run add_generate(CLI::App& app);

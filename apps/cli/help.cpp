@@ -69,6 +69,7 @@ std::string usage(const CLI::App& app) {
 std::vector<std::string> option_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
   return names;
@@ -90,6 +91,7 @@ std::string help_text(const CLI::App& app, size_t columns) {
   if (!commands.empty()) text += "\nCommands:\n";
   for (const CLI::App* command : commands) text += row(command->get_name(), command->get_description(), columns);
   for (const std::string& group : app.get_groups()) {
+    if (group.empty()) continue;  // options that one process of tempera gives another
     const auto options = app.get_options([&group](const CLI::Option* option) { return option->get_group() == group; });
     if (options.empty()) continue;
     text += fmt::format("\n{}:\n", group);

@@ -82,7 +82,7 @@ class CommandLine {
     add("plan", "say what a request takes in memory and arithmetic, without reading weights", add_plan);
     add("info", "say what a model is", add_info);
     add("synth", "write a model with random weights, to measure with", add_synth);
-    add("bench", "measure kernels, or one generation step by step", add_bench);
+    add("bench", "measure kernels, one generation step by step, or ways to generate", add_bench);
     app_.footer("tempera COMMAND --help tells more about a command.");
   }
 

@@ -142,13 +142,20 @@ std::string ops_table(const BenchOps& bench) {
   return text + shapes_table(bench, unit);
 }
 
-nlohmann::ordered_json ops_json(const BenchOps& bench) {
-  Json arithmetic = Json::array(), parts = arithmetic;
-  for (const Ceilings::Arithmetic& a : bench.ceilings.arithmetic) {
+nlohmann::ordered_json ceilings_json(const Ceilings& ceilings) {
+  Json arithmetic = Json::array();
+  for (const Ceilings::Arithmetic& a : ceilings.arithmetic) {
     arithmetic.push_back(
         {{"dtype", a.dtype}, {"kernel", a.kernel}, {"size", a.size}, {"flops_per_second", a.flops_per_second}});
   }
-  const Ceilings::Memory& memory = bench.ceilings.memory;
+  const Ceilings::Memory& memory = ceilings.memory;
+  return {
+      {"arithmetic", arithmetic},
+      {"memory", {{"kernel", memory.kernel}, {"bytes", memory.bytes}, {"bytes_per_second", memory.bytes_per_second}}}};
+}
+
+nlohmann::ordered_json ops_json(const BenchOps& bench) {
+  Json parts = Json::array();
   for (const BenchPart& part : bench.parts) {
     const OpTime total = part.total();
     parts.push_back({{"component", part.component},
@@ -172,10 +179,7 @@ nlohmann::ordered_json ops_json(const BenchOps& bench) {
           {"attention", bench.attention},
           {"eager", bench.eager},
           {"repeats", bench.repeats},
-          {"ceilings",
-           {{"arithmetic", arithmetic},
-            {"memory",
-             {{"kernel", memory.kernel}, {"bytes", memory.bytes}, {"bytes_per_second", memory.bytes_per_second}}}}},
+          {"ceilings", ceilings_json(bench.ceilings)},
           {"parts", parts}};
 }
 

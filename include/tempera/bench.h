@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tempera/request.h"
@@ -86,6 +87,32 @@ struct BenchOps {
 BenchOps bench_ops(const BenchOpsOptions& options,
                    const std::function<void(std::string_view what, size_t done, size_t total)>& progress = {},
                    const std::function<bool()>& cancelled = {});
+
+// Where numbers were measured, and the most that it gave just before.
+struct BenchMachine {
+  std::string device;                                          // "CPU: 2 threads, AVX2 (oneDNN 2.6.3)"
+  int threads = 0;                                             // of the host that are used
+  size_t memory_bytes = 0;                                     // of the device, all of it
+  std::vector<std::pair<std::string, std::string>> libraries;  // "oneDNN", "2.6.3"
+  Ceilings ceilings;
+};
+
+// Of the device that the options name. dtypes: in which to measure the arithmetic, as --dtype has them. Throws Error as
+// Pipeline does. cancelled is polled between measurements and stops with Error(cancelled).
+BenchMachine bench_machine(const EngineOptions& engine, const std::vector<std::string>& dtypes,
+                           const std::function<bool()>& cancelled = {});
+
+// How far two pictures are apart, in levels of 8 bits.
+struct PictureDifference {
+  double mean = 0;      // of the absolute differences of all values
+  int max = 0;          // the largest of them
+  double squares = 0;   // the mean of their squares
+  double psnr() const;  // 10 log10(255^2 / squares), in decibels; infinite for equal pictures
+};
+
+// Of values that stand for each other; several pictures may follow one another. Throws Error(invalid_argument) where
+// there are not as many of one as of the other, or none.
+PictureDifference picture_difference(std::span<const uint8_t> a, std::span<const uint8_t> b);
 
 // A span of a traced generation. Spans nest: a stage holds runs of programs, a run holds steps.
 struct TraceEvent {

@@ -122,6 +122,11 @@ class Pipeline {
   // appears whole or not at all.
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
+  // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment, as its driver
+  // counts them: what work took is the difference. Nothing where the driver does not tell. Counters start over, so that
+  // between two calls no more than a few minutes may lie.
+  std::optional<double> joules();
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;

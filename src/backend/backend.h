@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "program/program.h"
@@ -120,6 +122,14 @@ class Backend {
   // The most bytes of the device that were in use beside what a program with nothing in it takes, as its driver counts
   // them: what plans are compared with. 0 where device memory is the host's.
   virtual size_t peak_memory() const { return 0; }
+
+  // All of the memory that a program could have there, whoever uses it now.
+  virtual size_t total_memory() const { return 0; }
+  // What the description leaves to others: names and versions of libraries, "cuDNN" and "9.19.0".
+  virtual std::vector<std::pair<std::string, std::string>> libraries() const { return {}; }
+  // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment, as its driver
+  // counts them. Nothing where it does not tell. Counters start over: between two calls lie a few minutes at most.
+  virtual std::optional<double> joules() { return std::nullopt; }
 
   // Records what `enqueue` launches on the queue instead of running it. Nothing where the device gains nothing by it.
   // Every launch has run once before, and `enqueue` neither waits nor copies.

@@ -105,6 +105,11 @@ size_t free_host_memory() {
   return free;
 }
 
+size_t total_host_memory() {
+  const size_t total = number_in("/proc/meminfo", "MemTotal:").value_or(0) * 1024;
+  return std::min(total, number_in("/sys/fs/cgroup/memory.max", "").value_or(total));
+}
+
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items) {
   return std::make_unique<HostTransfers>(std::move(items));
 }

@@ -9,6 +9,8 @@ namespace tempera {
 // Bytes of the host's memory that a process can have without others being swapped out (Linux: MemAvailable), within its
 // control group's limit.
 size_t free_host_memory();
+// All of it, within the control group's limit.
+size_t total_host_memory();
 
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items);
 

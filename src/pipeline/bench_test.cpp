@@ -266,5 +266,18 @@ TEST(TraceTotals, AreByStageOpAndKernelSlowestFirst) {
   EXPECT_EQ(totals[2].stage, "decode");
 }
 
+TEST(PictureDifference, CountsLevels) {
+  const std::vector<uint8_t> black(8, 0), spot = {0, 0, 4, 0, 0, 0, 0, 8};
+  const PictureDifference difference = picture_difference(black, spot);
+  EXPECT_DOUBLE_EQ(difference.mean, 1.5);
+  EXPECT_EQ(difference.max, 8);
+  EXPECT_DOUBLE_EQ(difference.squares, 10);
+  EXPECT_NEAR(difference.psnr(), 38.1308, 1e-4);
+  EXPECT_NEAR(picture_difference(black, std::vector<uint8_t>(8, 255)).psnr(), 0, 1e-12);
+  EXPECT_TRUE(std::isinf(picture_difference(spot, spot).psnr()));
+  EXPECT_THROW(picture_difference(black, std::vector<uint8_t>(7)), Error);
+  EXPECT_THROW(picture_difference({}, {}), Error);
+}
+
 }  // namespace
 }  // namespace tempera

@@ -108,6 +108,8 @@ class Pipeline::Impl {
     return result;
   }
 
+  std::optional<double> joules() { return backend_->joules(); }
+
  private:
   // How far a stage is with one of the pictures.
   using Report = std::function<void(const char* stage, int image, size_t step, size_t steps)>;
@@ -328,6 +330,10 @@ Result Pipeline::generate(const Request& request, const Callbacks& callbacks) {
 
 EncodeResult Pipeline::encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks) {
   return impl_->encode(request, out, callbacks);
+}
+
+std::optional<double> Pipeline::joules() {
+  return impl_->joules();
 }
 
 }  // namespace tempera

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <csignal>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -125,6 +127,113 @@ TEST(BenchTrace, WritesNothingWithoutOutput) {
   for (const char* word : {"seconds", "conv2d/", "all kernels", "beside them", "denoise", "decode", "load"})
     EXPECT_THAT(ran.out, HasSubstr(word));
   EXPECT_THAT(folder.names(), IsEmpty());
+}
+
+// A table of the small model that comes with tempera: its pictures mean something, so that a wrong kernel shows.
+std::vector<std::string> table(const std::vector<std::string>& more) {
+  std::vector<std::string> all = {"bench", "table",   "--quick", "--width",  "128", "--height",
+                                  "128",   "--steps", "3",       "--device", "cpu"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+TEST(BenchTable, MeasuresTheRowsAskedFor) {
+  const TemporaryFolder folder;
+  Surroundings here;
+  here.folder = folder.path();
+  const json document =
+      json_of(table({"--rows", "tiny_vae,compiled,fp32,prompt_embeds,one_picture", "--json", "-o", "t.json"}), here);
+  EXPECT_EQ(json::parse(read_file(folder.path() / "t.json")), document);
+  EXPECT_THAT(folder.names(), ElementsAre("t.json"));
+  EXPECT_EQ(document.at("schema"), "tempera-bench-table/1");
+  EXPECT_EQ(document.at("engine"), "tempera");
+  EXPECT_THAT(document.at("command").get<std::string>(), HasSubstr("tempera bench table --quick --width 128"));
+  EXPECT_EQ(document.at("conditions").at("model"), "emoji-xl");
+  EXPECT_GT(document.at("machine").at("memory_bytes"), 0);
+
+  std::map<std::string, json> rows;
+  std::vector<std::string> order;
+  for (const json& row : document.at("rows")) {
+    rows[row.at("row")] = row;
+    order.push_back(row.at("row"));
+    EXPECT_FALSE(row.contains("failed")) << row;
+    ASSERT_EQ(row.at("seconds").size(), 2u);
+    EXPECT_EQ(row.at("median_seconds"), row.at("seconds").at(1));
+    EXPECT_EQ(row.at("spread_seconds"), 0);
+    EXPECT_GT(row.at("median_seconds"), 0);
+    EXPECT_GT(row.at("first_picture_seconds"), row.at("seconds").at(0));
+    EXPECT_GT(row.at("planned_peak_bytes"), 0);
+    EXPECT_GT(row.at("measured_peak_bytes"), size_t{10} << 20);
+    EXPECT_EQ(row.at("measured_by"), "resident set");
+    EXPECT_GT(row.at("ceiling_share"), 0);
+    EXPECT_LT(row.at("ceiling_share"), 1.5);
+  }
+  EXPECT_THAT(order, ElementsAre("fp32", "compiled", "prompt_embeds", "tiny_vae", "one_picture"));
+  EXPECT_EQ(rows.at("fp32").at("options"), "--dtype fp32 --attention naive --eager --offload none");
+  EXPECT_EQ(rows.at("compiled").at("dtype"), "bf16");
+  EXPECT_TRUE(rows.at("fp32").at("difference").is_null());
+  // Other roundings, the same picture. Another prompt or seed gives 10 to 12 dB, a guidance scale of 6 gives 17.
+  EXPECT_GT(rows.at("compiled").at("difference").at("psnr"), 28);
+  EXPECT_LT(rows.at("compiled").at("difference").at("mean"), 4);
+  EXPECT_GT(rows.at("compiled").at("difference").at("max"), 0);
+  EXPECT_GT(rows.at("tiny_vae").at("difference").at("mean"), rows.at("compiled").at("difference").at("mean"));
+  EXPECT_LT(rows.at("tiny_vae").at("flops"), rows.at("compiled").at("flops"));
+  EXPECT_EQ(rows.at("prompt_embeds").at("difference"), rows.at("compiled").at("difference"));
+  EXPECT_THAT(rows.at("prompt_embeds").at("options").get<std::string>(), HasSubstr("--prompt-embeds"));
+  EXPECT_FALSE(rows.at("prompt_embeds").at("stages").contains("text"));
+  // Fewer pictures are compared with those of the same seeds.
+  EXPECT_EQ(rows.at("one_picture").at("images"), 1);
+  EXPECT_EQ(rows.at("compiled").at("images"), 2);
+  EXPECT_GT(rows.at("one_picture").at("difference").at("psnr"), 25);
+}
+
+// Its random weights are written for the table, into a folder that goes.
+TEST(BenchTable, GoesOnAfterARowThatFails) {
+  const std::filesystem::path no_tiny_vae = "/nonexistent/tiny";
+  const Ran ran =
+      run_tempera({"bench", "table", "--quick", "--preset", "tiny", "--width", "64", "--height", "64", "--device",
+                   "cpu", "--rows", "tiny_vae,automatic", "--tiny-vae", no_tiny_vae, "--markdown"});
+  EXPECT_EQ(ran.status, 1) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("failed: there is no tiny autoencoder '/nonexistent/tiny'"));
+  EXPECT_THAT(ran.out, HasSubstr("tiny (random weights)"));
+  EXPECT_THAT(ran.out, testing::ContainsRegex("[|] tempera without options [|]  [|] [a-z0-9]+ [|] 2 [|] [0-9.]+ [|]"));
+}
+
+TEST(BenchTable, RefusesWhatCannotBe) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"--rows", "fp32,fp64"}, "--rows names 'fp64': give some of fp32, fp16, "},
+      {{"--runs", "0"}, "--runs is '0': give a number from 1 to 1000"},
+      {{"--json", "--markdown"}, "--json and --markdown are both given"},
+      {{"--scheduler", "nosuch"}, "nosuch"},
+      {{"--model", "/nonexistent"}, "/nonexistent"}};
+  for (const auto& [more, sentence] : cases) {
+    const Ran ran = run_tempera(table(more));
+    EXPECT_EQ(ran.status, 2) << sentence;
+    EXPECT_THAT(ran.err, HasSubstr(sentence));
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+  }
+}
+
+TEST(BenchTable, KeepsWhatWasMeasuredWhenStopped) {
+  const TemporaryFolder folder;
+  Surroundings here;
+  here.folder = folder.path();
+  here.terminal = true;
+  bool sent = false;
+  here.on_error_text = [&sent](std::string_view err, pid_t process) {
+    if (sent || err.find("automatic") == std::string_view::npos) return;
+    sent = true;
+    kill(process, SIGINT);
+  };
+  const Ran ran = run_tempera({"bench", "table", "--quick", "--preset", "tiny", "--width", "64", "--height", "64",
+                               "--device", "cpu", "--rows", "fp32,automatic", "--runs", "2", "-o", "t.json"},
+                              here);
+  EXPECT_TRUE(sent) << ran.err;
+  EXPECT_EQ(ran.status, 130);
+  const json rows = json::parse(read_file(folder.path() / "t.json")).at("rows");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows.at(0).at("row"), "fp32");
+  EXPECT_THAT(folder.names(), ElementsAre("t.json"));
 }
 
 }  // namespace

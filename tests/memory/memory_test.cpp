@@ -1,5 +1,5 @@
-// Plans as golden values: the peak of known requests, lowered for a GPU on a machine without one. A change of these
-// numbers is a decision, not an accident: update the golden file knowingly (TEMPERA_UPDATE_GOLDENS=1).
+// Plans as golden values: steps, bytes and peak of known requests, lowered for a GPU on a machine without one. A change
+// of these numbers is a decision, not an accident: update the golden file knowingly (TEMPERA_UPDATE_GOLDENS=1).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,9 +26,11 @@ std::string summary(const EngineOptions& engine, int images, int width, int heig
       << engine.attention << (engine.eager ? " eager" : "") << (p.decoder == "AutoencoderKL" ? "" : " " + p.decoder)
       << ": peak " << p.memory.peak_bytes << " in " << p.memory.peak_stage << ", flops "
       << static_cast<int64_t>(p.flops / 1e9) << "e9";
-  for (const StagePlan& s : p.stages)
+  for (const StagePlan& s : p.stages) {
     out << "; " << s.name << ' ' << s.prologue << '+' << s.steps << " steps, " << s.weights << " + " << s.activations
         << " + " << s.workspace << " + " << s.stream << " + " << s.io;
+    if (s.copied > 0) out << ", copied " << s.copied;
+  }
   return out.str() + "\n";
 }
 
@@ -68,6 +70,11 @@ TEST(Plans, MatchTheGoldens) {
   for (const std::string offload : {"none", "model", "sequential"}) {
     away.offload = offload;
     now += offload + ": " + summary(away, 4, 1024, 1024);
+  }
+  EngineOptions within = on_card("sdxl-base", "fp16");
+  for (const std::string budget : {"8GiB", "2GiB"}) {
+    within.memory_budget = budget;
+    now += budget + ": " + summary(within, 1, 1024, 1024);
   }
   if (std::getenv("TEMPERA_UPDATE_GOLDENS") != nullptr) std::ofstream(kGolden) << now;
   std::ifstream file(kGolden);

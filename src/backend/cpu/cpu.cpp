@@ -5,6 +5,7 @@
 #include "backend/cpu/host_buffer.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/onednn/onednn.h"
+#include "backend/cpu/powercap.h"
 #include "backend/host_memory.h"
 #include "base/error.h"
 #include "base/parallel.h"
@@ -47,6 +48,12 @@ class CpuBackend final : public Backend {
     std::copy_n(device, host.size(), host.data());
   }
   size_t free_memory() const override { return free_host_memory(); }
+  size_t total_memory() const override { return total_host_memory(); }
+  std::vector<std::pair<std::string, std::string>> libraries() const override { return {{"oneDNN", features_.onednn}}; }
+  std::optional<double> joules() override {
+    if (!energy_) energy_.emplace();
+    return energy_->joules();
+  }
   std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
     return make_host_transfers(std::move(items));
   }
@@ -56,6 +63,7 @@ class CpuBackend final : public Backend {
   CpuFeatures features_;
   std::vector<Kernel> table_;
   Target target_;
+  std::optional<PackageEnergy> energy_;  // from the first question on
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "backend/cuda/binding.h"
 #include "backend/cuda/kernels/hopper_product.h"
+#include "backend/cuda/nvml.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/table.h"
 #include "backend/cuda/transfers.h"
@@ -78,6 +79,14 @@ class CudaBackend final : public Backend {
     return buffer;
   }
   size_t free_memory() const override { return card_.memory - std::min(card_.memory, cuda::memory_in_use()); }
+  size_t total_memory() const override { return card_.memory; }
+  std::vector<std::pair<std::string, std::string>> libraries() const override {
+    return {{"cuBLASLt", products_.version()}, {"cuDNN", cudnn_.version()}, {"CUDA driver", cuda::driver_version()}};
+  }
+  std::optional<double> joules() override {
+    if (!energy_) energy_ = std::make_unique<cuda::EnergyCounter>(cuda::bus_id());
+    return energy_->joules();
+  }
   size_t peak_memory() const override {
     const size_t now = cuda::memory_in_use();
     return std::max(peak_memory_, now > empty_ ? now - empty_ : 0);
@@ -137,6 +146,7 @@ class CudaBackend final : public Backend {
   cuda::Machine machine_;
   std::vector<Kernel> table_;
   Target target_;
+  std::unique_ptr<cuda::EnergyCounter> energy_;  // from the first question on
 };
 
 }  // namespace

@@ -70,6 +70,20 @@ class DeviceBuffer final : public Buffer {
 
 }  // namespace
 
+std::string bus_id() {
+  int card = 0;
+  char id[32] = {};
+  check(cudaGetDevice(&card), "cudaGetDevice");
+  check(cudaDeviceGetPCIBusId(id, sizeof id, card), "cudaDeviceGetPCIBusId");
+  return id;
+}
+
+std::string driver_version() {
+  int version = 0;  // 13020: 13.2
+  check(cudaDriverGetVersion(&version), "cudaDriverGetVersion");
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
 size_t memory_in_use() {
   size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");

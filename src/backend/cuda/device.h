@@ -23,6 +23,10 @@ struct Card {
 // Makes the first card current. Throws Error(unavailable) saying what is missing: driver, card, or code for it.
 Card open_card();
 
+// Of the current card: its place on the PCI bus, "0000:3B:00.0", and what CUDA its driver speaks, "13.0".
+std::string bus_id();
+std::string driver_version();
+
 // Bytes of the card in use, by all programs.
 size_t memory_in_use();
 

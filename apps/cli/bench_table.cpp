@@ -1,0 +1,150 @@
+// tempera bench table: ways to draw the same pictures, each in a process of its own, beside each other.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <charconv>
+#include <memory>
+#include <string>
+
+#include "commands.h"
+#include "fields.h"
+#include "interrupt.h"
+#include "output_pattern.h"
+#include "table_child.h"
+#include "table_rows.h"
+#include "table_run.h"
+#include "tempera/tempera.h"
+
+namespace tempera::cli {
+namespace {
+
+constexpr const char* kPrompt = "a photo of an astronaut riding a horse on mars";
+constexpr const char* kPreset = "sdxl-base";
+
+// What is measured where no option says otherwise.
+struct Conditions {
+  int images, side, steps, runs;
+};
+constexpr Conditions kUsual = {4, 1024, 25, 3}, kQuick = {2, 256, 4, 2};
+constexpr double kGuidance = 5;
+
+void fill_in(TableOptions& options) {
+  const Conditions& usual = options.quick ? kQuick : kUsual;
+  Request& request = options.inputs.request;
+  if (!options.inputs.prompt_given) request.prompt = kPrompt;
+  if (request.num_images_per_prompt == 0) request.num_images_per_prompt = usual.images;
+  if (request.width == 0) request.width = usual.side;
+  if (request.height == 0) request.height = usual.side;
+  if (!request.num_inference_steps) request.num_inference_steps = usual.steps;
+  if (!request.guidance_scale) request.guidance_scale = kGuidance;
+  if (!request.seed) request.seed = 0;
+  if (request.scheduler.empty()) request.scheduler = "euler";
+  if (!options.runs) options.runs = usual.runs;
+  EngineOptions& engine = options.inputs.engine;
+  if (!engine.preset.empty() && !engine.model.empty())
+    throw Error(ErrorCode::invalid_argument, "--preset and --model are both given: give one of them");
+  const bool named = !engine.model.empty() || !engine.preset.empty() || !options.task.what.empty();
+  if (!named && !options.quick) engine.preset = kPreset;
+}
+
+int run(TableOptions options) {
+  if (options.json && options.markdown)
+    throw Error(ErrorCode::invalid_argument, "--json and --markdown are both given: give one of them");
+  find_rows(options.rows);
+  fill_in(options);
+  if (!options.task.what.empty()) {
+    options.task.rows = options.rows;
+    options.task.runs = *options.runs;
+    return run_table_task(options.task, options.inputs);
+  }
+  if (!options.output.empty()) check_output_folder(options.output);
+  catch_interrupts();
+  ignore_write_signals();
+  return run_table(options);
+}
+
+int runs_of(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > 1000)
+    throw Error(ErrorCode::invalid_argument, fmt::format("--runs is '{}': give a number from 1 to 1000", text));
+  return value;
+}
+
+// The list of fields says what holds everywhere else.
+void describe_conditions(CLI::App& app) {
+  const auto both = [](const char* what, auto usual, auto quick) {
+    return fmt::format("{} (default {}; {} with --quick)", what, usual, quick);
+  };
+  app.get_option("--images")->description(both("how many pictures", kUsual.images, kQuick.images));
+  app.get_option("--width")->description(both("width, divisible by 8", kUsual.side, kQuick.side));
+  app.get_option("--height")->description(both("height, divisible by 8", kUsual.side, kQuick.side));
+  app.get_option("--steps")->description(both("denoising steps", kUsual.steps, kQuick.steps));
+  app.get_option("--guidance-scale")
+      ->description(fmt::format("how strongly the prompt counts (default {})", kGuidance));
+  app.get_option("--seed")->description("seed of the first picture; picture i has seed + i (default 0)");
+  app.get_option("--scheduler")->description("sampler by name (default euler)");
+  app.get_option("--prompt")->description(fmt::format("what to draw (default: {})", kPrompt));
+  app.get_option("--model")->description(
+      "diffusers folder or single .safetensors file (with --quick, default: the "
+      "small one that comes with tempera)");
+  app.get_option("--preset")
+      ->description(fmt::format("instead of a model, random weights of a known one (default {}); "
+                                "they are written to a temporary folder",
+                                kPreset));
+  app.get_option("--tiny-vae")
+      ->description("the one of the row tiny_vae (default: model, the one in the model's folder)");
+}
+
+std::string footer() {
+  std::string text = "Rows:\n";
+  for (const TableRow& row : table_rows())
+    text += fmt::format("{}: {} ({})\n", row.key, row.title,
+                        row_options(row, "cuda").empty() ? "no options" : row_options(row, "cuda"));
+  return text +
+         "\nHalf precision is fp16 on a card and bf16 on the CPU. Each row runs in a process of its own. Seconds are "
+         "from "
+         "the prompt to the pixels, the median of all runs but the first, and the least to the most of them; 'first' "
+         "is "
+         "from the start of the process to the pixels of its first run. 'ceiling' is the arithmetic of a run over the "
+         "fastest product of square matrices that the device gave just before. Pictures are compared with those of the "
+         "row fp32, in levels of 8 bits.\n\nTemporary files go to TMPDIR: with random weights of sdxl-base, 7 GB.\n\n"
+         "Exit status: 0 done, 1 a row failed, 2 the request or a file is wrong, 130 stopped by Ctrl-C.";
+}
+
+}  // namespace
+
+Run add_bench_table(CLI::App& app) {
+  auto options = std::make_shared<TableOptions>();
+  options->inputs.request.num_images_per_prompt = 0;
+  add_fields(app, options->inputs, is_condition);
+  describe_conditions(app);
+  const auto add = [&app](const char* name, auto& value, const char* type, const std::string& help, const char* group) {
+    app.add_option(name, value, help)
+        ->type_name(type)
+        ->group(group)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  };
+  add("--rows", options->rows, "A,B,C", "these alone (default: all)", "Measuring");
+  app.add_option_function<std::string>(
+         "--runs", [options](const std::string& text) { options->runs = runs_of(text); },
+         fmt::format("requests of each process, the first of them cold (default {}; {} with --quick)", kUsual.runs,
+                     kQuick.runs))
+      ->type_name("N")
+      ->group("Measuring")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_flag("--quick", options->quick, "for a small machine: small pictures, few steps, a small model")
+      ->group("Measuring");
+  add("--commit", options->commit, "NAME", "what was built, for the JSON (default: not said)", "Measuring");
+  add("-o,--output", options->output, "NAME.json", "write the JSON there, anew after every row", "Output");
+  app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
+  app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");
+  // Of the processes that this one starts; in no group, so that no help shows them.
+  add("--task", options->task.what, "NAME", "", "");
+  add("--pictures", options->task.pictures, "DIR", "", "");
+  add("--embeddings", options->task.embeddings, "FILE", "", "");
+  app.footer(footer());
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli

@@ -1,0 +1,39 @@
+// This program once more, as a process of its own: its memory begins empty and its clock at nothing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tempera::cli {
+
+// A command for people to type again: words with anything special in them are quoted.
+std::string shell_words(const std::vector<std::string>& words);
+
+class ChildProcess {
+ public:
+  // Starts with these arguments; standard error is shared. Throws Error(unavailable).
+  explicit ChildProcess(const std::vector<std::string>& arguments);
+  // A process that still runs is ended.
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // The next line of its standard output, without the line break; nothing at the end. While waiting, `stop` is polled;
+  // once it is true the process is asked to end (SIGTERM), and what it still says is read.
+  std::optional<std::string> read_line(const std::function<bool()>& stop);
+
+  // Waits for the end: "" where it exited with 0, else a sentence.
+  std::string end();
+
+ private:
+  pid_t process_ = -1;  // -1: has been waited for
+  int out_ = -1;
+  std::string text_;  // read, not given yet
+  bool asked_ = false;
+};
+
+}  // namespace tempera::cli

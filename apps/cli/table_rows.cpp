@@ -1,0 +1,120 @@
+#include "table_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tempera/error.h"
+
+namespace tempera::cli {
+namespace {
+
+constexpr const char* kHalf = "half";
+
+EngineOptions engine(std::string dtype, std::string attention, bool eager, std::string offload) {
+  EngineOptions options;
+  options.dtype = std::move(dtype);
+  options.attention = std::move(attention);
+  options.eager = eager;
+  options.offload = std::move(offload);
+  return options;
+}
+
+EngineOptions compiled(std::string offload) {
+  return engine(kHalf, "flash", false, std::move(offload));
+}
+
+EngineOptions with_tiny_vae() {
+  EngineOptions options = compiled("none");
+  options.tiny_vae = "model";
+  return options;
+}
+
+EngineOptions within(std::string budget) {
+  EngineOptions options;
+  options.memory_budget = std::move(budget);
+  return options;
+}
+
+std::string known_rows() {
+  std::string keys;
+  for (const TableRow& row : table_rows()) keys += fmt::format("{}{}", keys.empty() ? "" : ", ", row.key);
+  return keys;
+}
+
+}  // namespace
+
+const std::vector<TableRow>& table_rows() {
+  static const std::vector<TableRow> rows = {
+      {"fp32", "fp32, default attention", engine("fp32", "naive", true, "none")},
+      {"fp16", "half precision", engine(kHalf, "naive", true, "none")},
+      {"attention", "+ memory-efficient attention", engine(kHalf, "flash", true, "none")},
+      {"compiled", "+ compiled", compiled("none")},
+      {"model_offload", "compiled + model offload", compiled("model")},
+      {"sequential_offload", "compiled + sequential offload", compiled("sequential")},
+      {"vae_slicing", "compiled + VAE slicing", compiled("none"), 0, false, true},
+      {"vae_slicing_sequential", "compiled + VAE slicing + sequential offload", compiled("sequential"), 0, false, true},
+      {"prompt_embeds", "compiled + precomputed embeddings", compiled("none"), 0, true},
+      {"tiny_vae", "compiled + tiny autoencoder", with_tiny_vae()},
+      {"automatic", "tempera without options", EngineOptions()},
+      {"one_picture", "tempera without options, one picture", EngineOptions(), 1},
+      {"budget_2gib", "tempera within 2 GiB, one picture", within("2GiB"), 1},
+  };
+  return rows;
+}
+
+std::vector<const TableRow*> find_rows(std::string_view keys) {
+  std::vector<const TableRow*> wanted;
+  if (keys.empty())
+    for (const TableRow& row : table_rows()) wanted.push_back(&row);
+  while (!keys.empty()) {
+    const size_t end = std::min(keys.find(','), keys.size());
+    const std::string_view key = keys.substr(0, end);
+    keys.remove_prefix(std::min(end + 1, keys.size()));
+    const auto row = std::ranges::find(table_rows(), key, &TableRow::key);
+    if (row == table_rows().end()) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("--rows names '{}': give some of {}, with commas between them", key, known_rows()));
+    }
+    wanted.push_back(&*row);
+  }
+  std::ranges::sort(wanted);  // they lie in the order of the table
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  return wanted;
+}
+
+std::string half_precision(std::string_view device) {
+  return device == "cuda" ? "fp16" : "bf16";
+}
+
+EngineOptions row_engine(const TableRow& row, EngineOptions engine, std::string_view device) {
+  engine.dtype = row.engine.dtype == kHalf ? half_precision(device) : row.engine.dtype;
+  engine.attention = row.engine.attention;
+  engine.eager = row.engine.eager;
+  engine.offload = row.engine.offload;
+  engine.memory_budget = row.engine.memory_budget;
+  if (row.engine.tiny_vae.empty()) {
+    engine.tiny_vae.clear();
+  } else if (engine.tiny_vae.empty()) {
+    engine.tiny_vae = row.engine.tiny_vae;
+  }
+  return engine;
+}
+
+std::string row_options(const TableRow& row, std::string_view device) {
+  const EngineOptions engine = row_engine(row, {}, device), plain;
+  std::string text;
+  const auto add = [&text](std::string_view word) { text += fmt::format("{}{}", text.empty() ? "" : " ", word); };
+  for (const Field& field : request_fields()) {
+    const std::optional<std::string> value = field.get({}, engine);
+    if (!value || value == field.get({}, plain)) continue;
+    add(field.flag);
+    if (!field.placeholder.empty()) add(*value);
+  }
+  if (row.slicing) add("--vae-slicing");
+  if (row.embeddings) add("--prompt-embeds FILE");
+  if (row.images > 0) add(fmt::format("--images {}", row.images));
+  return text;
+}
+
+}  // namespace tempera::cli

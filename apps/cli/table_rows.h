@@ -1,0 +1,37 @@
+// The rows of `tempera bench table`: what each one asks of the engine. The one place that says so.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempera/request.h"
+
+namespace tempera::cli {
+
+struct TableRow {
+  std::string_view key, title;
+  // dtype, attention, eager, offload, memory_budget and tiny_vae; the rest is the table's. dtype "half": the best half
+  // precision of the device.
+  EngineOptions engine = {};
+  int images = 0;           // 0: as many as the table's conditions say
+  bool embeddings = false;  // encoded before, by another process
+  bool slicing = false;     // diffusers' name for what always holds here
+};
+
+// In the order in which they are measured; the first is what the others are compared with.
+const std::vector<TableRow>& table_rows();
+
+// The rows called so ("fp16,compiled", empty: all), in the table's order. Throws Error(invalid_argument).
+std::vector<const TableRow*> find_rows(std::string_view keys);
+
+// The half precision of "cpu" or "cuda", as --dtype has it.
+std::string half_precision(std::string_view device);
+
+// `engine` as the row wants it on that device.
+EngineOptions row_engine(const TableRow& row, EngineOptions engine, std::string_view device);
+
+// The command line options that are not as they are without any: "--dtype fp16 --offload none".
+std::string row_options(const TableRow& row, std::string_view device);
+
+}  // namespace tempera::cli
