@@ -28,9 +28,14 @@ std::unique_ptr<Stopwatch> Backend::make_stopwatch(size_t marks) {
 
 void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination) {
   for (const WeightPart& part : parts) {
-    const size_t n = part.bytes.size() / size_of(part.dtype);
-    convert(part.bytes.data(), part.dtype, destination, dtype, n);
-    destination += n * size_of(dtype);
+    const size_t all = part.bytes.size() / size_of(part.dtype), piece = static_cast<size_t>(kPackPiece);
+    for (size_t at = 0; at < all; at += piece) {
+      const size_t n = std::min(piece, all - at);
+      const auto bytes = part.bytes.subspan(at * size_of(part.dtype), n * size_of(part.dtype));
+      convert(bytes.data(), part.dtype, destination, dtype, n);
+      if (part.done) part.done(bytes);
+      destination += n * size_of(dtype);
+    }
   }
 }
 

@@ -45,7 +45,13 @@ struct Binding {
 struct WeightPart {
   DType dtype = DType::f32;
   std::span<const std::byte> bytes;
+  // Told what will not be read again, on any thread: the pages of a file can go. What packs large parameters on the
+  // device that the file is mapped on tells it on the way; the caller does at the end.
+  std::function<void(std::span<const std::byte>)> done = {};
 };
+
+// How much of a parameter is packed before done() is told: elements.
+inline constexpr int64_t kPackPiece = int64_t{4} << 20;
 
 // A row of a backend's table: what lowering reads, and how to run it.
 struct Kernel {
@@ -139,7 +145,7 @@ class Backend {
   virtual std::unique_ptr<Stopwatch> make_stopwatch(size_t marks);
 };
 
-// Plain packing: converts the parts one after the other to `dtype`.
+// Plain packing: converts the parts one after the other to `dtype`, piece by piece.
 void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination);
 
 }  // namespace tempera

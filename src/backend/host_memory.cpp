@@ -1,5 +1,7 @@
 #include "backend/host_memory.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -108,6 +110,12 @@ size_t free_host_memory() {
 size_t total_host_memory() {
   const size_t total = number_in("/proc/meminfo", "MemTotal:").value_or(0) * 1024;
   return std::min(total, number_in("/sys/fs/cgroup/memory.max", "").value_or(total));
+}
+
+void return_freed_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items) {

@@ -12,6 +12,9 @@ size_t free_host_memory();
 // All of it, within the control group's limit.
 size_t total_host_memory();
 
+// Gives the system back what the heap keeps of memory that was freed: parsing and planning leave megabytes.
+void return_freed_memory();
+
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items);
 
 }  // namespace tempera

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "backend/host_memory.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "pipeline/decode_stage.h"
@@ -169,6 +170,7 @@ class Pipeline::Impl {
       fitted_.plan.model = source_.path.string();
       shape_ = std::move(shape);
       options_of_shape_ = std::move(options);
+      if (backend_->host_visible()) return_freed_memory();
     }
     plan = fitted_.plan;
     leave_scratch();

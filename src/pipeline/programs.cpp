@@ -51,7 +51,7 @@ std::string describe(const Programs& programs, const ProgramOptions& o, size_t p
   return text;
 }
 
-// Bytes of the largest parameter that travels: more of a file is not in memory while it is packed.
+// Bytes of the largest parameter that travels: with it come pages of the file and buffers for packing.
 size_t largest_streamed(const Programs& programs) {
   size_t largest = 0;
   for (const Program* p : all_programs(programs))
@@ -169,7 +169,8 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
 
   // Scratch memory is one region, as large as the stage that wants most.
   MemoryPlan& m = plan.memory;
-  m.overhead = target.overhead + std::min(target.stream_overhead, largest_streamed(programs));
+  m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(programs));
+  for (const Program* p : all_programs(programs)) m.overhead += target.overhead_step * p->steps.size();
   const StagePlan* most = nullptr;
   const auto scratch = [](const StagePlan& s) { return s.activations + s.workspace + s.stream; };
   for (const StagePlan& s : plan.stages) {

@@ -59,6 +59,7 @@ struct Target {
   size_t alignment = 64;  // of every offset
   // Memory beside what programs report: code, libraries, driver. Measured; docs/MEMORY.md says how.
   size_t overhead = 0;
+  size_t overhead_step = 0;  // for each step of a bound program
   // The most that bringing parameters takes beside, in device memory: pages of the file that are being packed.
   size_t stream_overhead = 0;
 };

@@ -29,7 +29,7 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
       fail(ErrorCode::bad_file, "{} is {}, expected {}: the file does not match the model's configuration",
            checkpoint.origin(name), dims_to_string(view.dims), to_string(slot.desc.shape));
     rows += view.dims[0];
-    parts.push_back({view.dtype, view.bytes});
+    parts.push_back({view.dtype, view.bytes, [&checkpoint](auto bytes) { checkpoint.release(bytes); }});
   }
   if (rows != slot.desc.shape[0])
     fail(ErrorCode::bad_file,
@@ -99,26 +99,7 @@ void Executable::pack(const WeightSlot& slot, std::span<const WeightPart> parts,
   } else {
     pack_plain(slot.desc.dtype, parts, destination);
   }
-}
-
-// Tables of words are the largest of all: what needs no packing is copied piece by piece.
-void Executable::pack_and_release(const WeightSlot& slot, std::span<const WeightPart> parts,
-                                  const Checkpoint& checkpoint, std::byte* destination) const {
-  constexpr size_t kPiece = size_t{4} << 20;  // elements
-  if (backend_.kernels()[program_.steps[slot.step].kernel].pack) {
-    pack(slot, parts, destination);
-    for (const WeightPart& part : parts) checkpoint.release(part.bytes);
-    return;
-  }
-  for (const WeightPart& part : parts)
-    for (size_t done = 0; done < part.bytes.size();) {
-      const size_t n = std::min(kPiece * size_of(part.dtype), part.bytes.size() - done);
-      const WeightPart piece{part.dtype, part.bytes.subspan(done, n)};
-      pack_plain(slot.desc.dtype, {&piece, 1}, destination);
-      checkpoint.release(piece.bytes);
-      destination += n / size_of(part.dtype) * size_of(slot.desc.dtype);
-      done += n;
-    }
+  for (const WeightPart& part : parts) part.done(part.bytes);
 }
 
 void Executable::load_resident(const Checkpoint& checkpoint, const CheckCancelled& check) {
@@ -129,10 +110,10 @@ void Executable::load_resident(const Checkpoint& checkpoint, const CheckCancelle
     const std::vector<WeightPart> parts = find_parts(slot, checkpoint);
     std::byte* const device = weights_->data() + slot.offset;
     if (backend_.host_visible()) {
-      pack_and_release(slot, parts, checkpoint, device);
+      pack(slot, parts, device);
     } else {
       staging.resize(slot.bytes);
-      pack_and_release(slot, parts, checkpoint, staging.data());
+      pack(slot, parts, staging.data());
       backend_.upload(queue_, device, staging);
     }
   }
@@ -147,10 +128,10 @@ void Executable::prepare_transfers(const Checkpoint& checkpoint, const CheckCanc
     std::vector<std::vector<WeightPart>> parts;
     for (uint32_t w = 0; w < segment.weight_count; ++w)
       parts.push_back(find_parts(program_.weights[segment.first_weight + w], checkpoint));
-    const auto fill = [this, &checkpoint, segment, parts = std::move(parts)](std::byte* host) {
+    const auto fill = [this, segment, parts = std::move(parts)](std::byte* host) {
       for (uint32_t w = 0; w < segment.weight_count; ++w) {
         const WeightSlot& slot = program_.weights[segment.first_weight + w];
-        pack_and_release(slot, parts[w], checkpoint, host + (slot.offset - segment.offset));
+        pack(slot, parts[w], host + (slot.offset - segment.offset));
       }
     };
     items.push_back({address({Space::stream, segment.offset, {}}), segment.bytes, fill});

@@ -90,8 +90,6 @@ class Executable {
   void load_resident(const Checkpoint& checkpoint, const CheckCancelled& check);
   void prepare_transfers(const Checkpoint& checkpoint, const CheckCancelled& check);
   void pack(const WeightSlot& slot, std::span<const WeightPart> parts, std::byte* destination) const;
-  void pack_and_release(const WeightSlot& slot, std::span<const WeightPart> parts, const Checkpoint& checkpoint,
-                        std::byte* destination) const;
   // Starts the transfers that entering steps [begin, end) asks for.
   void enter(size_t begin, size_t end);
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);

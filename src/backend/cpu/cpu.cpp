@@ -31,8 +31,10 @@ class CpuBackend final : public Backend {
     add_movement_kernels(table_);
     add_sampling_kernels(table_);
     target_.name = "cpu";
-    target_.overhead = size_t{60} << 20;         // code, libraries, generated kernels: measured, docs/MEMORY.md
-    target_.stream_overhead = size_t{64} << 20;  // the pages of SDXL's largest convolution, and a thread: measured too
+    // Code and libraries; oneDNN's primitives and their code; pages of the file and a thread: measured, docs/MEMORY.md.
+    target_.overhead = size_t{16} << 20;
+    target_.overhead_step = size_t{28} << 10;
+    target_.stream_overhead = size_t{48} << 20;
     for (const Kernel& kernel : table_) target_.kernels.push_back(&kernel.info);
   }
 

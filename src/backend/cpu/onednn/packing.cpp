@@ -64,28 +64,44 @@ class Packer {
         taps_(layout.shape.taps()),
         in_step_(std::max<int64_t>(16, kBuffer / (kRows * size_ * taps_) / 16 * 16)) {}
 
+  // Band after band of rows, so that little of a file is in memory at a time.
   void run() const {
     const WeightShape& s = layout_.shape;
-    if (is_plain()) {
-      const auto copy = [&](int64_t begin, int64_t end) {
-        for (int64_t o = begin; o < end; ++o) {
-          const int64_t n = s.in * taps_;
-          rows_.read(first_row_ + o, 0, n, layout_.dtype, destination_ + o * n * size_);
-        }
-      };
-      return parallel_for(s.out, 1, std::cref(copy));
+    const bool plain = is_plain(), tiled = !plain && has_tiles();
+    if (!plain && layout_.elements != s.out * s.in * taps_) std::memset(destination_, 0, layout_.bytes());
+    const int64_t band = std::max<int64_t>(1, kPackPiece / (s.in * taps_ * kRows)) * kRows;
+    for (int64_t begin = 0; begin < s.out; begin += band) {
+      const int64_t end = std::min(begin + band, s.out);
+      if (plain) {
+        copy(begin, end);
+      } else {
+        reorder(begin, end, tiled);
+      }
+      rows_.done(first_row_ + begin, first_row_ + end);
     }
-    if (layout_.elements != s.out * s.in * taps_) std::memset(destination_, 0, layout_.bytes());
-    const int64_t across = (s.in + in_step_ - 1) / in_step_, down = (s.out + kRows - 1) / kRows;
-    const bool tiled = has_tiles();
+  }
+
+ private:
+  void copy(int64_t first, int64_t last) const {
+    const int64_t n = layout_.shape.in * taps_;
+    const auto body = [&](int64_t begin, int64_t end) {
+      for (int64_t o = first + begin; o < first + end; ++o)
+        rows_.read(first_row_ + o, 0, n, layout_.dtype, destination_ + o * n * size_);
+    };
+    parallel_for(last - first, 1, std::cref(body));
+  }
+
+  // first: a multiple of kRows.
+  void reorder(int64_t first, int64_t last, bool tiled) const {
+    const int64_t across = (layout_.shape.in + in_step_ - 1) / in_step_, down = (last - first + kRows - 1) / kRows;
     const auto body = [&](int64_t begin, int64_t end) {
       std::vector<std::byte> raw(static_cast<size_t>(kRows * in_step_ * taps_ * size_)), sorted(raw.size());
-      for (int64_t i = begin; i < end; ++i) block(i / across * kRows, i % across * in_step_, tiled, raw, sorted);
+      for (int64_t i = begin; i < end; ++i)
+        block(first + i / across * kRows, i % across * in_step_, tiled, raw, sorted);
     };
     parallel_for(across * down, 1, std::cref(body));
   }
 
- private:
   // Whether the layout is the checkpoint's own.
   bool is_plain() const {
     const WeightShape& s = layout_.shape;
@@ -186,11 +202,11 @@ WeightRows::WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t 
     : row_elements_(row_elements) {
   int64_t row = 0;
   for (const WeightPart& part : parts) {
-    parts_.push_back({row, part.bytes.data(), part.dtype});
     const auto bytes = static_cast<int64_t>(part.bytes.size());
     const int64_t row_bytes = row_elements * static_cast<int64_t>(size_of(part.dtype));
     TEMPERA_ASSERT(bytes % row_bytes == 0);
-    row += bytes / row_bytes;
+    parts_.push_back({row, row + bytes / row_bytes, &part});
+    row = parts_.back().end;
   }
   TEMPERA_ASSERT(row == rows);
 }
@@ -198,10 +214,20 @@ WeightRows::WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t 
 void WeightRows::read(int64_t row, int64_t first, int64_t count, DType dtype, void* destination) const {
   size_t p = parts_.size() - 1;
   while (parts_[p].begin > row) --p;
-  const Part& part = parts_[p];
-  const int64_t element = (row - part.begin) * row_elements_ + first;
-  convert(part.data + element * static_cast<int64_t>(size_of(part.dtype)), part.dtype, destination, dtype,
+  const WeightPart& part = *parts_[p].part;
+  const int64_t element = (row - parts_[p].begin) * row_elements_ + first;
+  convert(part.bytes.data() + element * static_cast<int64_t>(size_of(part.dtype)), part.dtype, destination, dtype,
           static_cast<size_t>(count));
+}
+
+void WeightRows::done(int64_t begin, int64_t end) const {
+  for (const Part& p : parts_) {
+    const int64_t first = std::max(begin, p.begin), last = std::min(end, p.end);
+    if (first >= last || !p.part->done) continue;
+    const auto row_bytes = static_cast<size_t>(row_elements_) * size_of(p.part->dtype);
+    p.part->done(p.part->bytes.subspan(static_cast<size_t>(first - p.begin) * row_bytes,
+                                       static_cast<size_t>(last - first) * row_bytes));
+  }
 }
 
 void pack_weight(const WeightLayout& layout, const WeightRows& rows, int64_t first_row, std::byte* destination) {

@@ -44,11 +44,13 @@ class WeightRows {
   // `count` elements of row `row` from element `first` on, converted to `dtype`.
   void read(int64_t row, int64_t first, int64_t count, DType dtype, void* destination) const;
 
+  // Rows [begin, end) will not be read again.
+  void done(int64_t begin, int64_t end) const;
+
  private:
   struct Part {
-    int64_t begin;  // first row
-    const std::byte* data;
-    DType dtype;
+    int64_t begin, end;  // rows
+    const WeightPart* part;
   };
   std::vector<Part> parts_;
   int64_t row_elements_;

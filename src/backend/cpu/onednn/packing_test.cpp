@@ -115,6 +115,28 @@ TEST(Packing, TakesAPieceOfTheRows) {
   EXPECT_EQ(packed[20], value({40, 24, 1}, 20, 1, 0));
 }
 
+// Large weights go band by band: what has been packed is told in order, all of it, and no more than a band at a time.
+TEST(Packing, TellsWhatItIsDoneWith) {
+  const WeightShape s{1000, 9000, 1};
+  const WeightLayout layout = weight_layout({{9000, 1000}, {1000, 1}, {}, {}}, DType::f32, kMatrix, s);
+  const std::vector<std::byte> first(600 * 9000 * 2), second(400 * 9000 * 2);
+  const std::byte* next[2] = {first.data(), second.data()};
+  size_t most = 0;
+  const auto done = [&](int part) {
+    return [&, part](std::span<const std::byte> bytes) {
+      EXPECT_EQ(bytes.data(), next[part]);
+      next[part] = bytes.data() + bytes.size();
+      most = std::max(most, bytes.size());
+    };
+  };
+  const std::vector<WeightPart> parts{{DType::f16, first, done(0)}, {DType::bf16, second, done(1)}};
+  std::vector<std::byte> packed(layout.bytes());
+  pack_weight(layout, WeightRows(parts, 1000, 9000), 0, packed.data());
+  EXPECT_EQ(next[0], first.data() + first.size());
+  EXPECT_EQ(next[1], second.data() + second.size());
+  EXPECT_LE(most, static_cast<size_t>(kPackPiece) * 2);
+}
+
 TEST(Packing, NamesDifferWithTheLayout) {
   const WeightShape s{40, 24, 1};
   const auto ab = weight_layout({{24, 40}, {40, 1}, {}, {}}, DType::f32, kMatrix, s);
