@@ -33,7 +33,8 @@ def text_width(text: str, size: float = SIZE) -> float:
 
 
 def svg(width: int, height: int, title: str, body: list[str]) -> str:
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">',
+    box = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img">',
                       f"<title>{escape(title)}</title>", STYLE,
                       f'<rect class="ground" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="6"/>', *body, "</svg>"]) + "\n"
 
@@ -45,7 +46,7 @@ def text_at(x: float, y: float, text: str, kind: str = "", anchor: str = "start"
 
 @dataclass(frozen=True)
 class Axis:
-    """Values to pixels; logarithmic where the largest is more than five times the smallest."""
+    """Values to pixels: logarithmic where the largest is over five times the smallest, and from 0 unless all are close."""
 
     low: float
     high: float
@@ -59,7 +60,8 @@ class Axis:
         if most > 5 * least > 0:
             room = (most / least) ** 0.08
             return Axis(least / room, most * room, start, end, True)
-        return Axis(0, most * 1.1 or 1, start, end, False)
+        room = 0.15 * (most - least)
+        return Axis(least - room, most + room, start, end, False) if 0 < most - least < 0.5 * least else Axis(0, most * 1.1 or 1, start, end, False)
 
     def at(self, value: float) -> float:
         scale = math.log if self.logarithmic else float
@@ -73,7 +75,7 @@ class Axis:
         rough = (self.high - self.low) / 6
         unit = 10 ** math.floor(math.log10(rough))
         step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough)
-        return [i * step for i in range(math.floor(self.high / step) + 1)]
+        return [i * step for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
 
 
 @dataclass
@@ -147,41 +149,70 @@ def labels_of(points: list[Point]) -> list[Label]:
     return [Label(group, wrapped([p.label for p in group])) for group in groups]
 
 
-def _candidates(label: Label):
+def _candidates(label: Label) -> list[tuple[float, Box]]:
     """Boxes round the points, the nearest first, the sides before the corners."""
     wide, high = label.size()
     x, y = label.middle()
-    for distance in (9, 15, 23, 33, 45, 60, 78, 100, 126, 156):
-        for turn in (0, 8, 4, 12, 2, 14, 6, 10, 1, 15, 7, 9, 3, 13, 5, 11):
-            angle = turn * math.pi / 8
-            dx, dy = math.cos(angle), -math.sin(angle)
-            centre = x + dx * (distance + wide / 2), y + dy * (distance + high / 2)
-            yield distance, Box(centre[0] - wide / 2, centre[1] - high / 2, centre[0] + wide / 2, centre[1] + high / 2)
+    turns = (0, 16, 8, 24, 4, 28, 12, 20, 2, 30, 14, 18, 6, 26, 10, 22, *range(1, 32, 2))
+    found = []
+    for distance in (9, 15, 22, 30, 39, 49, 60, 73, 88, 105, 125, 150, 180, 215, 255):
+        for turn in turns:
+            angle = turn * math.pi / 16
+            left = x + math.cos(angle) * (distance + wide / 2) - wide / 2
+            top = y - math.sin(angle) * (distance + high / 2) - high / 2
+            found.append((distance, Box(left, top, left + wide, top + high)))
+    return found
+
+
+Line = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _leader(label: Label, box: Box) -> Line:
+    return label.middle(), box.nearest(*label.middle())
+
+
+def _cross(a: Line, b: Line) -> bool:
+    side = lambda line, p: ((line[1][0] - line[0][0]) * (p[1] - line[0][1]) -  # noqa: E731
+                            (line[1][1] - line[0][1]) * (p[0] - line[0][0])) > 0
+    return side(a, b[0]) != side(a, b[1]) and side(b, a[0]) != side(b, a[1])
+
+
+def _cost(label: Label, box: Box, has_leader: bool, others: list[Label], marks: list[Box], area: Box) -> float:
+    """0 where the box touches no label, point, leader or edge; else how much it does."""
+    cost = 4 * box.outside(area) + sum(box.overlap(mark) for mark in marks) + 4 * sum(box.overlap(other.box) for other in others)
+    line = _leader(label, box)
+    for other in others:
+        if other.leader:
+            cost += 40 * box.crossed(*_leader(other, other.box)) + 15 * (has_leader and _cross(line, _leader(other, other.box)))
+        if has_leader:
+            cost += 40 * other.box.crossed(*line)
+    return cost
 
 
 def place(labels: list[Label], points: list[Point], area: Box) -> None:
-    """Greedy, the most crowded first: the nearest place that touches no label, no point, no leader and no edge."""
+    """Each label to the nearest place that touches nothing: first the most crowded, then all again until none gains."""
     marks = [Box(p.x - RADIUS - 1, p.y - RADIUS - 1, p.x + RADIUS + 1, p.y + RADIUS + 1) for p in points]
     crowd = lambda label: -sum(math.hypot(p.x - label.middle()[0], p.y - label.middle()[1]) < 110 for p in points)  # noqa: E731
-    placed: list[Label] = []
-    leaders: list[tuple[tuple[float, float], tuple[float, float]]] = []
-    for label in sorted(labels, key=crowd):
-        best = None
-        for distance, box in _candidates(label):
-            line = label.middle(), box.nearest(*label.middle())
-            has_leader = distance > 15
-            cost = box.outside(area) + sum(box.overlap(mark) for mark in marks) + 4 * sum(box.overlap(p.box) for p in placed)
-            cost += 40 * sum(box.crossed(*leader) for leader in leaders)
-            if has_leader:
-                cost += 40 * sum(p.box.crossed(*line) for p in placed)
-            if best is None or cost < best[0] - 1e-9:
-                best = cost, box, has_leader, line
-            if cost == 0:
-                break
-        _, label.box, label.leader, line = best
-        placed.append(label)
-        if label.leader:
-            leaders.append(line)
+    order, placed = sorted(labels, key=crowd), []
+    for turn in range(5):
+        moved = False
+        for label in order:
+            others = [other for other in placed if other is not label]
+            best = (_cost(label, label.box, label.leader, others, marks, area), label.box, label.leader) if turn else (math.inf, label.box, False)
+            if best[0] == 0:
+                continue
+            for distance, box in _candidates(label):
+                has_leader = distance > 15
+                cost = _cost(label, box, has_leader, others, marks, area)
+                if cost < best[0] - 1e-9:
+                    best, moved = (cost, box, has_leader), True
+                if cost == 0:
+                    break
+            _, label.box, label.leader = best
+            if turn == 0:
+                placed.append(label)
+        if not moved:
+            break
 
 
 def _mark(point: Point) -> str:

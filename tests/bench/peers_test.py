@@ -122,7 +122,8 @@ class Scripts(unittest.TestCase):
         return self.start("diffusers_table.py", "--model", self.folder / "model", "--device", "cpu", *SMALL, "-o", self.output, *words, **more)
 
     def sd_cpp(self, *words):
-        return self.start("sd_cpp_table.py", "--binary", STUBS / "sd-cli", "--model", self.folder / "xl.safetensors", *SMALL, "-o", self.output, *words)
+        return self.start("sd_cpp_table.py", "--binary", STUBS / "sd-cli", "--model", self.folder / "xl.safetensors", *SMALL,
+                          "-o", self.output, *words)
 
     def test_diffusers(self):
         done = self.diffusers("--json")
@@ -190,7 +191,8 @@ class Scripts(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         calls = [call.split() for call in self.calls.read_text().splitlines()]
         self.assertEqual([call[0] for call in calls], ["tempera", "peer", "tempera", "peer"] * 2 + ["tempera"] * 2)
-        self.assertEqual([call[call.index("--rows") + 1] for call in calls if call[0] == "tempera"], ["fp32"] * 2 + ["attention"] * 2 + ["automatic"] * 2)
+        self.assertEqual([call[call.index("--rows") + 1] for call in calls if call[0] == "tempera"],
+                         ["fp32"] * 2 + ["attention"] * 2 + ["automatic"] * 2)
         file = json.loads(self.output.read_text())
         self.assertEqual(file["schema"], "tempera-bench/1")
         ours, theirs = file["runs"]

@@ -123,6 +123,9 @@ class Pictures(unittest.TestCase):
         straight = plots.Axis.of([10, 20], 0, 100)
         self.assertFalse(straight.logarithmic)
         self.assertEqual(straight.at(0), 0)
+        close = plots.Axis.of([10, 12], 0, 130)
+        self.assertEqual([round(close.at(value)) for value in (10, 12)], [15, 115])
+        self.assertEqual(close.ticks(), [10, 10.5, 11, 11.5, 12])
 
     def test_ops(self):
         text = report.ops_table(ops([group("conv2d/a", 0.9, 0.45), group("add/b", 0.1, 0.05)]), small=False)
