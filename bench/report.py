@@ -175,7 +175,7 @@ def notes(document: Json, runs: list[Json]) -> str:
     for run in runs:
         for row in run["rows"]:
             if "failed" in row:
-                text += f"* {run['engine']}, {titles.get(row['row'], row['row'])}: failed: {row['failed'].rstrip('.')}.\n"
+                text += f"* {run['engine']}, {titles.get(row['row'], row['row'])}: {row['failed'].rstrip('.')}.\n"
     commands = document.get("commands") or [run["command"] for run in runs]
     return text + "\n```\n" + "".join(f"{command}\n" for command in commands) + "```\n"
 

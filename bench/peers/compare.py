@@ -172,9 +172,9 @@ def main() -> int:
         for name in ("tempera", "peer"):
             (Path(folder) / name).mkdir()
         sides = engines(args, rows, Path(folder))
-        shown = [shlex.join([Path(side.command[0]).name if side is sides[0] else "python3",
-                             *(side.command[1:] if side is sides[0] else [f"bench/peers/{PEERS[args.peer]}", *side.command[2:]]),
-                             "--rows", ",".join(side.keys)]) for side in sides]
+        programs = (["tempera"], ["python3", f"bench/peers/{PEERS[args.peer]}"])      # for the one word, and the two, that start them
+        shown = [measuring.shown_command([*program, *side.command[len(program):], "--rows", ",".join(side.keys)])
+                 for program, side in zip(programs, sides)]
         for turn in [[key] for key in rows] if args.turns == "rows" else [rows]:
             for _ in range(args.rounds):
                 for side in sides:

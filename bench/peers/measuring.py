@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shlex
 import statistics
 import struct
@@ -62,9 +63,13 @@ def conditions_of(args: argparse.Namespace) -> Json:
             "steps": args.steps, "guidance_scale": args.guidance_scale, "scheduler": "euler", "seed": args.seed, "runs": args.runs}
 
 
+def shown_command(words: list[str]) -> str:
+    """A command for readers: of absolute paths the last part, since the folders are one machine's."""
+    return re.sub(r"(?<![\w.~-])/(?:[^/\s'\"]+/)+", "", shlex.join(words))
+
+
 def command_line() -> str:
-    """As typed, with the script's own name and without the folders before it."""
-    return shlex.join(["python3", f"bench/peers/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    return shown_command(["python3", f"bench/peers/{Path(sys.argv[0]).name}", *sys.argv[1:]])
 
 
 def warm(seconds: list[float]) -> list[float]:

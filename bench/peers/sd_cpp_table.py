@@ -131,6 +131,7 @@ class Program:
         process.returncode = os.waitstatus_to_exitcode(status)
         said["peak"] = watch.stop() if watch else usage.ru_maxrss * 1024
         if process.returncode != 0 or "seconds" not in said:
+            last = re.sub(r"^\[ERROR\s*\]\s*\S+\s+-\s+", "", last)           # where in its source it was said
             return {"failed": measuring.sentence(f"{ENGINE}: {last or f'it ended with status {process.returncode}'}")}
         return said
 

@@ -58,6 +58,10 @@ class Measuring(unittest.TestCase):
         with self.assertRaisesRegex(SystemExit, "--rows names 'cake'"):
             measuring.chosen_rows("cake")
 
+    def test_commands_without_one_machine_s_folders(self):
+        shown = measuring.shown_command(["/a/b/tempera", "--model", "../c/xl", "--more", "--tokenizer /d/e/f --x 1/2", "-o", "/g"])
+        self.assertEqual(shown, "tempera --model ../c/xl --more '--tokenizer f --x 1/2' -o /g")
+
     def test_failures_are_one_line(self):
         self.assertEqual(measuring.sentence("\n  Out of memory.\nStack:\n"), "Out of memory.")
         self.assertEqual(len(measuring.sentence("x" * 999)), 300)
@@ -166,7 +170,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual(rows["compiled"]["failed"], "stable-diffusion.cpp has no compiled mode")
         self.assertEqual(rows["sequential_offload"]["failed"], "stable-diffusion.cpp has no streaming of layers on the CPU")
         self.assertIn("--tiny-vae", rows["tiny_vae"]["failed"])
-        self.assertIn("the tiles fell off", rows["vae_slicing"]["failed"])
+        self.assertEqual(rows["vae_slicing"]["failed"], "stable-diffusion.cpp: the tiles fell off")
         fp16 = rows["fp16"]
         self.assertEqual((fp16["seconds"], fp16["stages"]), ([2.25] * 3, {"text": 0.25, "denoise": 1.5, "decode": 0.5}))
         self.assertEqual((fp16["difference"]["mean"], fp16["difference"]["max"]), (3.0, 3))
@@ -201,6 +205,10 @@ class Scripts(unittest.TestCase):
         self.assertEqual(theirs["rows"][1]["difference"]["max"], 3)     # pictures are kept from call to call
         self.assertIn("--rows fp32,attention,automatic", ours["command"])
         self.assertNotIn("--json", ours["command"])
+        for command in (ours["command"], theirs["command"], *file["commands"]):
+            self.assertNotIn(str(self.folder), command)
+        self.assertTrue(ours["command"].startswith("tempera bench table --model xl.safetensors"), ours["command"])
+        self.assertTrue(theirs["command"].startswith("python3 bench/peers/sd_cpp_table.py --model xl.safetensors"), theirs["command"])
 
     def test_compare_adds_and_says_where_a_row_failed(self):
         self.compare("--rows", "fp32")
