@@ -4,7 +4,7 @@
 usage: report.py [--check]
 
 A document marks a place with a pair of comments, bench:NAME.KIND and /bench:NAME.KIND; what is between them comes from
-bench/results/NAME.json. KIND is `table`, `small` (fewer columns), or `plot`. A result is either what bench/peers/compare.py or
+bench/results/NAME.json. KIND is `table`, `small` (fewer columns), `details` (spread, first picture, energy) or `plot`. A result is either what bench/peers/compare.py or
 `tempera bench table --json` writes, or what `tempera bench ops --json` writes. --check changes nothing and fails where a
 document or a picture is not what the results say.
 """
@@ -135,6 +135,25 @@ def alone(run: Json, small: bool) -> str:
         cells = [seconds, peak] + ([] if small else [planned, difference])
         lines.append([title, *(cell(row, text, False) for text in cells)])
     return markdown(header, lines)
+
+
+def number(row: Json, name: str) -> str:
+    return three(row[name]) if row.get(name) is not None else NONE
+
+
+def details(document: Json) -> str:
+    """What the comparison leaves out, engine by engine."""
+    text = ""
+    for run in document.get("runs", [document]):
+        lines = []
+        for key, title in keys_of(run, None):
+            row = row_of(run, key)
+            share = lambda r: percent(r["ceiling_share"]) if r.get("ceiling_share") is not None else NONE  # noqa: E731
+            cells = [seconds, lambda r: number(r, "spread_seconds"), lambda r: number(r, "first_picture_seconds"), share,
+                     lambda r: number(r, "joules")]
+            lines.append([title, *(cell(row, one, False) for one in cells)])
+        text += markdown([run["engine"], "median, s", "spread, s", "first picture, s", "of the ceiling", "joules"], lines) + "\n"
+    return text + "The first picture counts from the start of the process; joules are of one warm run.\n"
 
 
 def conditions_text(run: Json) -> str:
@@ -280,15 +299,18 @@ def read_results(root: Path) -> dict[str, Json]:
 
 
 def place_text(name: str, kind: str, results: dict[str, Json], document: Path, root: Path) -> str:
-    if kind not in ("table", "small", "plot"):
-        raise Mistake(f"{document.name}: bench:{name}.{kind}: there is no '{kind}', only table, small and plot")
-    if name not in results:
+    kinds = {"table": lambda r: table(r, False), "small": lambda r: table(r, True), "details": details, "plot": None}
+    ops_kinds = {"table": lambda r: ops_table(r, False), "small": lambda r: ops_table(r, True), "plot": None}
+    found = results.get(name)
+    usable = ops_kinds if found and is_ops(found) else kinds
+    if kind not in usable:
+        raise Mistake(f"{document.name}: bench:{name}.{kind}: there is no '{kind}', only {', '.join(usable)}")
+    if found is None:
         return f"Not run: there is no `{RESULTS}/{name}.json`.\n"
-    result = results[name]
     if kind == "plot":
         path = os.path.relpath(root / PICTURES / f"bench-{name}.svg", document.parent)
-        return f"![{'share of the ceilings, kernel by kernel' if is_ops(result) else 'latency against memory'}: {name}]({path})\n"
-    return (ops_table if is_ops(result) else table)(result, kind == "small")
+        return f"![{'share of the ceilings, kernel by kernel' if is_ops(found) else 'latency against memory'}: {name}]({path})\n"
+    return usable[kind](found)
 
 
 def rewritten(text: str, results: dict[str, Json], document: Path, root: Path) -> str:

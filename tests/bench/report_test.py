@@ -71,6 +71,14 @@ class Tables(unittest.TestCase):
         self.assertEqual(cells(small, "fp32, default attention"), ["10.0", "25.0", "2.50", "8.00", "12.0", "1.50"])
         self.assertNotIn("```", small)
 
+    def test_details(self):
+        self.document["runs"][0]["rows"][0] |= {"ceiling_share": 0.5, "joules": 1234.5}
+        text = report.details(self.document)
+        self.assertEqual(cells(text, "fp32, default attention"), ["10.0", "0", "21.0", "50%", "1230"])
+        theirs = text[text.index("| diffusers |"):]
+        self.assertEqual(cells(theirs, "fp32, default attention"), ["25.0", "0", "51.0", "–", "–"])
+        self.assertEqual(cells(theirs, "+ compiled"), ["failed"] * 5)
+
     def test_two_peers_have_two_tables(self):
         self.document["runs"].append(run("stable-diffusion.cpp", [row("fp32", 40, 9)]))
         self.assertIn("stable-diffusion.cpp, s", report.table(self.document, small=True).split("\n\n")[1])
