@@ -14,8 +14,8 @@ import torch
 
 import model
 import pictures
+import reconstruction
 import stage
-from train_autoencoder import picture_loss, varied
 
 
 def load_autoencoder(args: argparse.Namespace, device: torch.device, wait: bool = False) -> torch.nn.Module:
@@ -54,17 +54,6 @@ def main() -> None:
     images, _, _ = pictures.load(args.data, device)
     vae = load_autoencoder(args, device)
     tiny = model.tiny().to(device).to(memory_format=torch.channels_last)
-    weights = list(tiny.parameters())
-    cuda = device.type == "cuda"
-    rate = torch.tensor(0.0, device=device)
-    optimizer = torch.optim.AdamW(weights, lr=rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=cuda, capturable=cuda)
-    average = stage.Average(weights, 0.998)
-    if (state := run.load()) is not None:
-        tiny.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        optimizer.param_groups[0]["lr"] = rate
-        for mean, saved in zip(average.mean, state["average"]):
-            mean.copy_(saved)
 
     def objective(x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         with torch.autocast(device.type, torch.bfloat16):
@@ -72,47 +61,14 @@ def main() -> None:
                 z = model.encode_mean(vae, x).float()
             y = tiny.decoder(z + 0.05 * noise)
             guess = tiny.encoder(x)
-        loss, error = picture_loss(y.float(), x)
+        loss, error = reconstruction.picture_loss(y.float(), x)
         apart = (guess.float() - z).square().mean()
         return loss + apart, error.detach(), apart.detach()
 
-    compiled = objective if args.no_compile else torch.compile(objective, dynamic=False)
-
-    def draw() -> torch.Tensor:
-        index = torch.randint(0, len(images), (args.batch,), device=device)
-        return varied(pictures.as_float(images[index])).contiguous(memory_format=torch.channels_last)
-
-    def differentiate() -> torch.Tensor:
-        for p in weights:
-            p.grad = None
-        loss, *rest = compiled(draw(), torch.randn(args.batch, 4, 32, 32, device=device))
-        loss.backward()
-        return torch.stack([loss.detach(), *rest])
-
-    def update() -> None:
-        torch.nn.utils.clip_grad_norm_(weights, 0.5, foreach=True)
-        optimizer.step()
-
-    advance = stage.Step(optimizer, rate, differentiate, update, cuda and not args.no_compile)
-    run.begin()
-    kept = torch.zeros(3, device=device)
-    while run.fraction() < 1:
-        kept += advance(stage.scheduled_rate(args.rate, run.fraction(), run.step, warmup=150))
-        run.step += 1
-        average.update(run.step)
-        if run.step % args.log_every == 0:
-            l, e, a = (kept / args.log_every).tolist()
-            kept.zero_()
-            run.log(loss=l, psnr=-10 * math.log10(e), latent_error=a)
-        if run.save_due():
-            run.save(model=tiny.state_dict(), optimizer=optimizer.state_dict(), average=average.mean)
-    trained = [t.clone() for t in average.mean]
-    live = {k: v.clone() for k, v in tiny.state_dict().items()}
-    average.swap()
+    state = reconstruction.train(run, args, device, images, tiny, objective, "latent_error")
     each, overall, both = quality(vae, tiny, images)
     run.log(event="done", psnr_mean=each, psnr_of_mean_error=overall, psnr_tiny_encoder=both)
-    run.save(model=live, optimizer=optimizer.state_dict(), average=trained,
-             final={k: v.contiguous() for k, v in tiny.state_dict().items()})
+    run.save(**state, final={k: v.contiguous() for k, v in tiny.state_dict().items()})
 
 
 if __name__ == "__main__":

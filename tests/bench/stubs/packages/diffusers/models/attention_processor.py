@@ -1,0 +1,1 @@
+AttnProcessor = AttnProcessor2_0 = object
