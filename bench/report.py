@@ -248,7 +248,7 @@ def ops_conditions(document: Json) -> str:
     memory = document["ceilings"]["memory"]["bytes_per_second"]
     pictures = "1 picture" if document["images"] == 1 else f"{document['images']} pictures"
     return (f"{Path(document['model']).name}, {pictures} of {document['width']} x {document['height']}; ceilings measured just before: "
-            f"{', '.join(ceilings)}, {memory / 1e9:.3g} GB/s")
+            f"{', '.join(ceilings)}, {memory / 1e9:,.0f} GB/s")
 
 
 def ops_table(document: Json, small: bool) -> str:
@@ -271,7 +271,7 @@ def ops_plot(document: Json) -> str:
                            f"{percent(group['seconds'] / part['steps_seconds'])} of the time") for group in groups_of(part)]
         whole = percent(part["floor_seconds"] / part["steps_seconds"])
         groups.append((f"{part['component']}: {three(1e3 * part['steps_seconds'])} ms a run, {whole} of the ceilings", found))
-    return plots.bars(f"How near to the ceilings: {document['device']}", ops_conditions(document), groups)
+    return plots.bars(f"How near to the ceilings: {document['device'].split(',')[0].removeprefix('CUDA: ')}", ops_conditions(document), groups)
 
 
 def is_ops(document: Json) -> bool:

@@ -139,9 +139,10 @@ Run add_bench_table(CLI::App& app) {
   add("-o,--output", options->output, "NAME.json", "write the JSON there, anew after every row", "Output");
   app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
   app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");
+  add("--pictures", options->task.pictures, "DIR",
+      "leave the pictures' values there; rows are compared with those of an earlier call's fp32 row", "Output");
   // Of the processes that this one starts; in no group, so that no help shows them.
   add("--task", options->task.what, "NAME", "", "");
-  add("--pictures", options->task.pictures, "DIR", "", "");
   add("--embeddings", options->task.embeddings, "FILE", "", "");
   app.footer(footer());
   return [options] { return run(*options); };

@@ -88,7 +88,10 @@ double median(std::vector<double> values) {
 
 class Table {
  public:
-  explicit Table(const TableOptions& options) : options_(options), bar_(stderr) { task_.pictures = scratch_.path(); }
+  explicit Table(const TableOptions& options) : options_(options), bar_(stderr) {
+    task_.pictures = options.task.pictures.empty() ? scratch_.path() : options.task.pictures;
+    fs::create_directories(task_.pictures);
+  }
 
   // The exit status: 1 where a row failed.
   int run() {

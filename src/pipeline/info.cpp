@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "pipeline/open.h"
+#include "pipeline/tiny_vae.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
 
@@ -25,6 +26,10 @@ std::string summary(const UnetConfig& c) {
 std::string summary(const VaeConfig& c) {
   return fmt::format("{} channels, {} latent, scaling factor {}", fmt::join(c.block_out_channels, "/"),
                      c.latent_channels, c.scaling_factor);
+}
+
+std::string summary(const TinyVaeConfig& c) {
+  return fmt::format("tiny autoencoder (--tiny-vae model), {} channels", fmt::join(c.decoder_block_out_channels, "/"));
 }
 
 std::string summary(Component which, const ModelConfig& config) {
@@ -53,6 +58,13 @@ std::string_view name_of(PredictionType type) {
   return "";
 }
 
+ComponentInfo describe(std::string_view name, const ComponentSource& component, std::string what) {
+  std::string dtypes;
+  for (const auto& [dtype, count] : component.parameters_by_dtype)
+    dtypes += (dtypes.empty() ? "" : ", ") + std::string(tempera::name(dtype));
+  return {std::string(name), static_cast<size_t>(component.parameters), dtypes, std::move(what)};
+}
+
 }  // namespace
 
 ModelInfo info(const EngineOptions& engine, const LogSink& log) {
@@ -64,12 +76,11 @@ ModelInfo info(const EngineOptions& engine, const LogSink& log) {
   out.file_bytes = source.file_bytes();
   for (const Component which : {Component::text_encoder, Component::text_encoder_2, Component::unet, Component::vae}) {
     const auto& component = source.components[static_cast<size_t>(which)];
-    if (!component) continue;
-    std::string dtypes;
-    for (const auto& [dtype, count] : component->parameters_by_dtype)
-      dtypes += (dtypes.empty() ? "" : ", ") + std::string(name(dtype));
-    out.components.push_back(
-        {std::string(name(which)), static_cast<size_t>(component->parameters), dtypes, summary(which, source.config)});
+    if (component) out.components.push_back(describe(name(which), *component, summary(which, source.config)));
+  }
+  if (std::filesystem::is_directory(source.path / kTinyVaeFolder)) {
+    const TinyVaeSource tiny = open_tiny_vae(kModelsOwnTinyVae, source.path, source.config.vae);
+    out.components.push_back(describe(kTinyVaeFolder, tiny.component, summary(tiny.config)));
   }
   const SchedulerConfig scheduler = parse_scheduler_config(source.scheduler_config, source.scheduler_origin);
   out.scheduler = scheduler.class_name;

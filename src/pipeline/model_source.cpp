@@ -100,15 +100,6 @@ ModelConfig read_configs(const fs::path& root, const ModelIndex& index) {
   return config;
 }
 
-void count_parameters(ComponentSource& component) {
-  for (const std::string& name : component.weights->names()) {
-    const TensorView view = component.weights->get(name);
-    component.parameters += view.elements();
-    component.parameters_by_dtype[view.dtype] += view.elements();
-    component.bytes += view.bytes.size();
-  }
-}
-
 void set_tokenizers(ModelSource& source, const OpenOptions& options) {
   const auto folder_or_empty = [](const fs::path& folder) { return fs::is_directory(folder) ? folder : fs::path(); };
   std::vector<fs::path> roots = {options.model_config, source.path};
@@ -274,6 +265,15 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   return source;
 }
 }  // namespace
+
+void count_parameters(ComponentSource& component) {
+  for (const std::string& name : component.weights->names()) {
+    const TensorView view = component.weights->get(name);
+    component.parameters += view.elements();
+    component.parameters_by_dtype[view.dtype] += view.elements();
+    component.bytes += view.bytes.size();
+  }
+}
 
 const ComponentSource& ModelSource::component(Component which) const {
   const std::optional<ComponentSource>& part = components[static_cast<size_t>(which)];

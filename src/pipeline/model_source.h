@@ -44,6 +44,9 @@ struct ComponentSource {
   uint64_t bytes = 0;  // of the tensors; other components may share the file
 };
 
+// From the weights' headers.
+void count_parameters(ComponentSource& component);
+
 // What a request that leaves it out gets. diffusers' own numbers, unless the model brings a defaults.json: an object
 // with these names.
 struct RequestDefaults {

@@ -86,6 +86,7 @@ TinyVaeSource open_checked(const fs::path& path, const VaeConfig& replaced) {
   }
   check_latents(source.config, replaced, path.string());
   check_decoder(*source.component.weights, source.config, path.string());
+  count_parameters(source.component);
   return source;
 }
 

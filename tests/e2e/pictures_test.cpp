@@ -229,7 +229,7 @@ TEST(Info, SaysWhatAModelIs) {
   EXPECT_GT(info.at("file_bytes").get<size_t>(), 1000000u);
   std::vector<std::string> names;
   for (const json& component : info.at("components")) names.push_back(component.at("name"));
-  EXPECT_THAT(names, testing::UnorderedElementsAre("text_encoder", "text_encoder_2", "unet", "vae"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("text_encoder", "text_encoder_2", "unet", "vae", "vae_tiny"));
 }
 
 TEST(Help, IsThereForEveryCommand) {
