@@ -44,6 +44,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-options", default="", metavar="OPTIONS", help="further options of the peer's script, in one word")
     measuring.add_conditions(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="written anew after every row")
+    parser.add_argument("--pictures", type=Path, metavar="DIR",
+                        help="keep the pictures' values there: with --add, rows are compared with the fp32 rows of earlier calls")
     parser.add_argument("--add", action="store_true", help="keep what NAME.json has of other rows and engines")
     args = parser.parse_args()
     if args.peer == "sd-cpp" and args.binary is None:
@@ -77,6 +79,8 @@ class Engine:
         except ValueError:
             said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
             raise SystemExit(f"compare: error: {self.name}: {said[-1].strip()}") from None
+        if "rows" not in self.document:
+            raise SystemExit(f"compare: error: {self.name}: {self.document.get('error', {}).get('message', 'it answered without rows')}")
         for row in self.document["rows"]:
             self.said.setdefault(row["row"], []).append(row)
             print(f"{self.name:<12} {measuring.summary(row)}", flush=True)
@@ -169,9 +173,10 @@ def main() -> int:
     if not args.tempera.is_file():
         raise SystemExit(f"compare: error: {args.tempera}: no such file: give --tempera the built program")
     with tempfile.TemporaryDirectory(prefix="tempera-compare-") as folder:
+        pictures = (args.pictures or Path(folder)).resolve()
         for name in ("tempera", "peer"):
-            (Path(folder) / name).mkdir()
-        sides = engines(args, rows, Path(folder))
+            (pictures / name).mkdir(parents=True, exist_ok=True)
+        sides = engines(args, rows, pictures)
         programs = (["tempera"], ["python3", f"bench/peers/{PEERS[args.peer]}"])      # for the one word, and the two, that start them
         shown = [measuring.shown_command([*program, *side.command[len(program):], "--rows", ",".join(side.keys)])
                  for program, side in zip(programs, sides)]
