@@ -11,6 +11,8 @@
 #include <optional>
 #include <thread>
 
+#include "base/parallel.h"
+
 namespace tempera {
 namespace {
 
@@ -55,6 +57,7 @@ class HostTransfers final : public Transfers {
 
  private:
   void run() {
+    work_beside();
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [&] { return stop_ || (!waiting_.empty() && !error_); });

@@ -7,6 +7,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 namespace tempera {
 namespace {
 
@@ -56,6 +60,24 @@ TEST(ParallelFor, MayBeCalledFromSeveralThreadsAtOnce) {
       });
   }
   EXPECT_EQ(sums, std::vector<int64_t>(4, 499500));
+}
+
+TEST(WorkBeside, LeavesTheOpenMPThreadsAlone) {
+  set_thread_count(8);
+  std::vector<int> visits(100);
+  std::atomic<int> ranges{0};
+  std::jthread([&] {
+    work_beside();
+    parallel_for(100, 1, [&](int64_t begin, int64_t end) {
+      ++ranges;
+#if defined(_OPENMP)
+      EXPECT_EQ(omp_in_parallel(), 0);
+#endif
+      for (int64_t i = begin; i < end; ++i) ++visits[static_cast<size_t>(i)];
+    });
+  }).join();
+  EXPECT_EQ(ranges, 2);
+  EXPECT_EQ(visits, std::vector<int>(100, 1));
 }
 
 }  // namespace
