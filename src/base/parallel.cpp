@@ -32,11 +32,15 @@ void set_thread_count(int n) {
 #endif
 }
 
-void work_beside() { t_beside = true; }
+void work_beside() {
+  t_beside = true;
+}
 
 namespace {
 // How many threads a loop of the calling thread may use.
-int team_size() { return t_beside ? std::max(1, thread_count() / 4) : thread_count(); }
+int team_size() {
+  return t_beside ? std::max(1, thread_count() / 4) : thread_count();
+}
 
 void run_plain_threads(int threads, const std::function<void(int, int)>& body) {
   std::vector<std::jthread> team;
