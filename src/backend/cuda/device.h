@@ -27,6 +27,9 @@ Card open_card();
 std::string bus_id();
 std::string driver_version();
 
+// Of the current card.
+int multiprocessors();
+
 // Bytes of the card in use, by all programs.
 size_t memory_in_use();
 

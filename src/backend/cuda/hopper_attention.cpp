@@ -1,6 +1,7 @@
 // Attention on Hopper, host side: tensor maps, the grid, the launch.
 #include "backend/cuda/kernels/hopper_attention.h"
 
+#include <algorithm>
 #include <array>
 #include <numbers>
 
@@ -53,14 +54,15 @@ HopperAttention::HopperAttention(const HopperAttentionVariant& variant, const Fl
   shared_bytes_ = kernel.shared_bytes;
   threads_ = static_cast<unsigned>(variant.consumers + 1) * 128;
   const int queries = variant.consumers * kQueries;
-  grid_ = dim3(static_cast<unsigned>((a.queries + queries - 1) / queries), static_cast<unsigned>(a.heads),
-               static_cast<unsigned>(a.pictures));
+  params_.jobs = (a.queries + queries - 1) / queries * a.heads * a.pictures;
+  grid_ = dim3(static_cast<unsigned>(std::min(params_.jobs, multiprocessors() * kernel.blocks)));
   params_.q = heads_map(a, a.q, a.queries, a.q_stride, kQueries);
   params_.k = heads_map(a, a.k, a.keys, a.kv_stride, variant.keys);
   params_.v = heads_map(a, a.v, a.keys, a.kv_stride, variant.keys);
   params_.out = heads_map(a, a.out, a.queries, a.out_stride, kQueries);
   params_.queries = a.queries;
   params_.keys = a.keys;
+  params_.heads = a.heads;
   params_.scale = a.scale * std::numbers::log2e_v<float>;
   check(cudaFuncSetAttribute(kernel_, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes_)),
         "cudaFuncSetAttribute");

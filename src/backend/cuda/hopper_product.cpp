@@ -101,10 +101,7 @@ HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSp
 
   check(cudaFuncSetAttribute(kernel_, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes_)),
         "cudaFuncSetAttribute");
-  int device = 0, processors = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
-  grid_ = static_cast<unsigned>(std::min(p.tiles, std::max(1, processors / cluster_)) * cluster_);
+  grid_ = static_cast<unsigned>(std::min(p.tiles, std::max(1, multiprocessors() / cluster_)) * cluster_);
 }
 
 void HopperProduct::launch(cudaStream_t stream) const {

@@ -124,7 +124,10 @@ TEST_F(Hopper, Attends) {
                                       {1, 1, 300, 130},
                                       {2, 2, 257, 1000},
                                       {1, 2, 513, 256},
-                                      {1, 1, 64, 641}})
+                                      {1, 1, 64, 641},
+                                      // more groups of queries than blocks
+                                      {2, 10, 2000, 300},
+                                      {4, 20, 640, 77}})
       check_attention(size, type);
 }
 

@@ -21,7 +21,8 @@ std::span<const HopperAttentionVariant> hopper_attention_variants();
 // What a kernel is given. The maps have dimensions (channel, head, token, picture).
 struct HopperAttentionParams {
   CUtensorMap q, k, v, out;
-  int queries, keys;
+  int queries, keys, heads;
+  int jobs;     // groups of queries of all heads and pictures
   float scale;  // times log2(e)
 };
 
@@ -42,10 +43,11 @@ class HopperAttention {
 // Whether this build has the kernels and they compute this; the card must be of compute capability 9.0.
 bool hopper_can_attend(const FlashArgs& args);
 
-// One compiled kernel, and its shared memory.
+// One compiled kernel, its shared memory, and how many blocks of it a multiprocessor holds.
 struct HopperAttentionKernel {
   const void* function = nullptr;
   unsigned shared_bytes = 0;
+  int blocks = 1;
 };
 HopperAttentionKernel hopper_attention_kernel(int instance, DType type);
 
