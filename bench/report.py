@@ -170,8 +170,17 @@ def engine_text(run: Json) -> str:
     if machine.get("threads") and "CPU" not in machine["device"]:
         facts.append(f"{machine['threads']} threads")
     facts += [f"{three(machine['memory_bytes'] / GIB)} GiB", *(f"{k} {v}" for k, v in machine.get("libraries", {}).items())]
-    commit = f" ({run['commit']})" if run.get("commit") else ""
-    return f"{run['engine']} {run['version']}{commit}, model `{run['conditions']['model']}`: {', '.join(facts)}".replace("  ", " ")
+    return f"{run['engine']} {run['version']}{commits(run)}, model `{run['conditions']['model']}`: {', '.join(facts)}".replace("  ", " ")
+
+
+def commits(run: Json) -> str:
+    """What was built: in brackets, with the rows of earlier commits; empty where it was not said."""
+    earlier: dict[str, list[str]] = {}
+    for row in run["rows"]:
+        if row.get("commit", run["commit"]) != run["commit"]:
+            earlier.setdefault(row["commit"], []).append(row["row"])
+    said = [run["commit"], *(f"{', '.join(rows)}: {commit}" for commit, rows in earlier.items())]
+    return f" ({'; '.join(word for word in said if word)})" if any(said) else ""
 
 
 def measured_by(runs: list[Json]) -> str:

@@ -121,18 +121,19 @@ def _differing(old: Json, new: Json) -> str:
     for name in ("prompt", "width", "height", "images", "steps", "guidance_scale", "scheduler", "seed", "runs", "model"):
         if old["conditions"].get(name) != new["conditions"].get(name):
             return f"{name} {old['conditions'].get(name)} and {new['conditions'].get(name)}"
-    for name in ("version", "commit"):
-        if old.get(name) != new.get(name):
-            return f"{name} {old.get(name)} and {new.get(name)}"
+    if old["version"] != new["version"]:
+        return f"version {old['version']} and {new['version']}"
     if old["machine"]["device"] != new["machine"]["device"]:
         return f"device {old['machine']['device']} and {new['machine']['device']}"
     return ""
 
 
 def joined(old: Json, new: Json) -> Json:
-    """One engine's rows of two calls; where both have one, the new."""
+    """One engine's rows of two calls; where both have one, the new. Rows of another commit than the document's say so."""
     if differs := _differing(old, new):
         raise SystemExit(f"compare: error: --add: {old['engine']} was measured with another {differs}: write another file")
+    if old["commit"] != new["commit"]:
+        old = {**old, "rows": [{"commit": old["commit"], **row} for row in old["rows"]]}
     rows = {row["row"]: row for row in [*old["rows"], *new["rows"]]}
     order = [*TEMPERA_KEYS, *(key for key in rows if key not in TEMPERA_KEYS)]
     return {**new, "rows": [rows[key] for key in order if key in rows]}

@@ -94,6 +94,14 @@ class Rounds(unittest.TestCase):
         self.assertEqual(file["commands"], ["compare --made-up", "second"])
         self.assertEqual(compare.merged(file, [], "second")["commands"], ["compare --made-up", "second"])
 
+    def test_rows_of_an_earlier_commit_say_so(self):
+        old = run("tempera", [row("fp32", 1, 1), row("fp16", 1, 1)], commit="first")
+        second = compare.joined(old, run("tempera", [row("fp16", 2, 1)], commit="second"))
+        third = compare.joined(second, run("tempera", [row("attention", 3, 1)], commit="third"))
+        self.assertEqual((second["commit"], third["commit"]), ("second", "third"))
+        self.assertEqual([r.get("commit") for r in second["rows"]], ["first", None])
+        self.assertEqual([r.get("commit") for r in third["rows"]], ["first", "second", None])
+
     def test_add_refuses_another_machine_version_or_request(self):
         old = run("tempera", [])
         for new, what in ((run("tempera", [], version="10"), "version 9.9 and 10"),

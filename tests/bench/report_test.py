@@ -66,6 +66,11 @@ class Tables(unittest.TestCase):
                      "```\ncompare --made-up\n```"):
             self.assertIn(part, self.text)
 
+    def test_rows_of_earlier_commits_are_named(self):
+        made = run("tempera", [row("fp32", 1, 1, commit="older"), row("fp16", 1, 1, commit="c0ffee"), row("attention", 1, 1, commit="older")])
+        self.assertEqual(report.commits(made), " (c0ffee; fp32, attention: older)")
+        self.assertEqual(report.commits(run("tempera", [row("fp32", 1, 1)], commit="")), "")
+
     def test_small_has_the_table_alone(self):
         small = report.table(self.document, small=True)
         self.assertEqual(cells(small, "fp32, default attention"), ["10.0", "25.0", "2.50", "8.00", "12.0", "1.50"])
