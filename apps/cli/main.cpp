@@ -17,6 +17,7 @@
 #include "interrupt.h"
 #include "json_text.h"
 #include "tempera/tempera.h"
+#include "waiting.h"
 
 namespace tempera::cli {
 namespace {
@@ -139,6 +140,7 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace tempera::cli
 
 int main(int argc, char** argv) {
+  tempera::cli::limit_spinning(argv);
   tempera::cli::keep_standard_streams_open();
   return tempera::cli::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "image/infotext.h"
@@ -19,6 +20,7 @@ using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 namespace fs = std::filesystem;
 
 PngFile png_of(const fs::path& path) {
@@ -230,6 +232,27 @@ TEST(Info, SaysWhatAModelIs) {
   std::vector<std::string> names;
   for (const json& component : info.at("components")) names.push_back(component.at("name"));
   EXPECT_THAT(names, testing::UnorderedElementsAre("text_encoder", "text_encoder_2", "unet", "vae", "vae_tiny"));
+}
+
+// libgomp says what it was loaded with.
+TEST(Threads, SpinShortlyUnlessTheUserSaysHow) {
+  const char* passive = std::getenv("OMP_WAIT_POLICY");
+  unsetenv("OMP_WAIT_POLICY");
+  unsetenv("GOMP_SPINCOUNT");
+  setenv("OMP_DISPLAY_ENV", "verbose", 1);
+  const Ran own = run_tempera({"plan", "--steps", "two words"}), plain = run_tempera({"--version"});
+  setenv("GOMP_SPINCOUNT", "7", 1);
+  const Ran users = run_tempera({"--version"});
+  unsetenv("GOMP_SPINCOUNT");
+  unsetenv("OMP_DISPLAY_ENV");
+  if (passive != nullptr) setenv("OMP_WAIT_POLICY", passive, 1);
+
+  EXPECT_THAT(plain.err, HasSubstr("GOMP_SPINCOUNT = '2000'"));
+  EXPECT_THAT(users.err, HasSubstr("GOMP_SPINCOUNT = '7'"));
+  EXPECT_THAT(users.err, Not(HasSubstr("2000")));
+  EXPECT_EQ(plain.out, users.out);
+  EXPECT_EQ(own.status, 2);
+  EXPECT_THAT(own.err, HasSubstr("two words")) << "arguments are as they were given";
 }
 
 TEST(Help, IsThereForEveryCommand) {
