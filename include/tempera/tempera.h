@@ -106,7 +106,8 @@ struct Callbacks {
 // A model on a device. Loads on first use and keeps what the next request can use again: weights, programs, and the
 // text encoders' results for prompts it has seen. Not for several threads at once.
 // On a CPU its threads wait for each other as libgomp's environment says. Programs that share their cores with others
-// should be started with GOMP_SPINCOUNT=2000, as bin/tempera starts itself: the default may cost ten times the time there.
+// should be started with GOMP_SPINCOUNT=2000, as bin/tempera starts itself: the default may cost ten times the time
+// there.
 class Pipeline {
  public:
   // Opens the model's files without reading weights, those of the text encoders when a request needs them. Throws
