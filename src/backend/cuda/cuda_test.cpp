@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "backend/cuda/binding.h"
+#include "backend/cuda/device.h"
 #include "backend/cuda/table.h"
 #include "backend/cuda/tuning.h"
 #include "base/error.h"
@@ -28,6 +29,17 @@ TEST(CudaBackend, SaysWhatIsMissing) {
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_EQ(error.what(), missing);
   }
+}
+
+TEST(CudaBackend, NamesTheArchitectureToBuildFor) {
+  using testing::EndsWith;
+  using testing::HasSubstr;
+  const auto message = [](int major, int minor) { return cuda::no_code_for({"NVIDIA Card", major, minor, 1, 1}); };
+  EXPECT_THAT(message(8, 6),
+              EndsWith("NVIDIA Card (compute capability 8.6); build with -DCMAKE_CUDA_ARCHITECTURES=86"));
+  EXPECT_THAT(message(9, 0), EndsWith("-DCMAKE_CUDA_ARCHITECTURES=90a"));
+  EXPECT_THAT(message(12, 0), EndsWith("-DCMAKE_CUDA_ARCHITECTURES=120"));
+  EXPECT_THAT(message(7, 5), HasSubstr("8.0 or later is needed"));
 }
 
 TEST(CudaTuning, ReadsItsLinesAndNoOthers) {
