@@ -70,9 +70,8 @@ std::vector<TuningChoice> parse_tuning(std::string_view text) {
   // The last about a problem comes first and stays.
   std::ranges::reverse(choices);
   std::ranges::stable_sort(choices, {}, [](const TuningChoice& c) { return std::tie(c.card, c.library, c.problem); });
-  const auto repeated =
-      std::ranges::unique(choices, [](const TuningChoice& a, const TuningChoice& b) { return a.same_problem(b); });
-  choices.erase(repeated.begin(), repeated.end());
+  const auto same = [](const TuningChoice& a, const TuningChoice& b) { return a.same_problem(b); };
+  choices.erase(std::unique(choices.begin(), choices.end(), same), choices.end());
   return choices;
 }
 
