@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# From a fresh clone to a picture: installs what is missing, builds, draws.
+# From a fresh clone to a picture: installs what is missing, builds, draws. With CUDA where its toolkit and cuDNN are
+# installed; TEMPERA_CUDA=OFF scripts/setup.sh does not look for them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/install_packages.sh build
-cmake --preset release
+configured=$(cmake --preset release ${TEMPERA_CUDA:+-DTEMPERA_CUDA="$TEMPERA_CUDA"} | tee /dev/stderr)
 cmake --build --preset release
 
 tempera=build/release/bin/tempera
@@ -13,5 +14,6 @@ picture=build/first-picture.png
 "$tempera" generate "a red apple" --seed 1 --output "$picture" >/dev/null
 
 echo
+sed -n 's/^-- CUDA backend: /CUDA:  /p' <<<"$configured"
 echo "Drawn: $picture"
 echo "Next:  $tempera generate --help"

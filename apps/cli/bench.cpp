@@ -1,4 +1,4 @@
-// tempera bench: the commands that measure.
+// tempera bench: the commands that measure, or show what was measured.
 #include <CLI/App.hpp>
 #include <memory>
 
@@ -9,6 +9,8 @@ namespace tempera::cli {
 Run add_bench(CLI::App& app) {
   auto commands = std::make_shared<Commands>();
   app.require_subcommand(0, 1);
+  add_command(app, *commands, "algorithms", "which algorithms were found to be the fastest on a card",
+              add_bench_algorithms);
   add_command(app, *commands, "ops", "every kernel at every shape of a model, beside what the machine can do",
               add_bench_ops);
   add_command(app, *commands, "table", "ways to draw the same pictures, beside each other", add_bench_table);

@@ -14,6 +14,10 @@ std::string ops_table(const BenchOps& bench);
 nlohmann::ordered_json ops_json(const BenchOps& bench);
 nlohmann::ordered_json ceilings_json(const Ceilings& ceilings);
 
+// By card and library, the slowest first; one sentence where there are none.
+std::string algorithms_table(const AlgorithmChoices& choices);
+nlohmann::ordered_json algorithms_json(const AlgorithmChoices& choices);
+
 // Of the table of rows; `document` as docs/BENCHMARKS.md has it.
 std::string table_text(const nlohmann::ordered_json& document);
 std::string table_markdown(const nlohmann::ordered_json& document);

@@ -147,6 +147,41 @@ TEST(TraceTable, AddsUpByKernelAndStage) {
   EXPECT_FALSE(trace_json(Plan(), events, "").contains("file"));
 }
 
+TEST(AlgorithmsTable, GroupsByCardAndLibraryTheSlowestFirst) {
+  AlgorithmChoices all{"/cache/choices.txt", {}};
+  all.choices = {{"Card A", "cuBLASLt 13.2.0", "linear 1x2x3", "cuBLASLt", 0, 12.34e-6},
+                 {"Card A", "cuBLASLt 13.2.0", "product 9x9x9", "hopper_product 1: 128x256", 2, 1234.5e-6},
+                 {"Card A", "cuDNN 9.1.0", "convolution 1x2", "cuDNN engine 38", 3, 5e-6},
+                 {"Card B", "cuDNN 9.1.0", "convolution 1x2", "cuDNN engine 7", 0, 6e-6}};
+  EXPECT_EQ(algorithms_table(all),
+            "/cache/choices.txt\n"
+            "\n"
+            "Card A, cuBLASLt 13.2.0\n"
+            "microseconds  algorithm                  problem\n"
+            "      1234.5  hopper_product 1: 128x256  product 9x9x9\n"
+            "        12.3  cuBLASLt                   linear 1x2x3\n"
+            "\n"
+            "Card A, cuDNN 9.1.0\n"
+            "microseconds  algorithm        problem\n"
+            "         5.0  cuDNN engine 38  convolution 1x2\n"
+            "\n"
+            "Card B, cuDNN 9.1.0\n"
+            "microseconds  algorithm       problem\n"
+            "         6.0  cuDNN engine 7  convolution 1x2\n");
+  const auto json = algorithms_json(all);
+  EXPECT_EQ(json.at("file"), "/cache/choices.txt");
+  EXPECT_EQ(json.at("choices").size(), 4u);
+  EXPECT_EQ(json.at("choices").at(2).at("algorithm"), "cuDNN engine 38");
+  EXPECT_EQ(json.at("choices").at(2).at("candidate"), 3);
+  EXPECT_EQ(json.at("choices").at(2).at("seconds"), 5e-6);
+}
+
+TEST(AlgorithmsTable, SaysInOneSentenceThatThereAreNone) {
+  EXPECT_EQ(algorithms_table({"/cache/choices.txt", {}}),
+            "/cache/choices.txt holds no choices: a card makes them when it first runs a problem\n");
+  EXPECT_EQ(algorithms_table({}), "no choices are kept: neither XDG_CACHE_HOME nor HOME is set\n");
+}
+
 TEST(Units, KeepThreeDigitsOfMilliseconds) {
   EXPECT_EQ(format_milliseconds(1.5), "1500");
   EXPECT_EQ(format_milliseconds(0.0123), "12.3");

@@ -28,6 +28,7 @@ const CLI::App* parsed_command(const CLI::App& app);
 int run_parsed_command(const CLI::App& app, const Commands& commands);
 
 Run add_bench(CLI::App& app);
+Run add_bench_algorithms(CLI::App& app);
 Run add_bench_ops(CLI::App& app);
 Run add_bench_table(CLI::App& app);
 Run add_bench_trace(CLI::App& app);

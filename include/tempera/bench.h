@@ -1,4 +1,5 @@
-// Measuring: the kernels of a model one by one (bench_ops), and a generation step by step (Callbacks::trace). Standard
+// Measuring: the kernels of a model one by one (bench_ops), a generation step by step (Callbacks::trace), and what was
+// measured to choose algorithms (algorithm_choices). Standard
 // library only. Times are in seconds, arithmetic in floating-point operations (multiply and add counted apart; matrix
 // products, convolutions and attention only), memory in bytes.
 #pragma once
@@ -101,6 +102,28 @@ struct BenchMachine {
 // Pipeline does. cancelled is polled between measurements and stops with Error(cancelled).
 BenchMachine bench_machine(const EngineOptions& engine, const std::vector<std::string>& dtypes,
                            const std::function<bool()>& cancelled = {});
+
+// Which of several ways to run a problem was the fastest on a card: measured when it first occurred, and kept in a text
+// file for later processes.
+struct AlgorithmChoice {
+  std::string card;       // "NVIDIA H100 80GB HBM3"
+  std::string library;    // with its version, "cuDNN 9.19.0": with another, the problem is measured anew
+  std::string problem;    // op, sizes, types
+  std::string algorithm;  // "cuDNN engine 38"
+  int candidate = 0;      // its number among those that were tried
+  double seconds = 0;     // of one run, when it was chosen
+};
+
+struct AlgorithmChoices {
+  std::filesystem::path file;            // empty where neither XDG_CACHE_HOME nor HOME is set: nothing is kept
+  std::vector<AlgorithmChoice> choices;  // by card, library and problem; none where there is no file
+};
+
+// What the file says now; needs no card. Throws Error(io) for a file that cannot be read.
+AlgorithmChoices algorithm_choices();
+
+// Removes the file, if there is one, so that every problem is measured anew. Throws Error(io) where that fails.
+void forget_algorithm_choices();
 
 // How far two pictures are apart, in levels of 8 bits.
 struct PictureDifference {

@@ -12,12 +12,25 @@
 namespace tempera {
 namespace {
 
+constexpr bool kHasCpu = TEMPERA_HAS_CPU != 0;
+
 #if !TEMPERA_HAS_CPU
 [[noreturn]] void no_cpu() {
   fail(ErrorCode::unavailable,
-       "this build of tempera has no CPU backend: build with -DTEMPERA_CPU=ON and oneDNN installed");
+       "--device cpu: this build of tempera has no CPU backend; build with -DTEMPERA_CPU=ON, which needs oneDNN and "
+       "Highway");
 }
 #endif
+
+// Why nothing can run on a card; empty when it can.
+std::string no_cuda() {
+#if TEMPERA_HAS_CUDA
+  return cuda_missing();
+#else
+  return "--device cuda: this build of tempera has no CUDA backend; build with -DTEMPERA_CUDA=ON, which needs the CUDA "
+         "toolkit and cuDNN";
+#endif
+}
 
 DType best_dtype(const std::string& device) {
   if (device == "cuda") return DType::f16;
@@ -43,19 +56,18 @@ DeviceChoice with_dtype(std::string device, const EngineOptions& options) {
 }  // namespace
 
 DeviceChoice choose_device(const EngineOptions& options) {
-#if TEMPERA_HAS_CUDA
-  const std::string missing = options.device == "cpu" ? "not asked for" : cuda_missing();
+  if (options.device == "cpu") return with_dtype("cpu", options);
+  const std::string missing = no_cuda();
   if (missing.empty()) return with_dtype("cuda", options);
-  if (options.device == "cuda") fail(ErrorCode::unavailable, "{}", missing);
-#else
   if (options.device == "cuda")
-    fail(ErrorCode::unavailable, "--device cuda: this build of tempera cannot run on a GPU; use --device cpu");
-#endif
+    fail(ErrorCode::unavailable, "{}{}", missing, kHasCpu ? "; --device cpu needs no card" : "");
+  if (!kHasCpu) fail(ErrorCode::unavailable, "{}; and this build has no CPU backend (-DTEMPERA_CPU=ON)", missing);
   return with_dtype("cpu", options);
 }
 
 DeviceChoice choose_target(const EngineOptions& options) {
-  return options.device == "cuda" ? with_dtype("cuda", options) : choose_device(options);
+  return options.device == "cuda" || (options.device != "cpu" && !kHasCpu) ? with_dtype("cuda", options)
+                                                                           : choose_device(options);
 }
 
 std::unique_ptr<Backend> open_device(const std::string& device) {

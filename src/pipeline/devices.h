@@ -18,7 +18,7 @@ struct DeviceChoice {
 // For generating: the best device this machine has, unless one is named. Throws Error(unavailable) saying what is
 // missing, Error(invalid_argument) for a dtype that the device does not compute in.
 DeviceChoice choose_device(const EngineOptions& options);
-// For planning: needs no device.
+// For planning: needs no device. Without a CPU backend a card is all that "auto" can mean.
 DeviceChoice choose_target(const EngineOptions& options);
 
 // The device of choose_device.

@@ -61,16 +61,18 @@ Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& 
   args.scale = op.scale;
   args.causal = op.causal;
   std::vector<Candidate> candidates = {
-      [&]() -> Enqueue { return [args](cudaStream_t stream) { attention_flash(args, stream); }; }};
+      {"attention_flash", [&]() -> Enqueue { return [args](cudaStream_t stream) { attention_flash(args, stream); }; }}};
   if (machine.hopper && hopper_can_attend(args))
     for (const HopperAttentionVariant& variant : hopper_attention_variants())
-      candidates.emplace_back([&]() -> Enqueue {
-        return [attention = HopperAttention(variant, args)](cudaStream_t stream) { attention.launch(stream); };
-      });
-  const std::string key = fmt::format("attention: {}x{} heads, {} queries, {} keys of {} channels, strides {} {}, {}{}",
-                                      args.pictures, args.heads, args.queries, args.keys, args.dim, args.q_stride,
-                                      args.kv_stride, name(args.type), args.causal ? ", causal" : "");
-  return fastest(machine.tuning, key, candidates, machine.stream);
+      candidates.push_back({name_of(variant), [&]() -> Enqueue {
+                              return [attention = HopperAttention(variant, args)](cudaStream_t stream) {
+                                attention.launch(stream);
+                              };
+                            }});
+  const std::string problem = fmt::format(
+      "attention {}x{} heads, {} queries, {} keys of {} channels, strides {} {}, {}{}", args.pictures, args.heads,
+      args.queries, args.keys, args.dim, args.q_stride, args.kv_stride, name(args.type), args.causal ? ", causal" : "");
+  return fastest(machine.tuning, {"tempera", problem}, candidates, machine.stream);
 }
 
 namespace {

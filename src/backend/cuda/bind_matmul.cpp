@@ -45,16 +45,20 @@ void add_hopper(const Machine& machine, const HopperProductSpec& spec, const Hop
                 std::vector<Candidate>& candidates) {
   if (!machine.hopper) return;
   for (const HopperVariant& variant : hopper_variants())
-    candidates.emplace_back([&variant, spec, args]() -> Enqueue {
-      if (!hopper_can_run(variant, spec)) return {};
-      return [product = HopperProduct(variant, spec, args)](cudaStream_t stream) { product.launch(stream); };
-    });
+    candidates.push_back({name_of(variant), [&variant, spec, args]() -> Enqueue {
+                            if (!hopper_can_run(variant, spec)) return {};
+                            return [product = HopperProduct(variant, spec, args)](cudaStream_t stream) {
+                              product.launch(stream);
+                            };
+                          }});
 }
 
-std::string key_of(const HopperProductSpec& s) {
-  return fmt::format("product {}x{}x{} {}->{}{}{}{}{}", s.m, s.n, s.k, name(s.type), name(s.to), s.bias ? " bias" : "",
-                     s.residual ? " residual" : "", s.gated ? " gated" : "",
-                     s.activation == Activation::none ? "" : " activation");
+// cuBLASLt's products are the ones to beat: another version of it may.
+TuningKey key_of(const Machine& machine, const HopperProductSpec& s) {
+  return {machine.products.library(),
+          fmt::format("linear {}x{}x{} {}->{}{}{}{}{}", s.m, s.n, s.k, name(s.type), name(s.to), s.bias ? " bias" : "",
+                      s.residual ? " residual" : "", s.gated ? " gated" : "",
+                      s.activation == Activation::none ? "" : " activation")};
 }
 
 // act(x w^T + bias) + residual with x (rows, k) and w (columns, k), or what `gated` makes of it.
@@ -76,9 +80,9 @@ Enqueue bind_product(Machine& machine, const Problem& p, const Binding& b, bool 
   spec.residual = residual;
   const HopperProductArgs args{b.inputs[0], b.inputs[1], bias ? b.inputs[2] : nullptr,
                                residual ? b.inputs.back() : nullptr, b.output};
-  std::vector<Candidate> candidates{[&] { return library_product(machine, spec, args, b.workspace); }};
+  std::vector<Candidate> candidates{{"cuBLASLt", [&] { return library_product(machine, spec, args, b.workspace); }}};
   add_hopper(machine, spec, args, candidates);
-  return fastest(machine.tuning, key_of(spec), candidates, machine.stream);
+  return fastest(machine.tuning, key_of(machine, spec), candidates, machine.stream);
 }
 
 }  // namespace
@@ -99,7 +103,7 @@ Enqueue bind_geglu_linear_hopper(Machine& machine, const Problem& p, const Bindi
   spec.gated = true;
   std::vector<Candidate> candidates;
   add_hopper(machine, spec, {b.inputs[0], b.inputs[1], bias ? b.inputs[2] : nullptr, nullptr, b.output}, candidates);
-  return fastest(machine.tuning, key_of(spec), candidates, machine.stream);
+  return fastest(machine.tuning, key_of(machine, spec), candidates, machine.stream);
 }
 
 // Both halves by one product into scratch memory, then bias and gate in one pass.

@@ -122,7 +122,7 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  bool hopper() const { return card_.major == 9 && card_.minor == 0 && cuda::has_hopper_code(); }
+  bool hopper() const { return is_hopper(card_) && cuda::has_hopper_code(); }
 
   // A bound row whose errors name the step.
   Launch launch(cuda::BindRow bind, const Problem& p, const Binding& b) {

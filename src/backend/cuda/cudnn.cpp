@@ -64,11 +64,11 @@ Enqueue CudnnOps::convolution(const ConvolutionSpec& s, const ConvolutionArgs& a
     addresses.emplace_back(kBias, args.bias);
   }
   const bool exact = s.type == DType::f32 && tf32_forbidden();
-  const std::string key =
-      fmt::format("{}x{}x{}x{} -> {}x{}x{} {}/{} pad {} {}->{}{}{}{}", s.pictures, s.height, s.width, s.in,
+  const std::string problem =
+      fmt::format("convolution {}x{}x{}x{} -> {}x{}x{} {}/{} pad {} {}->{}{}{}{}", s.pictures, s.height, s.width, s.in,
                   s.out_height, s.out_width, s.out, s.kernel, s.stride, s.pad, name(s.type), name(s.to),
                   s.bias ? " bias" : "", s.residual ? " residual" : "", exact ? " exact" : "");
-  return graph.bind(addresses, args.workspace, exact, tuning_, key, stream);
+  return graph.bind(addresses, args.workspace, exact, tuning_, problem, stream);
 }
 
 }  // namespace tempera::cuda

@@ -18,11 +18,21 @@ cudnnDataType_t data_type(DType type) {
   return type == DType::f32 ? CUDNN_DATA_FLOAT : type == DType::f16 ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
 }
 
-// Whether an engine gives the same bytes every time and the precision of the row: Winograd and FFT lose more.
-bool allowed(const Cudnn& library, const Descriptor& configuration, bool exact) {
+Descriptor engine_of(const Cudnn& library, const Descriptor& configuration) {
   Descriptor engine(library, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t raw = engine.raw();
   configuration.get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, &raw, 1);
+  return engine;
+}
+
+std::string name_of(const Descriptor& engine) {
+  int64_t number = 0;
+  engine.get(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, &number, 1);
+  return fmt::format("cuDNN engine {}", number);
+}
+
+// Whether an engine gives the same bytes every time and the precision of the row: Winograd and FFT lose more.
+bool allowed(const Descriptor& engine, bool exact) {
   std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
   const int64_t count = engine.get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, notes.data(),
                                    static_cast<int64_t>(notes.size()));
@@ -168,14 +178,14 @@ std::vector<Descriptor> CudnnGraph::configurations(const Descriptor& graph, bool
     const int64_t filled =
         heuristics.get(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(), count);
     for (int64_t i = 0; i < std::min(count, filled); ++i)
-      if (Descriptor& result = results[static_cast<size_t>(i)]; allowed(library_, result, exact))
+      if (Descriptor& result = results[static_cast<size_t>(i)]; allowed(engine_of(library_, result), exact))
         found.push_back(std::move(result));
   }
   return found;
 }
 
 Enqueue CudnnGraph::bind(const Addresses& addresses, void* workspace, bool exact, Tuning& tuning,
-                         const std::string& key, cudaStream_t stream) {
+                         const std::string& problem, cudaStream_t stream) {
   std::vector<cudnnBackendDescriptor_t> operations;
   for (const Descriptor& operation : operations_) operations.push_back(operation.raw());
   Descriptor graph(library_, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
@@ -188,18 +198,19 @@ Enqueue CudnnGraph::bind(const Addresses& addresses, void* workspace, bool exact
   // A plan within our workspace, or nothing where cuDNN does not support the configuration after all.
   std::vector<Candidate> candidates;
   for (const Descriptor& configuration : configurations)
-    candidates.emplace_back([&]() -> Enqueue {
-      Descriptor plan(library_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-      plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
-      plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
-      if (!plan.try_finalize()) return {};
-      int64_t bytes = 0;
-      plan.get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, &bytes, 1);
-      if (bytes > static_cast<int64_t>(kCudaLibraryWorkspace)) return {};
-      const auto bound = std::make_shared<BoundPlan>(library_, handle_, std::move(plan), addresses, workspace);
-      return [bound](cudaStream_t s) { bound->run(s); };
-    });
-  return fastest(tuning, fmt::format("cuDNN {} {}", version_of(library_), key), candidates, stream, kCandidates);
+    candidates.push_back({name_of(engine_of(library_, configuration)), [&]() -> Enqueue {
+                            Descriptor plan(library_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+                            plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+                            plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
+                            if (!plan.try_finalize()) return {};
+                            int64_t bytes = 0;
+                            plan.get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, &bytes, 1);
+                            if (bytes > static_cast<int64_t>(kCudaLibraryWorkspace)) return {};
+                            const auto bound =
+                                std::make_shared<BoundPlan>(library_, handle_, std::move(plan), addresses, workspace);
+                            return [bound](cudaStream_t s) { bound->run(s); };
+                          }});
+  return fastest(tuning, {"cuDNN " + version_of(library_), problem}, candidates, stream, kCandidates);
 }
 
 std::string version_of(const Cudnn& library) {

@@ -72,9 +72,10 @@ class CudnnGraph {
   // {id, address of device memory}
   using Addresses = std::vector<std::pair<int64_t, const void*>>;
 
-  // The fastest engine for the graph as described so far, known by `key` or timed on `stream`: what the addresses hold
-  // is overwritten where it is output. Nothing where there is none. exact: no tensor cores (they round f32 to TF32).
-  Enqueue bind(const Addresses& addresses, void* workspace, bool exact, Tuning& tuning, const std::string& key,
+  // The fastest engine for the graph as described so far, known by `problem` or timed on `stream`: what the addresses
+  // hold is overwritten where it is output. Nothing where there is none. exact: no tensor cores (they round f32 to
+  // TF32).
+  Enqueue bind(const Addresses& addresses, void* workspace, bool exact, Tuning& tuning, const std::string& problem,
                cudaStream_t stream);
 
  private:

@@ -20,23 +20,28 @@ Card open_card() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorInsufficientDriver)
     fail(ErrorCode::unavailable,
-         "--device cuda: there is no NVIDIA driver for CUDA {}.{} or later; install or update the driver, or use "
-         "--device cpu",
+         "--device cuda: there is no NVIDIA driver for CUDA {}.{} or later; install or update the driver",
          CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   if (status != cudaSuccess || count == 0)
-    fail(ErrorCode::unavailable, "--device cuda: no NVIDIA card was found ({}); use --device cpu",
+    fail(ErrorCode::unavailable, "--device cuda: no NVIDIA card was found ({})",
          status == cudaSuccess ? "none is visible" : cudaGetErrorString(status));
   check(cudaSetDevice(0), "cudaSetDevice");
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   Card card{properties.name, properties.major, properties.minor, properties.multiProcessorCount,
             properties.totalGlobalMem};
-  if (!has_code_for_this_card())
-    fail(ErrorCode::unavailable,
-         "--device cuda: this build has no code for {} (compute capability {}.{}); build with "
-         "-DCMAKE_CUDA_ARCHITECTURES={}{}",
-         card.name, card.major, card.minor, card.major, card.minor);
+  if (code_for_this_card() == 0) fail(ErrorCode::unavailable, "{}", no_code_for(card));
   return card;
+}
+
+std::string no_code_for(const Card& card) {
+  if (card.major < 8)
+    return fmt::format("--device cuda: {} has compute capability {}.{}, 8.0 or later is needed", card.name, card.major,
+                       card.minor);
+  return fmt::format(
+      "--device cuda: this build has no code for {} (compute capability {}.{}); build with "
+      "-DCMAKE_CUDA_ARCHITECTURES={}{}{}",
+      card.name, card.major, card.minor, card.major, card.minor, is_hopper(card) ? "a" : "");
 }
 
 namespace {

@@ -20,6 +20,14 @@ struct Card {
   size_t memory = 0;
 };
 
+// The one architecture that the kernels called hopper_ are written for.
+inline bool is_hopper(const Card& card) {
+  return card.major == 9 && card.minor == 0;
+}
+
+// Why nothing of this build runs on the card: its architecture and what to build with.
+std::string no_code_for(const Card& card);
+
 // Makes the first card current. Throws Error(unavailable) saying what is missing: driver, card, or code for it.
 Card open_card();
 

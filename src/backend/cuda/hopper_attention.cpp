@@ -9,6 +9,7 @@
 #include "backend/cuda/kernels/early_start.h"
 #include "backend/cuda/kernels/hopper_product.h"
 #include "backend/cuda/tensor_map.h"
+#include "base/error.h"
 
 namespace tempera::cuda {
 namespace {
@@ -41,6 +42,10 @@ CUtensorMap heads_map(const FlashArgs& a, const void* data, int64_t tokens, int6
 
 std::span<const HopperAttentionVariant> hopper_attention_variants() {
   return kVariants;
+}
+
+std::string name_of(const HopperAttentionVariant& variant) {
+  return fmt::format("hopper_attention {} queries, {} keys", variant.consumers * kQueries, variant.keys);
 }
 
 bool hopper_can_attend(const FlashArgs& a) {

@@ -48,6 +48,11 @@ std::span<const HopperVariant> hopper_variants() {
   return kVariants;
 }
 
+std::string name_of(const HopperVariant& variant) {
+  return fmt::format("hopper_product {}: {}x{}{}", variant.instance, variant.rows, variant.columns,
+                     variant.cluster == 1 ? "" : fmt::format(", clusters of {}", variant.cluster));
+}
+
 bool has_hopper_code() {
   return TEMPERA_CUDA_HOPPER != 0;
 }

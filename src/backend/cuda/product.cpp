@@ -36,9 +36,9 @@ struct Alignments {
         out(alignment_of(args.out, s.to, s.out_stride, s.out_batch)) {}
 };
 
-std::string key_of(const ProductSpec& s, const Alignments& align, const std::string& version) {
-  return fmt::format("cuBLASLt {} {}x{}x{} {}->{}{}{}{} strides {} {} {} batch {} {} {} {} aligned {} {} {} {}",
-                     version, s.m, s.n, s.k, name(s.type), name(s.to), s.w_plain ? " plain" : "", s.bias ? " bias" : "",
+std::string problem_of(const ProductSpec& s, const Alignments& align) {
+  return fmt::format("product {}x{}x{} {}->{}{}{}{} strides {} {} {} batch {} {} {} {} aligned {} {} {} {}", s.m, s.n,
+                     s.k, name(s.type), name(s.to), s.w_plain ? " plain" : "", s.bias ? " bias" : "",
                      s.residual ? " residual" : "", s.x_stride, s.w_stride, s.out_stride, s.batches, s.x_batch,
                      s.w_batch, s.out_batch, align.w, align.x, align.residual, align.out);
 }
@@ -169,12 +169,12 @@ Enqueue Products::bind(const ProductSpec& spec, const ProductArgs& args, cudaStr
   const auto product = std::make_shared<Product>(library_, handle_, spec, args);
   std::vector<Candidate> candidates;
   for (const cublasLtMatmulAlgo_t& algorithm : product->algorithms())
-    candidates.emplace_back([product, algorithm]() -> Enqueue {
-      return [product, algorithm](cudaStream_t s) { product->run(algorithm, s); };
-    });
-  const std::string key = key_of(spec, Alignments(spec, args), version());
+    candidates.push_back({fmt::format("cuBLASLt heuristic {}", candidates.size()), [product, algorithm]() -> Enqueue {
+                            return [product, algorithm](cudaStream_t s) { product->run(algorithm, s); };
+                          }});
+  const TuningKey key{library(), problem_of(spec, Alignments(spec, args))};
   Enqueue best = fastest(tuning_, key, candidates, stream);
-  if (!best) fail(ErrorCode::internal, "cuBLASLt has no algorithm for {}", key);
+  if (!best) fail(ErrorCode::internal, "{} has no algorithm for {}", key.library, key.problem);
   return best;
 }
 

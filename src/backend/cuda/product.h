@@ -36,7 +36,8 @@ class Products {
   // overwritten where it is output. The object must outlive the result.
   Enqueue bind(const ProductSpec& spec, const ProductArgs& args, cudaStream_t stream);
 
-  std::string version() const;
+  std::string version() const;                                     // "13.2.0"
+  std::string library() const { return "cuBLASLt " + version(); }  // as keys of choices name it
 
  private:
   CublasLt library_;

@@ -1,52 +1,54 @@
-// Which of a library's algorithms runs a problem: the first few candidates are timed once per card, library version and
-// problem, and the choice is kept in a text file, so that later processes start at once and compute the same bytes.
-// A line is "key <tab> candidate <tab> microseconds"; lines that are not are ignored.
+// Which of several algorithms runs a problem: the first few candidates are timed once per card, library version and
+// problem, and the choice is kept in a file (tuning_file.h), so that later processes start at once and compute the same
+// bytes.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
-#include <filesystem>
 #include <functional>
 #include <limits>
 #include <map>
-#include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backend/cuda/enqueue.h"
+#include "backend/cuda/tuning_file.h"
 
 namespace tempera::cuda {
 
-// $XDG_CACHE_HOME/tempera/cuda-algorithms.txt, or under ~/.cache; empty where neither is set: nothing is kept.
-std::filesystem::path tuning_file();
+// What is to be decided, on one card.
+struct TuningKey {
+  std::string library;  // with its version: "cuBLASLt 13.2.0"; where only our own kernels compete, "tempera"
+  std::string problem;
+};
 
 class Tuning {
  public:
-  // `card` becomes part of every key.
+  // A file that cannot be read or written is not an error: this process measures again.
   Tuning(std::filesystem::path file, std::string card);
 
-  std::optional<int> known(const std::string& key) const;
-  // Notes a choice, in the file too. A file that cannot be written is not an error: the next process measures again.
-  void remember(const std::string& key, int candidate, double microseconds);
+  // Null where nothing is known; valid until the next remember().
+  const TuningChoice* known(const TuningKey& key) const;
+  // Notes a choice, in the file too.
+  void remember(const TuningKey& key, int candidate, const std::string& name, double microseconds);
 
  private:
-  std::string full(const std::string& key) const { return card_ + " " + key; }
-
   std::filesystem::path file_;
   std::string card_;
-  std::map<std::string, int> choices_;
+  std::map<std::pair<std::string, std::string>, TuningChoice> choices_;  // of this card, by library and problem
 };
 
-// Parses the file's text; the last line for a key counts.
-std::map<std::string, int> parse_tuning(std::string_view text);
-
-// One way to run something: asked when it is to be timed or known to be the fastest; nothing where it cannot run.
-using Candidate = std::function<Enqueue()>;
+// One way to run something.
+struct Candidate {
+  std::string name;  // for people, "cuBLASLt heuristic 2"; with its number it means the same in every process
+  std::function<Enqueue()>
+      bind;  // asked when it is to be timed or known to be the fastest; nothing where it cannot run
+};
 
 // The fastest of the first `most` that can run, by `key` or by timing them on `stream`; nothing where none can. What
-// they write is overwritten. The order of the candidates is part of the key's meaning.
-Enqueue fastest(Tuning& tuning, const std::string& key, const std::vector<Candidate>& candidates, cudaStream_t stream,
+// they write is overwritten. A choice counts as known while the candidate of that number has that name.
+Enqueue fastest(Tuning& tuning, const TuningKey& key, const std::vector<Candidate>& candidates, cudaStream_t stream,
                 int most = std::numeric_limits<int>::max());
 
 }  // namespace tempera::cuda

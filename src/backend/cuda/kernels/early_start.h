@@ -3,15 +3,14 @@
 
 #include <cuda_runtime_api.h>
 
+#include "backend/cuda/kernels/kernels.h"
+
 namespace tempera::cuda {
 
-// Whether the current card starts kernels early.
+// Whether the current card starts kernels early: what was compiled for an older one does not wait in begin(), and a
+// newer card that translates it must not start it before its turn.
 inline bool starts_early() {
-  static const bool early = [] {
-    int device = 0, major = 0;
-    return cudaGetDevice(&device) == cudaSuccess &&
-           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
-  }();
+  static const bool early = code_for_this_card() >= 90;
   return early;
 }
 

@@ -146,11 +146,11 @@ struct GeluGateOp {
 
 }  // namespace
 
-bool has_code_for_this_card() {
+int code_for_this_card() {
   cudaFuncAttributes attributes;
   const bool has = cudaFuncGetAttributes(&attributes, map_kernel<1, CastOp>) == cudaSuccess;
   cudaGetLastError();  // a missing image is an answer, not an error to find later
-  return has;
+  return has ? attributes.ptxVersion : 0;
 }
 
 void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream) {

@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 
 #include <span>
+#include <string>
 
 #include "backend/cuda/kernels/kernels.h"
 
@@ -17,6 +18,7 @@ struct HopperAttentionVariant {
   int instance;  // of the table of kernels
 };
 std::span<const HopperAttentionVariant> hopper_attention_variants();
+std::string name_of(const HopperAttentionVariant& variant);  // "hopper_attention 192 queries, 128 keys"
 
 // What a kernel is given. The maps have dimensions (channel, head, token, picture).
 struct HopperAttentionParams {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "base/dtype.h"
 #include "ir/ops.h"
@@ -38,6 +39,7 @@ struct HopperVariant {
   int instance;  // of the table of kernels
 };
 std::span<const HopperVariant> hopper_variants();
+std::string name_of(const HopperVariant& variant);  // "hopper_product 1: 128x256, clusters of 2"
 
 // What a kernel is given.
 struct HopperParams {

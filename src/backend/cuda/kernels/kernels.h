@@ -23,8 +23,9 @@ struct Out {
   DType type = DType::f32;
 };
 
-// Whether this build has code that the current card can run.
-bool has_code_for_this_card();
+// What the code that the current card runs was compiled for: 80, 90, 120; less than the card's own where it runs what
+// an older one was meant to, 0 where this build has nothing for it.
+int code_for_this_card();
 
 // elementwise.cu. The output may be the first input, where their types are equal.
 void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream);

@@ -1,0 +1,44 @@
+// tempera bench algorithms: which algorithms were found to be the fastest, and a way to have them measured again.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "bench_output.h"
+#include "commands.h"
+#include "console.h"
+#include "json_text.h"
+#include "tempera/bench.h"
+
+namespace tempera::cli {
+namespace {
+
+struct Options {
+  bool clear = false, json = false;
+};
+
+int run(const Options& options) {
+  if (options.clear) forget_algorithm_choices();
+  const AlgorithmChoices choices = algorithm_choices();
+  print_out(options.json ? json_text(algorithms_json(choices)) : algorithms_table(choices));
+  return 0;
+}
+
+}  // namespace
+
+Run add_bench_algorithms(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_flag("--clear", options->clear, "forget all choices: every problem is measured anew when it next occurs")
+      ->group("Measuring");
+  app.add_flag("--json", options->json, "the same as JSON on standard output")->group("Output");
+  app.footer(
+      "Where cuBLASLt, cuDNN and our own kernels can run the same problem, a card times them when it first occurs and "
+      "keeps the choice in a file, so that later processes start at once and compute the same bytes. A choice holds "
+      "for "
+      "one card and one version of the library. Pictures may differ in their last bits after --clear.\n\nNeeds no "
+      "card.");
+  return [options] { return run(*options); };
+}
+
+}  // namespace tempera::cli

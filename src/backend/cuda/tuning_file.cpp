@@ -1,0 +1,92 @@
+#include "backend/cuda/tuning_file.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <tuple>
+
+#include "base/error.h"
+
+namespace tempera::cuda {
+namespace {
+
+constexpr size_t kFields = 6;
+
+// The whole of `text` as a number.
+template <class Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+// Nothing where the line is no choice. Other control characters than tabs would reach a terminal when choices are
+// shown.
+std::optional<TuningChoice> parse_line(std::string_view line) {
+  const auto is_control = [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 127; };
+  if (std::ranges::any_of(line, is_control)) return std::nullopt;
+  std::array<std::string_view, kFields> fields;
+  for (size_t i = 0; i < kFields; ++i) {
+    const size_t end = line.find('\t');
+    if ((end == line.npos) != (i + 1 == kFields)) return std::nullopt;
+    fields[i] = line.substr(0, end);
+    line.remove_prefix(end == line.npos ? line.size() : end + 1);
+    if (fields[i].empty()) return std::nullopt;
+  }
+  const std::optional<int> candidate = number_of<int>(fields[3]);
+  const std::optional<double> microseconds = number_of<double>(fields[5]);
+  if (!candidate || *candidate < 0 || !microseconds || !std::isfinite(*microseconds) || *microseconds < 0)
+    return std::nullopt;
+  return TuningChoice{std::string(fields[0]), std::string(fields[1]), std::string(fields[2]), *candidate,
+                      std::string(fields[4]), *microseconds};
+}
+
+}  // namespace
+
+std::filesystem::path tuning_file() {
+  const auto folder = [](const char* variable) {
+    const char* value = std::getenv(variable);
+    return value == nullptr ? std::string() : std::string(value);
+  };
+  if (const std::string cache = folder("XDG_CACHE_HOME"); !cache.empty())
+    return std::filesystem::path(cache) / "tempera" / "cuda-algorithms.txt";
+  if (const std::string home = folder("HOME"); !home.empty())
+    return std::filesystem::path(home) / ".cache" / "tempera" / "cuda-algorithms.txt";
+  return {};
+}
+
+std::vector<TuningChoice> parse_tuning(std::string_view text) {
+  std::vector<TuningChoice> choices;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (std::optional<TuningChoice> choice = parse_line(line)) choices.push_back(std::move(*choice));
+  }
+  // The last about a problem comes first and stays.
+  std::ranges::reverse(choices);
+  std::ranges::stable_sort(choices, {}, [](const TuningChoice& c) { return std::tie(c.card, c.library, c.problem); });
+  const auto same = [](const TuningChoice& a, const TuningChoice& b) { return a.same_problem(b); };
+  choices.erase(std::unique(choices.begin(), choices.end(), same), choices.end());
+  return choices;
+}
+
+std::string tuning_line(const TuningChoice& c) {
+  return fmt::format("{}\t{}\t{}\t{}\t{}\t{:.1f}\n", c.card, c.library, c.problem, c.candidate, c.name, c.microseconds);
+}
+
+std::vector<TuningChoice> read_tuning(const std::filesystem::path& file) {
+  std::error_code unknown;
+  if (file.empty() || !std::filesystem::exists(file, unknown)) return {};
+  std::ifstream in(file, std::ios::binary);
+  if (!in || std::filesystem::is_directory(file, unknown))
+    fail(ErrorCode::io, "cannot read {}, where the choices of algorithms are kept", file.string());
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return parse_tuning(text);
+}
+
+}  // namespace tempera::cuda
