@@ -55,6 +55,28 @@ std::vector<Row> rows_of(const std::vector<TraceTotal>& totals) {
   return rows;
 }
 
+// All copies of parameters, which go on beside the kernels, and what kernels waited for them.
+struct Copies {
+  size_t calls = 0;
+  double seconds = 0, bytes = 0;
+  Row waits{"waiting for copies", 0, {}};
+};
+
+Copies copies_of(std::span<const TraceEvent> events) {
+  Copies copies;
+  for (const TraceEvent& event : events) {
+    if (event.kind == TraceEvent::Kind::wait) {
+      ++copies.waits.calls;
+      copies.waits.seconds[event.stage] += event.seconds;
+    } else if (event.kind == TraceEvent::Kind::copy) {
+      ++copies.calls;
+      copies.seconds += event.seconds;
+      copies.bytes += event.bytes;
+    }
+  }
+  return copies;
+}
+
 }  // namespace
 
 std::string trace_table(const Plan& plan, std::span<const TraceEvent> events) {
@@ -71,6 +93,8 @@ std::string trace_table(const Plan& plan, std::span<const TraceEvent> events) {
       beside.seconds[stage] -= seconds;
     }
   }
+  const Copies copies = copies_of(events);
+  for (const auto& [stage, seconds] : copies.waits.seconds) beside.seconds[stage] -= seconds;
   text += fmt::format("{:<28}{:>9}", "seconds", "calls");
   for (const Stage& stage : stages) text += fmt::format("{:>11}", stage.name);
   text += fmt::format("{:>11}{:>9}\n", "total", "share");
@@ -85,8 +109,12 @@ std::string trace_table(const Plan& plan, std::span<const TraceEvent> events) {
   for (const Row& row : rows) add(row);
   text += "\n";
   add(kernels);
+  if (copies.waits.calls > 0) add(copies.waits);
   add(beside);
   add(whole);
+  if (copies.calls > 0)
+    text += fmt::format("\n{} copies of parameters went on beside the kernels: {} in {:.4f} s, {:.2f} GB/s\n",
+                        copies.calls, format_bytes(copies.bytes), copies.seconds, copies.bytes / copies.seconds / 1e9);
   return text;
 }
 
@@ -102,7 +130,15 @@ nlohmann::ordered_json trace_json(const Plan& plan, std::span<const TraceEvent> 
                    {"flops", total.flops},
                    {"bytes", total.bytes}});
   }
-  nlohmann::ordered_json json = {{"stages", stages}, {"ops", ops}, {"plan", plan_json(plan)}};
+  const Copies copies = copies_of(events);
+  nlohmann::ordered_json json = {{"stages", stages},
+                                 {"ops", ops},
+                                 {"copies",
+                                  {{"calls", copies.calls},
+                                   {"bytes", copies.bytes},
+                                   {"seconds", copies.seconds},
+                                   {"waited_seconds", copies.waits.total()}}},
+                                 {"plan", plan_json(plan)}};
   if (!output.empty()) json["file"] = output;
   return json;
 }

@@ -139,16 +139,17 @@ PictureDifference picture_difference(std::span<const uint8_t> a, std::span<const
 
 // A span of a traced generation. Spans nest: a stage holds runs of programs, a run holds steps.
 struct TraceEvent {
-  enum class Kind : uint8_t { stage, run, step };
+  // A wait is the time before a step whose parameters are not there yet; a copy brings parameters, beside the steps.
+  enum class Kind : uint8_t { stage, run, step, wait, copy };
   Kind kind = Kind::step;
   std::string stage;            // "plan", "text", "load", "denoise", "decode"
   std::string component;        // "unet", and "unet, once" for what depends on the request alone; empty for stages
-  std::string op;               // "conv2d"; empty for stages and runs
+  std::string op;               // "conv2d", "wait", "copy"; empty for stages and runs
   std::string kernel;           // of steps: "conv2d/onednn"
-  std::string shape;            // of steps: op with parameters, inputs and output
+  std::string shape;            // of steps: op with parameters, inputs and output; of copies: what is brought
   double start = 0;             // seconds since generate() began
-  double seconds = 0;           // steps: by the device's clock
-  double flops = 0, bytes = 0;  // of steps
+  double seconds = 0;           // steps, waits, copies: by the device's clock
+  double flops = 0, bytes = 0;  // of steps; bytes of copies too
 };
 
 // Seconds per stage, op and kernel, in the order of the stages and then the slowest first; steps only.
@@ -159,9 +160,9 @@ struct TraceTotal {
 };
 std::vector<TraceTotal> trace_totals(std::span<const TraceEvent> events);
 
-// Chrome's trace event format (chrome://tracing, ui.perfetto.dev): one track per stage; spans in the order in which
-// they began, the outer before the inner. `title` names the whole. The file appears whole or not at all; an existing
-// one is replaced.
+// Chrome's trace event format (chrome://tracing, ui.perfetto.dev): one track per stage, and one for copies where there
+// are any; spans in the order in which they began, the outer before the inner. `title` names the whole. The file
+// appears whole or not at all; an existing one is replaced.
 void save_trace(const std::filesystem::path& path, std::span<const TraceEvent> events, std::string_view title);
 
 }  // namespace tempera

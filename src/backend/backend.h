@@ -2,7 +2,9 @@
 // that can be launched. Implementations live in backend/<name>/ and never see each other.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -80,6 +82,17 @@ class Transfers {
   virtual void await(uint32_t item) = 0;
   // Returns when nothing is under way: before others use the memory.
   virtual void finish() = 0;
+
+  // How a copy went, by the clock of whoever made it.
+  struct Copied {
+    uint32_t item = 0;
+    std::chrono::steady_clock::time_point begin;
+    double seconds = 0;
+  };
+  // Notes the times of the copies that are started from now on, or no longer. Noting allocates.
+  virtual void watch(bool on) = 0;
+  // Those noted that are over, as they were started; tells of each once.
+  virtual std::vector<Copied> copied() = 0;
 };
 
 // Launches that were recorded once and are enqueued again by one call, on the same addresses.

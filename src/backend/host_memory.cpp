@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/parallel.h"
 
@@ -55,7 +57,20 @@ class HostTransfers final : public Transfers {
     if (error_) std::rethrow_exception(error_);
   }
 
+  void watch(bool on) override {
+    const std::lock_guard lock(mutex_);
+    watched_ = on;
+    copied_.clear();
+  }
+
+  std::vector<Copied> copied() override {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(copied_, {});
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   void run() {
     work_beside();
     std::unique_lock lock(mutex_);
@@ -67,6 +82,7 @@ class HostTransfers final : public Transfers {
       busy_ = true;
       lock.unlock();
       std::exception_ptr error;
+      const Clock::time_point begin = Clock::now();
       try {
         items_[item].fill(items_[item].to);
       } catch (...) {
@@ -76,6 +92,7 @@ class HostTransfers final : public Transfers {
       busy_ = false;
       ++done_[item];
       if (error) error_ = error;
+      if (watched_) copied_.push_back({item, begin, std::chrono::duration<double>(Clock::now() - begin).count()});
       changed_.notify_all();
     }
   }
@@ -86,7 +103,8 @@ class HostTransfers final : public Transfers {
   std::deque<uint32_t> waiting_;
   std::vector<uint64_t> wanted_, done_;  // how often each was started and written
   std::exception_ptr error_;
-  bool busy_ = false, stop_ = false;
+  bool busy_ = false, stop_ = false, watched_ = false;
+  std::vector<Copied> copied_;
   std::thread thread_;
 };
 

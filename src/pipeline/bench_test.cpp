@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include "pipeline/bench_steps.h"
 #include "pipeline/planned.h"
 #include "pipeline/tracer.h"
+#include "program/residency.h"
 
 namespace tempera {
 namespace {
@@ -175,6 +177,7 @@ class Traces : public Bench {
     executable.run_prologue();
     executable.run();
     executable.run();
+    executable.leave();
     tracer.end_stage();
     return events;
   }
@@ -246,6 +249,40 @@ TEST_F(Traces, AreFilesOfNestedSpansInOrder) {
   }
   EXPECT_EQ(names, 2u);  // the process and one track
   EXPECT_EQ(spans, 1u + 3 + 9);
+}
+
+// Through the least space there can be, so that every segment is copied anew in every run.
+TEST_F(Traces, HoldTheCopiesOfParametersThatTravel) {
+  const size_t alignment = backend_->target().alignment;
+  program_ = stream_weights(program_, {.stream = least_stream(program_, alignment), .alignment = alignment});
+  ASSERT_GE(program_.segments.size(), 3u);
+  double once = 0, in_a_run = 0;
+  for (const Segment& segment : program_.segments)
+    (segment.first < program_.prologue ? once : in_a_run) += static_cast<double>(segment.bytes);
+  const std::vector<TraceEvent> events = traced();
+  double copied = 0, copies_end = 0;
+  size_t waits = 0;
+  for (const TraceEvent& event : events) {
+    if (event.kind == TraceEvent::Kind::wait) ++waits;
+    if (event.kind != TraceEvent::Kind::copy) continue;
+    copied += event.bytes;
+    EXPECT_EQ(event.component, "part");
+    EXPECT_FALSE(event.shape.empty());
+    EXPECT_GE(event.start, copies_end) << "one at a time";
+    EXPECT_GE(event.seconds, 0);
+    copies_end = event.start + event.seconds;
+  }
+  EXPECT_GE(copied, once + 2 * in_a_run);
+  EXPECT_LE(copied, once + 3 * in_a_run) << "some for a third run";
+  EXPECT_GE(waits, program_.segments.size());
+  const Json json = saved(events, "streamed");
+  size_t on_track = 0;
+  for (const Json& event : json.at("traceEvents"))
+    if (event.at("ph") == "X" && event.at("cat") == "copy") {
+      EXPECT_EQ(event.at("tid"), 2);
+      ++on_track;
+    }
+  EXPECT_EQ(on_track, static_cast<size_t>(std::ranges::count(events, TraceEvent::Kind::copy, &TraceEvent::kind)));
 }
 
 TEST(TraceTotals, AreByStageOpAndKernelSlowestFirst) {

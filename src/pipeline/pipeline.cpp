@@ -115,6 +115,16 @@ class Pipeline::Impl {
   // How far a stage is with one of the pictures.
   using Report = std::function<void(const char* stage, int image, size_t step, size_t steps)>;
 
+  void watch(Tracer* tracer) {
+    if (text_) text_->watch(tracer);
+    if (unet_) unet_->watch(tracer);
+    decoder_.watch(tracer);
+  }
+  struct Unwatched {
+    Impl& impl;
+    ~Unwatched() { impl.watch(nullptr); }
+  };
+
   void generate(const Request& request, const Callbacks& callbacks, Result& result) {
     ResolvedRequest r = resolved(request);
     const CheckCancelled check = cancelled_check(callbacks);
@@ -127,6 +137,7 @@ class Pipeline::Impl {
     std::optional<Tracer> traced;
     if (callbacks.trace) traced.emplace(*backend_, *queue_, callbacks.trace);
     Tracer* const tracer = traced ? &*traced : nullptr;
+    const Unwatched unwatched{*this};  // before the tracer goes
     StageClock clock(result.stages, tracer);
     std::optional<PromptEmbeddings> embeddings;
     clock.time("plan", [&] { embeddings = prepare(r, result.plan); });
@@ -141,9 +152,8 @@ class Pipeline::Impl {
       report("load", 0, 0, 1);
       // All memory is taken before the long part.
       decoder_.load(fitted_.programs.decoder, *backend_, *queue_, *scratch_, !options_.eager, decoder_weights(), check);
-      decoder_.watch(tracer);
       load_unet(check);
-      unet_->watch(tracer);
+      watch(tracer);
     });
     std::vector<std::vector<float>> latents;
     clock.time("denoise", [&] { latents = denoise_all(r, *embeddings, report, check); });
@@ -152,6 +162,7 @@ class Pipeline::Impl {
       for (size_t i = 0; i < latents.size(); ++i)
         result.images.push_back(decode(std::move(latents[i]), r, static_cast<int>(i), report, check));
     });
+    if (tracer != nullptr) decoder_.leave();  // its last copies count too
     result.measured_peak_bytes = measured_peak();
   }
 

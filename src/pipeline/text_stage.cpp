@@ -89,6 +89,11 @@ void TextStage::unbind() {
   }
 }
 
+void TextStage::watch(StepWatcher* watcher) {
+  for (std::optional<Executable>& executable : executables_)
+    if (executable) executable->watch(watcher);
+}
+
 void TextStage::leave() {
   for (std::optional<Executable>& executable : executables_)
     if (executable) executable->leave();

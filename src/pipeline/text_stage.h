@@ -24,6 +24,7 @@ class TextStage {
   // Features of the texts of a request, those not known yet computed now. The references stay until the next call.
   void encode(const ResolvedRequest& request, const TextPrograms& programs, Backend& backend, Queue& queue,
               Buffer& scratch, StepWatcher* watcher, const CheckCancelled& check);
+  void watch(StepWatcher* watcher);
   // Lets go of the scratch memory; what stays of the weights stays.
   void unbind();
   // Before others use the scratch memory.

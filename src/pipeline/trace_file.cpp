@@ -31,6 +31,14 @@ int track_of(const std::vector<std::string>& tracks, const std::string& stage) {
   return static_cast<int>(std::ranges::find(tracks, stage) - tracks.begin()) + 1;
 }
 
+// Copies go on beside the steps of any stage.
+int copies_track(const std::vector<std::string>& tracks) {
+  return static_cast<int>(tracks.size()) + 1;
+}
+bool is_copy(const TraceEvent& event) {
+  return event.kind == TraceEvent::Kind::copy;
+}
+
 // Whole nanoseconds in microseconds. Both ends of a span are rounded, not its length, so that spans stay nested.
 double microseconds(double seconds) {
   return std::round(seconds * 1e9) / 1e3;
@@ -42,12 +50,12 @@ std::string metadata(const char* name, int track, std::string_view value) {
 
 // A "complete" event: its times are microseconds.
 std::string span_text(const TraceEvent& event, int track) {
-  constexpr const char* kKinds[] = {"stage", "run", "step"};
+  constexpr const char* kKinds[] = {"stage", "run", "step", "wait", "copy"};
   const bool step = event.kind == TraceEvent::Kind::step;
   const double start = microseconds(event.start), end = microseconds(event.start + event.seconds);
   Json json = {{"name", event.kind == TraceEvent::Kind::stage ? event.stage
-                        : step                                ? event.op
-                                                              : event.component},
+                        : event.kind == TraceEvent::Kind::run ? event.component
+                                                              : event.op},
                {"cat", kKinds[static_cast<size_t>(event.kind)]},
                {"ph", "X"},
                {"pid", 1},
@@ -60,6 +68,8 @@ std::string span_text(const TraceEvent& event, int track) {
                     {"shape", event.shape},
                     {"flops", event.flops},
                     {"bytes", event.bytes}};
+  } else if (is_copy(event)) {
+    json["args"] = {{"component", event.component}, {"parameters", event.shape}, {"bytes", event.bytes}};
   }
   return text_of(json);
 }
@@ -99,7 +109,9 @@ void save_trace(const std::filesystem::path& path, std::span<const TraceEvent> e
   const std::vector<std::string> tracks = tracks_of(events);
   write("{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n" + metadata("process_name", 0, title));
   for (const std::string& stage : tracks) write(",\n" + metadata("thread_name", track_of(tracks, stage), stage));
-  for (const TraceEvent* event : ordered) write(",\n" + span_text(*event, track_of(tracks, event->stage)));
+  if (std::ranges::any_of(events, is_copy)) write(",\n" + metadata("thread_name", copies_track(tracks), "copies"));
+  for (const TraceEvent* event : ordered)
+    write(",\n" + span_text(*event, is_copy(*event) ? copies_track(tracks) : track_of(tracks, event->stage)));
   write("\n]}\n");
   file.commit();
 }

@@ -1,5 +1,7 @@
 #include "pipeline/tracer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "pipeline/bench_steps.h"
@@ -25,7 +27,7 @@ void Tracer::end_stage() {
 }
 
 void Tracer::begin(const Program& program, size_t first_step) {
-  const size_t most = program.steps.size() + 1;
+  const size_t most = program.steps.size() + program.segments.size() + 1;
   if (stopwatch_marks_ < most) {
     stopwatch_ = backend_.make_stopwatch(most);
     stopwatch_marks_ = most;
@@ -35,17 +37,39 @@ void Tracer::begin(const Program& program, size_t first_step) {
   queue_.synchronize();  // so that the device comes to the first mark when the host puts it
   run_start_ = now();
   stopwatch_->mark(queue_, 0);
-  marks_ = 1;
+  marks_.clear();
 }
 
-void Tracer::after(size_t) {
-  stopwatch_->mark(queue_, marks_++);
+void Tracer::after(size_t step) {
+  marks_.push_back({step, false});
+  stopwatch_->mark(queue_, marks_.size());
+}
+
+void Tracer::waits(size_t step) {
+  marks_.push_back({step, true});
+  stopwatch_->mark(queue_, marks_.size());
+}
+
+void Tracer::copied(const Program& program, const Segment& segment, Clock::time_point begin, double seconds) {
+  TraceEvent event;
+  event.kind = TraceEvent::Kind::copy;
+  event.stage = stage_;
+  event.component = program.name;
+  event.op = "copy";
+  const WeightSlot& first = program.weights[segment.first_weight];
+  event.shape = segment.weight_count == 1
+                    ? first.names.front()
+                    : fmt::format("{} and {} more", first.names.front(), segment.weight_count - 1);
+  event.start = std::chrono::duration<double>(begin - origin_).count();
+  event.seconds = seconds;
+  event.bytes = static_cast<double>(segment.bytes);
+  sink_(event);
 }
 
 void Tracer::end() {
   queue_.synchronize();
   const double run_end = now();
-  if (marks_ == 1) return;  // a program without a prologue
+  if (marks_.empty()) return;  // a program without a prologue
   TraceEvent run;
   run.kind = TraceEvent::Kind::run;
   run.stage = stage_;
@@ -54,19 +78,26 @@ void Tracer::end() {
   run.seconds = run_end - run_start_;
   sink_(run);
   TraceEvent event = run;
-  event.kind = TraceEvent::Kind::step;
   double begin = 0;
-  for (size_t i = 0; i + 1 < marks_; ++i) {
-    const Step& step = program_->steps[first_ + i];
+  for (size_t i = 0; i < marks_.size(); ++i) {
+    const Step& step = program_->steps[marks_[i].step];
     // From the first mark on: the rounding of single times does not add up.
     const double end = std::min(stopwatch_->seconds(0, i + 1), run.seconds);
-    event.op = name(kind_of(step.op));
-    event.kernel = backend_.kernels()[step.kernel].info.name;
-    event.shape = shape_of(step);
     event.start = run_start_ + begin;
     event.seconds = std::max(0.0, end - begin);
-    event.flops = step.flops;
-    event.bytes = bytes_of(step);
+    if (marks_[i].wait) {
+      event.kind = TraceEvent::Kind::wait;
+      event.op = "wait";
+      event.kernel = event.shape = "";
+      event.flops = event.bytes = 0;
+    } else {
+      event.kind = TraceEvent::Kind::step;
+      event.op = name(kind_of(step.op));
+      event.kernel = backend_.kernels()[step.kernel].info.name;
+      event.shape = shape_of(step);
+      event.flops = step.flops;
+      event.bytes = bytes_of(step);
+    }
     sink_(event);
     begin = std::max(begin, end);
   }

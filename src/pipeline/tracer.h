@@ -1,9 +1,11 @@
-// The times of a generation, step by step: marks in the device's queue around every launch, read once a run is through,
-// and handed on as spans. Waiting for each run is what tracing costs.
+// The times of a generation, step by step and copy by copy: marks in the device's queue around every launch, read once
+// a run is through, and handed on as spans. Waiting for each run is what tracing costs.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "runtime/executable.h"
 #include "tempera/bench.h"
@@ -20,6 +22,9 @@ class Tracer final : public StepWatcher {
   void begin(const Program& program, size_t first_step) override;
   void after(size_t step) override;
   void end() override;
+  void waits(size_t step) override;
+  void copied(const Program& program, const Segment& segment, std::chrono::steady_clock::time_point begin,
+              double seconds) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -33,7 +38,13 @@ class Tracer final : public StepWatcher {
   std::string stage_;
   double stage_start_ = 0, run_start_ = 0;
   const Program* program_ = nullptr;  // of the run that goes on
-  size_t first_ = 0, marks_ = 0;      // its first step; marks put since
+  size_t first_ = 0;                  // its first step
+  // What ends at the marks 1, 2, ...: a step, or the wait before it.
+  struct Mark {
+    size_t step;
+    bool wait;
+  };
+  std::vector<Mark> marks_;
   std::unique_ptr<Stopwatch> stopwatch_;
   size_t stopwatch_marks_ = 0;
 };

@@ -137,6 +137,7 @@ void Executable::prepare_transfers(const Checkpoint& checkpoint, const CheckCanc
     items.push_back({address({Space::stream, segment.offset, {}}), segment.bytes, fill});
   }
   transfers_ = backend_.make_transfers(queue_, std::move(items));
+  transfers_->watch(watcher_ != nullptr);
   entered_ = false;
 }
 
@@ -179,7 +180,19 @@ std::vector<float> Executable::read_output(std::string_view name) {
 
 void Executable::leave() {
   if (transfers_) transfers_->finish();
+  tell_of_copies();
   entered_ = false;
+}
+
+void Executable::watch(StepWatcher* watcher) {
+  watcher_ = watcher;
+  if (transfers_) transfers_->watch(watcher != nullptr);
+}
+
+void Executable::tell_of_copies() {
+  if (watcher_ == nullptr || !transfers_) return;
+  for (const Transfers::Copied& copy : transfers_->copied())
+    watcher_->copied(program_, program_.segments[copy.item], copy.begin, copy.seconds);
 }
 
 void Executable::enter(size_t begin, size_t end) {
@@ -222,14 +235,17 @@ void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check
   if (watcher_ != nullptr) watcher_->begin(program_, begin);
   for (size_t s = begin; s < end; ++s) {
     if (check) check();
-    if (transfers_)
+    if (transfers_ && !moves_[s].await.empty()) {
       for (const uint32_t g : moves_[s].await) transfers_->await(g);
+      if (watcher_ != nullptr) watcher_->waits(s);
+    }
     run_step(s);
     if (transfers_)
       for (const uint32_t g : moves_[s].start) transfers_->start(g);
     if (watcher_ != nullptr) watcher_->after(s);
   }
   if (watcher_ != nullptr) watcher_->end();
+  tell_of_copies();
 }
 
 }  // namespace tempera

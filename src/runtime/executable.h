@@ -2,6 +2,7 @@
 // take time and memory; running allocates nothing.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -30,6 +31,11 @@ class StepWatcher {
   virtual void begin(const Program& program, size_t first_step) = 0;
   virtual void after(size_t step) = 0;
   virtual void end() = 0;
+  // Between the steps before it and this one: what comes waits until its parameters are there.
+  virtual void waits(size_t /*step*/) {}
+  // A segment of the program's parameters came; told after a run that it was over by, or when the program is left.
+  virtual void copied(const Program&, const Segment&, std::chrono::steady_clock::time_point /*begin*/,
+                      double /*seconds*/) {}
 };
 
 class Executable {
@@ -75,8 +81,8 @@ class Executable {
   // a replay nothing is checked.
   void set_replay(bool on) { replay_ = on; }
 
-  // While there is a watcher, which must outlive the runs, nothing is replayed. Null: none.
-  void watch(StepWatcher* watcher) { watcher_ = watcher; }
+  // While there is a watcher, nothing is replayed. Null: none; a watcher that goes must be replaced before.
+  void watch(StepWatcher* watcher);
 
   // For measuring and looking inside: one step by itself, and what lies at a place of the program.
   void run_step(size_t step) { launches_[step](queue_); }
@@ -93,6 +99,7 @@ class Executable {
   // Starts the transfers that entering steps [begin, end) asks for.
   void enter(size_t begin, size_t end);
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);
+  void tell_of_copies();
   // Whether the run was a replay.
   bool replayed(const CheckCancelled& check);
 

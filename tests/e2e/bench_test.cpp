@@ -118,6 +118,26 @@ TEST(BenchTrace, HoldsEveryStepOfTheGeneration) {
   EXPECT_GT(steps.at("decode"), stages.at("decode") / 2);  // it does little else
 }
 
+TEST(BenchTrace, HoldsTheCopiesBesideTheSteps) {
+  const TemporaryFolder folder;
+  Surroundings here;
+  here.folder = folder.path();
+  const json result = json_of(
+      with({"bench", "trace", "--model", tiny_folder()}, {"--offload", "sequential", "--output", "t.json", "--json"}),
+      here);
+  double bytes = 0;
+  int tracks = 0;
+  const json trace = json::parse(read_file(folder.path() / "t.json"));
+  for (const json& event : trace.at("traceEvents")) {
+    tracks += event.at("ph") == "M" && event.at("args").at("name") == "copies";
+    if (event.at("ph") == "X" && event.at("cat") == "copy") bytes += event.at("args").at("bytes").get<double>();
+  }
+  EXPECT_EQ(tracks, 1);
+  EXPECT_GT(bytes, 0);
+  EXPECT_EQ(result.at("copies").at("bytes"), bytes);
+  EXPECT_GE(result.at("copies").at("waited_seconds"), 0);
+}
+
 TEST(BenchTrace, WritesNothingWithoutOutput) {
   const TemporaryFolder folder;
   Surroundings here;

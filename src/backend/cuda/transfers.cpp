@@ -1,6 +1,8 @@
 #include "backend/cuda/transfers.h"
 
 #include <atomic>
+#include <chrono>
+#include <deque>
 #include <exception>
 
 #include "base/error.h"
@@ -29,6 +31,7 @@ class PinnedTransfers final : public Transfers {
   }
   ~PinnedTransfers() override {
     cudaStreamSynchronize(stream_);
+    forget_times();
     release();
   }
   PinnedTransfers(const PinnedTransfers&) = delete;
@@ -37,14 +40,73 @@ class PinnedTransfers final : public Transfers {
   void start(uint32_t i) override {
     check(cudaEventRecord(now_, queue_.stream()), "cudaEventRecord");
     check(cudaStreamWaitEvent(stream_, now_), "cudaStreamWaitEvent");
+    if (origin_ != nullptr) under_way_.push_back({i, time_now(), nullptr});
     check(cudaMemcpyAsync(items_[i].to, pinned_ + offsets_[i], items_[i].bytes, cudaMemcpyHostToDevice, stream_),
           "cudaMemcpyAsync");
     check(cudaEventRecord(arrived_[i], stream_), "cudaEventRecord");
+    if (origin_ != nullptr) under_way_.back().end = time_now();
   }
   void await(uint32_t i) override { check(cudaStreamWaitEvent(queue_.stream(), arrived_[i]), "cudaStreamWaitEvent"); }
   void finish() override { check(cudaStreamSynchronize(stream_), "copying parameters"); }
 
+  void watch(bool on) override {
+    forget_times();
+    if (!on) return;
+    origin_ = time_now();
+    check(cudaEventSynchronize(origin_), "cudaEventSynchronize");
+    origin_time_ = std::chrono::steady_clock::now();
+  }
+
+  std::vector<Copied> copied() override {
+    std::vector<Copied> list;
+    for (; !under_way_.empty() && is_over(under_way_.front().end); under_way_.pop_front()) {
+      const Timed& copy = under_way_.front();
+      const std::chrono::duration<double> after(seconds_between(origin_, copy.begin));
+      list.push_back({copy.item, origin_time_ + std::chrono::duration_cast<std::chrono::steady_clock::duration>(after),
+                      seconds_between(copy.begin, copy.end)});
+      forget(copy);
+    }
+    return list;
+  }
+
  private:
+  // A copy under watch, between two events of its stream.
+  struct Timed {
+    uint32_t item;
+    cudaEvent_t begin, end;
+  };
+
+  cudaEvent_t time_now() {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreate(&event), "cudaEventCreate");
+    check(cudaEventRecord(event, stream_), "cudaEventRecord");
+    return event;
+  }
+  static bool is_over(cudaEvent_t event) {
+    const cudaError_t status = cudaEventQuery(event);
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();
+      return false;
+    }
+    check(status, "cudaEventQuery");
+    return true;
+  }
+  static double seconds_between(cudaEvent_t begin, cudaEvent_t end) {
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
+    return static_cast<double>(milliseconds) / 1000;
+  }
+  static void forget(const Timed& copy) noexcept {
+    cudaEventDestroy(copy.begin);
+    if (copy.end != nullptr) cudaEventDestroy(copy.end);
+  }
+  void forget_times() noexcept {
+    for (const Timed& copy : under_way_) forget(copy);
+    under_way_.clear();
+    if (origin_ != nullptr) cudaEventDestroy(origin_);
+    origin_ = nullptr;
+  }
+
   void allocate(size_t bytes) {
     const cudaError_t status = cudaMallocHost(reinterpret_cast<void**>(&pinned_), bytes);
     if (status == cudaErrorMemoryAllocation) {
@@ -94,6 +156,9 @@ class PinnedTransfers final : public Transfers {
   cudaStream_t stream_ = nullptr;
   cudaEvent_t now_ = nullptr;
   std::vector<cudaEvent_t> arrived_;
+  cudaEvent_t origin_ = nullptr;  // while watched: of all times
+  std::chrono::steady_clock::time_point origin_time_;
+  std::deque<Timed> under_way_;  // or over and not told of
 };
 
 }  // namespace
