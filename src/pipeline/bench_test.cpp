@@ -168,8 +168,9 @@ class Traces : public Bench {
     std::vector<TraceEvent> events;
     const auto queue = backend_->make_queue();
     const auto scratch = backend_->allocate(Executable::scratch_bytes(program_));
+    const RandomWeights weights(program_);  // outlives what reads it again and again
     Executable executable(program_, *backend_, *queue, *scratch);
-    executable.load(RandomWeights(program_));
+    executable.load(weights);
     write_random_inputs(executable);
     Tracer tracer(*backend_, *queue, [&](const TraceEvent& event) { events.push_back(event); });
     executable.watch(&tracer);
