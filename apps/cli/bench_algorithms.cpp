@@ -34,8 +34,7 @@ Run add_bench_algorithms(CLI::App& app) {
   app.add_flag("--json", options->json, "the same as JSON on standard output")->group("Output");
   app.footer(
       "Where cuBLASLt, cuDNN and our own kernels can run the same problem, a card times them when it first occurs and "
-      "keeps the choice in a file, so that later processes start at once and compute the same bytes. A choice holds "
-      "for "
+      "keeps the choice in a file, so that later processes start at once and compute the same bytes. A choice is for "
       "one card and one version of the library. Pictures may differ in their last bits after --clear.\n\nNeeds no "
       "card.");
   return [options] { return run(*options); };
