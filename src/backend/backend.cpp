@@ -1,5 +1,7 @@
 #include "backend/backend.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "base/half.h"
@@ -26,14 +28,26 @@ std::unique_ptr<Stopwatch> Backend::make_stopwatch(size_t marks) {
   return std::make_unique<HostStopwatch>(marks);
 }
 
+void read(const WeightPart& part, size_t first, size_t n, DType dtype, std::byte* destination) {
+  const std::byte* from = part.bytes.data() + first * size_of(part.dtype);
+  if (part.factor == 1) return convert(from, part.dtype, destination, dtype, n);
+  std::array<float, 1024> values;
+  for (size_t done = 0; done < n;) {
+    const size_t count = std::min(values.size(), n - done);
+    convert(from + done * size_of(part.dtype), part.dtype, values.data(), DType::f32, count);
+    for (float& x : std::span(values).first(count)) x *= part.factor;
+    convert(values.data(), DType::f32, destination + done * size_of(dtype), dtype, count);
+    done += count;
+  }
+}
+
 void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination) {
   for (const WeightPart& part : parts) {
     const size_t all = part.bytes.size() / size_of(part.dtype), piece = static_cast<size_t>(kPackPiece);
     for (size_t at = 0; at < all; at += piece) {
       const size_t n = std::min(piece, all - at);
-      const auto bytes = part.bytes.subspan(at * size_of(part.dtype), n * size_of(part.dtype));
-      convert(bytes.data(), part.dtype, destination, dtype, n);
-      if (part.done) part.done(bytes);
+      read(part, at, n, dtype, destination);
+      if (part.done) part.done(part.bytes.subspan(at * size_of(part.dtype), n * size_of(part.dtype)));
       destination += n * size_of(dtype);
     }
   }

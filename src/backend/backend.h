@@ -50,7 +50,11 @@ struct WeightPart {
   // Told what will not be read again, on any thread: the pages of a file can go. What packs large parameters on the
   // device that the file is mapped on tells it on the way; the caller does at the end.
   std::function<void(std::span<const std::byte>)> done = {};
+  float factor = 1;  // what its elements are multiplied by
 };
+
+// Elements [first, first + n) of a part, times its factor, as `dtype`.
+void read(const WeightPart& part, size_t first, size_t n, DType dtype, std::byte* destination);
 
 // How much of a parameter is packed before done() is told: elements.
 inline constexpr int64_t kPackPiece = int64_t{4} << 20;

@@ -60,18 +60,19 @@ struct LinearOptions {
 //
 // Matrices and tables take `compute`; biases and norm parameters stay f32: they are small and cheap to keep exact. The
 // residual stream, the sum that every block adds to, may have a wider type: products read it through a cast, norms
-// round to `compute`.
+// round to `compute`. It may also be kept at a fraction of its size, a power of two, where the type would not hold it:
+// what adds to it has its weights times that, and norms, which take it back, their eps.
 class Builder {
  public:
   Builder(std::string graph_name, DType compute) : Builder(std::move(graph_name), compute, compute) {}
-  Builder(std::string graph_name, DType compute, DType residual)
-      : graph_(std::move(graph_name)), compute_(compute), residual_(residual) {}
+  Builder(std::string graph_name, DType compute, DType residual, float residual_fraction = 1)
+      : graph_(std::move(graph_name)), compute_(compute), residual_(residual), residual_fraction_(residual_fraction) {}
 
   DType compute() const { return compute_; }
 
   Tensor input(std::string name, DType dtype, Shape shape, Rate rate = Rate::request);
-  // The parameter `name` of the checkpoint; the same name twice is the same value.
-  Tensor weight(const Scope& name, DType dtype, Shape shape);
+  // The parameter `name` of the checkpoint, times `factor`; the same name twice is the same value.
+  Tensor weight(const Scope& name, DType dtype, Shape shape, float factor = 1);
   void output(std::string name, Tensor value, std::string over_input = {});
 
   Tensor conv2d(Tensor x, const Scope& w, Conv2dOptions options);
@@ -95,9 +96,15 @@ class Builder {
 
  private:
   std::optional<DType> to(DType from, DType dtype) const { return from == dtype ? std::nullopt : std::optional(dtype); }
+  // x w^T + bias, or the convolution, with the parameters' factors for what x and the result are fractions of.
+  Tensor product(Op op, Tensor x, const Scope& w, Shape weights, bool bias, bool residual);
+  float fraction_of(Tensor x) const;
+  Tensor note_fraction(Tensor x, float fraction);
 
   Graph graph_;
   DType compute_, residual_;
+  float residual_fraction_;
+  std::map<ValueId, float> fractions_;  // of values that are not what the network calls them, but a fraction
   std::map<std::string, ValueId> weights_;
 };
 

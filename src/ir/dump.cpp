@@ -19,7 +19,7 @@ std::string params(const Input& op) {
   return op.name + (op.rate == Rate::step ? " per-step" : "");
 }
 std::string params(const Weight& op) {
-  return fmt::format("{}", fmt::join(op.names, " | "));
+  return fmt::format("{}{}", fmt::join(op.names, " | "), op.factor == 1 ? "" : fmt::format(" times {}", op.factor));
 }
 std::string params(const Conv2d& op) {
   const std::string pad = op.pad_before == op.pad_after ? fmt::format("{}", op.pad_before)

@@ -26,9 +26,10 @@ struct Input {
   Rate rate = Rate::request;
   bool operator==(const Input&) const = default;
 };
-// A value from the checkpoint; several names are concatenated along the first dimension.
+// A value from the checkpoint times `factor`; several names are concatenated along the first dimension.
 struct Weight {
   std::vector<std::string> names;
+  float factor = 1;  // a power of two: exact but where the type's range ends
   bool operator==(const Weight&) const = default;
 };
 // act(conv(x, w) + bias) + residual. Inputs: x, w (O, I, k, k), [bias (O)], [residual (N, Ho, Wo, O)].

@@ -13,11 +13,13 @@ bool stackable(const Rewrite& r, ValueId id) {
   return !linear->bias || (r.as<Weight>(inputs[2]) != nullptr && r.used_once(inputs[2]));
 }
 
-// The layers read one value and agree on bias and dtype.
+// The layers read one value and agree on bias, dtype and factors.
 bool alike(const Rewrite& r, ValueId a, ValueId b) {
   const Node &na = r.old().node(a), &nb = r.old().node(b);
-  return na.inputs[0] == nb.inputs[0] && na.op == nb.op &&
-         r.old().desc(na.inputs[1]).dtype == r.old().desc(nb.inputs[1]).dtype;
+  if (na.inputs[0] != nb.inputs[0] || na.op != nb.op) return false;
+  for (size_t i = 1; i < na.inputs.size(); ++i)
+    if (r.as<Weight>(na.inputs[i])->factor != r.as<Weight>(nb.inputs[i])->factor) return false;
+  return r.old().desc(na.inputs[1]).dtype == r.old().desc(nb.inputs[1]).dtype;
 }
 
 // One Weight holding input `which` of each layer, stacked along the outputs.
@@ -29,6 +31,7 @@ ValueId stack_weights(Rewrite& r, const std::vector<ValueId>& layers, size_t whi
     const ValueId weight = r.old().node(layer).inputs[which];
     const std::vector<std::string>& names = r.as<Weight>(weight)->names;
     stacked.names.insert(stacked.names.end(), names.begin(), names.end());
+    stacked.factor = r.as<Weight>(weight)->factor;
     desc.shape.set(0, desc.shape[0] + r.old().desc(weight).shape[0]);
   }
   return r.emit_source(std::move(stacked), desc);

@@ -19,13 +19,6 @@ size_t packing_of(const std::vector<Program>& shapes, size_t shape) {
   return first;
 }
 
-// The published autoencoder, as its force_upcast says, has activations that pass what f16 can hold, and comes out
-// black; bf16 has the range of f32. The tiny one's stay small.
-DType choose_dtype(const VaeConfig& vae, const DecoderOptions& options, DType dtype) {
-  if (options.dtype) return *options.dtype;
-  return dtype == DType::f16 && vae.force_upcast && !options.tiny ? DType::bf16 : dtype;
-}
-
 size_t scratch(const Program& program) {
   return program.memory.arena + program.memory.workspace + program.memory.stream;
 }
@@ -55,7 +48,7 @@ TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int l
 
 DecoderPrograms build_decoder_programs(const VaeConfig& vae, const DecoderOptions& options, TileGrid grid, DType dtype,
                                        const std::function<Program(Graph)>& build) {
-  const DType decoder_dtype = choose_dtype(vae, options, dtype);
+  const DType decoder_dtype = options.dtype.value_or(dtype);
   DecoderPrograms programs{std::move(grid), {}, {}};
   std::map<std::pair<int, int>, size_t> known;
   for (const TileSpan& row : programs.grid.rows)

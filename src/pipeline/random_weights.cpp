@@ -30,14 +30,14 @@ int64_t rows_behind(const Program& program, const Ref& ids) {
 RandomWeights::RandomWeights(const Program& program) {
   std::map<Key, size_t> sizes;
   for (const WeightSlot& slot : program.weights)
-    for (const std::string& name : slot.names) {
+    for (const std::string& name : slot.source.names) {
       Tensor tensor{slot.desc.dtype, {slot.desc.shape.dims().begin(), slot.desc.shape.dims().end()}, {}};
-      const auto parts = static_cast<int64_t>(slot.names.size());
+      const auto parts = static_cast<int64_t>(slot.source.names.size());
       TEMPERA_ASSERT(tensor.dims[0] % parts == 0);  // what is stacked is of one shape
       tensor.dims[0] /= parts;
       tensor.block = {weight_spread(name, tensor.dims), tensor.dtype};
       size_t& size = sizes[tensor.block];
-      size = std::max(size, slot.desc.bytes() / slot.names.size());
+      size = std::max(size, slot.desc.bytes() / slot.source.names.size());
       tensors_.emplace(name, std::move(tensor));
     }
   for (const auto& [key, size] : sizes) {

@@ -169,7 +169,7 @@ constexpr Field kFields[] = {
     {"tiny_vae", "--tiny-vae", "PATH", "decode with a tiny autoencoder: a diffusers folder, a .safetensors file (TAESDXL), or 'model' for the one in the model's folder", kEngine,
      [](R&, E& e, Text t) { e.tiny_vae = t; },
      [](const R&, const E& e) { return shown(e.tiny_vae); }},
-    {"vae_dtype", "--vae-dtype", "auto|fp32|bf16|fp16", "what the autoencoder computes in (default: as --dtype, but bf16 instead of fp16 where its config has force_upcast)", kEngine,
+    {"vae_dtype", "--vae-dtype", "auto|fp32|bf16|fp16", "what the autoencoder computes in (default: as --dtype)", kEngine,
      [](R&, E& e, Text t) { choose(e.vae_dtype, "--vae-dtype", t, {"auto", "fp32", "bf16", "fp16"}, "auto, fp32, bf16 or fp16"); },
      [](const R&, const E& e) -> Shown { return e.vae_dtype == "auto" ? Shown() : Shown(e.vae_dtype); }},
     {"vae_slicing", "--vae-slicing", "", "decode one picture at a time, which is how it is always done: memory never grows with --images", kEngine,

@@ -58,8 +58,8 @@ void Tracer::copied(const Program& program, const Segment& segment, Clock::time_
   event.op = "copy";
   const WeightSlot& first = program.weights[segment.first_weight];
   event.shape = segment.weight_count == 1
-                    ? first.names.front()
-                    : fmt::format("{} and {} more", first.names.front(), segment.weight_count - 1);
+                    ? first.source.names.front()
+                    : fmt::format("{} and {} more", first.source.names.front(), segment.weight_count - 1);
   event.start = std::chrono::duration<double>(begin - origin_).count();
   event.seconds = seconds;
   event.bytes = static_cast<double>(segment.bytes);

@@ -22,8 +22,10 @@ std::string dump(const Program& program, const Target& target) {
     out += fmt::format("    -> {}\n", to_string(step.output));
   }
   for (const WeightSlot& w : program.weights)
-    out += fmt::format("weight {} {} at {:#x}, {} bytes{}\n", fmt::join(w.names, " | "), to_string(w.desc), w.offset,
-                       w.bytes, w.segment == WeightSlot::kResident ? "" : fmt::format(", segment {}", w.segment));
+    out +=
+        fmt::format("weight {}{} {} at {:#x}, {} bytes{}\n", fmt::join(w.source.names, " | "),
+                    w.source.factor == 1 ? "" : fmt::format(" times {}", w.source.factor), to_string(w.desc), w.offset,
+                    w.bytes, w.segment == WeightSlot::kResident ? "" : fmt::format(", segment {}", w.segment));
   for (const Segment& g : program.segments)
     out += fmt::format("segment of {} bytes at {:#x} for steps {} to {}{}{}\n", g.bytes, g.offset, g.first, g.last,
                        g.on_entry() ? ", on entry" : "",

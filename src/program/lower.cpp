@@ -236,8 +236,7 @@ class Lowering {
     const auto [it, added] = weight_offsets_.try_emplace({base(id), packed.layout}, program_.memory.weights);
     if (added) {
       const auto& op = std::get<Weight>(graph_.node(base(id)).op);
-      program_.weights.push_back(
-          {op.names, graph_.desc(base(id)), step, input, it->second, packed.bytes, packed.layout});
+      program_.weights.push_back({op, graph_.desc(base(id)), step, input, it->second, packed.bytes, packed.layout});
       program_.memory.weights += round_up(packed.bytes);
     }
     return {Space::weights, it->second, graph_.desc(id)};
@@ -294,7 +293,8 @@ const IoSlot& Program::output(std::string_view output_name) const {
 
 bool same_packing(std::span<const WeightSlot> a, std::span<const WeightSlot> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const WeightSlot& x, const WeightSlot& y) {
-    return x.names == y.names && x.desc == y.desc && x.offset == y.offset && x.bytes == y.bytes && x.layout == y.layout;
+    return x.source == y.source && x.desc == y.desc && x.offset == y.offset && x.bytes == y.bytes &&
+           x.layout == y.layout;
   });
 }
 

@@ -35,9 +35,9 @@ struct Step {
 
 // One parameter in the form that one kernel wants.
 struct WeightSlot {
-  std::vector<std::string> names;  // concatenated along the first dimension
-  TensorDesc desc;                 // as the graph has it
-  uint32_t step = 0;               // the (first) step that reads it, and as which input: how it is packed
+  Weight source;
+  TensorDesc desc;    // as the graph has it
+  uint32_t step = 0;  // the (first) step that reads it, and as which input: how it is packed
   uint32_t input = 0;
   size_t offset = 0, bytes = 0;  // in the weights space, or in the stream space where it has a segment
   std::string layout;            // of the packed bytes, see KernelInfo::Packed

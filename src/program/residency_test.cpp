@@ -47,7 +47,7 @@ class Simulation {
     for (uint32_t w = 0; w < segment.weight_count; ++w) {
       const WeightSlot& slot = p_.weights[segment.first_weight + w];
       ASSERT_EQ(slot.segment, g);
-      there_[slot.offset] = {slot.offset + slot.bytes, slot.names};
+      there_[slot.offset] = {slot.offset + slot.bytes, slot.source.names};
     }
   }
 
@@ -73,7 +73,7 @@ class Simulation {
 
   static std::vector<std::string> names_at(const Program& program, size_t offset) {
     for (const WeightSlot& slot : program.weights)
-      if (slot.segment == WeightSlot::kResident && slot.offset == offset) return slot.names;
+      if (slot.segment == WeightSlot::kResident && slot.offset == offset) return slot.source.names;
     return {"nothing"};
   }
 

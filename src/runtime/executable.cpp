@@ -19,22 +19,23 @@ Problem problem_of(const Step& step) {
 std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
   std::vector<WeightPart> parts;
   int64_t rows = 0;
-  for (const std::string& name : slot.names) {
+  for (const std::string& name : slot.source.names) {
     const TensorView view = checkpoint.get(name);
     const std::span<const int64_t> want = slot.desc.shape.dims();
     const bool fits =
         view.dims.size() == want.size() && std::equal(want.begin() + 1, want.end(), view.dims.begin() + 1);
-    const bool whole = slot.names.size() > 1 || (fits && view.dims[0] == want[0]);
+    const bool whole = slot.source.names.size() > 1 || (fits && view.dims[0] == want[0]);
     if (!fits || !whole)
       fail(ErrorCode::bad_file, "{} is {}, expected {}: the file does not match the model's configuration",
            checkpoint.origin(name), dims_to_string(view.dims), to_string(slot.desc.shape));
     rows += view.dims[0];
-    parts.push_back({view.dtype, view.bytes, [&checkpoint](auto bytes) { checkpoint.release(bytes); }});
+    parts.push_back(
+        {view.dtype, view.bytes, [&checkpoint](auto bytes) { checkpoint.release(bytes); }, slot.source.factor});
   }
   if (rows != slot.desc.shape[0])
     fail(ErrorCode::bad_file,
          "{} and its siblings have {} rows, expected {}: the file does not match the model's configuration",
-         checkpoint.origin(slot.names[0]), rows, slot.desc.shape[0]);
+         checkpoint.origin(slot.source.names[0]), rows, slot.desc.shape[0]);
   return parts;
 }
 

@@ -29,7 +29,8 @@ Interpreter::Interpreter(Backend& backend, const Program& program,
   }
   for (const WeightSlot& slot : program.weights) {
     std::vector<WeightPart> parts;
-    for (const std::string& name : slot.names) parts.push_back({weights.at(name).dtype, weights.at(name).bytes});
+    for (const std::string& name : slot.source.names)
+      parts.push_back({weights.at(name).dtype, weights.at(name).bytes, {}, slot.source.factor});
     std::vector<std::byte> packed(slot.bytes);
     const Kernel& kernel = backend.kernels()[program.steps[slot.step].kernel];
     if (kernel.pack) {

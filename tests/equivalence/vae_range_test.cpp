@@ -1,6 +1,6 @@
-// The published autoencoder's residual stream passes what f16 can hold (65504) and its pictures come out black there.
-// Weights of that kind: all that is added to the stream is 2^20 times larger, which the norms take back, so that the
-// picture must stay what it was.
+// The published autoencoder's residual stream passes what f16 can hold (65504) and its pictures come out black there
+// unless the stream is kept smaller. Weights of that kind: all that is added to the stream is 2^18 times larger, which
+// the norms take back, so that the picture must stay what it was.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace tempera {
 namespace {
 
-constexpr float kFactor = 1 << 20;
+constexpr float kFactor = 1 << 18;
 
 // Whether a tensor adds to the stream from outside of it: weights after a norm or the latent, and every bias.
 bool adds_to_stream(std::string_view name) {
@@ -121,7 +121,8 @@ TEST_P(VaeRange, HalfPrecisionHoldsActivationsBeyondF16) {
   EXPECT_LE(mean_difference(full.rgb, plain.rgb), 0.05);
   const auto [low, high] = std::minmax_element(full.rgb.begin(), full.rgb.end());
   EXPECT_GT(*high - *low, 50);  // a picture, not one colour
-  EXPECT_LE(mean_difference(decode(*backend, DType::bf16, true, false).rgb, full.rgb), 1);
+  for (const DType dtype : test::compute_dtypes(GetParam()))
+    EXPECT_LE(mean_difference(decode(*backend, dtype, true, false).rgb, full.rgb), 1) << name(dtype);
 }
 
 std::vector<std::string> backends() {

@@ -41,8 +41,7 @@ void pack_kernel(const TensorDesc& desc, std::span<const WeightPart> parts, std:
     parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
       std::vector<std::byte> converted(row_bytes);
       for (int64_t r = begin; r < end; ++r) {
-        convert(part.bytes.data() + static_cast<size_t>(r) * source_bytes, part.dtype, converted.data(), desc.dtype,
-                static_cast<size_t>(row));
+        read(part, static_cast<size_t>(r * row), static_cast<size_t>(row), desc.dtype, converted.data());
         std::byte* to = destination + static_cast<size_t>(r) * row_bytes;
         if (desc.dtype == DType::f32) {
           channels_last(reinterpret_cast<const float*>(converted.data()), in, taps, reinterpret_cast<float*>(to));

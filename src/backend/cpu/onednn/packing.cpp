@@ -215,9 +215,8 @@ void WeightRows::read(int64_t row, int64_t first, int64_t count, DType dtype, vo
   size_t p = parts_.size() - 1;
   while (parts_[p].begin > row) --p;
   const WeightPart& part = *parts_[p].part;
-  const int64_t element = (row - parts_[p].begin) * row_elements_ + first;
-  convert(part.bytes.data() + element * static_cast<int64_t>(size_of(part.dtype)), part.dtype, destination, dtype,
-          static_cast<size_t>(count));
+  tempera::read(part, static_cast<size_t>((row - parts_[p].begin) * row_elements_ + first), static_cast<size_t>(count),
+                dtype, static_cast<std::byte*>(destination));
 }
 
 void WeightRows::done(int64_t begin, int64_t end) const {
