@@ -117,7 +117,7 @@ struct FlashArgs {
 };
 void attention_flash(const FlashArgs& args, cudaStream_t stream);
 
-// Convolutions without tensor cores; weights (out, kernel, kernel, in).
+// Our own convolutions; weights (out, kernel, kernel, in).
 struct ConvArgs {
   In x, weights, bias, residual;  // bias and residual: no data where there is none
   Out out;
@@ -127,8 +127,9 @@ struct ConvArgs {
 };
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
-// conv_narrow.cu, x and weights of one type, without activation: at most four output channels, input channels in
-// eights; or at most four input channels, output channels in eights, 3 x 3, stride 1.
+// conv_narrow.cu (and conv_few_inputs.cu for halves), x and weights of one type, without activation: at most four
+// output channels, input channels in eights; or at most four input channels, output channels in eights, 3 x 3,
+// stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
 
