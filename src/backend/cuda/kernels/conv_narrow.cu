@@ -1,6 +1,7 @@
 // Convolutions whose input or output has a handful of channels: SDXL's first layer (4 -> 320) and the last ones
 // (320 -> 4, 128 -> 3), without tensor cores. Both read and write their wide side once, in vectors of eight channels,
-// and keep the narrow side in registers. From few inputs they are for f32, whose products stay f32.
+// and keep the narrow side in registers. They are for f32, whose products stay f32, and to few outputs for what
+// conv_few_outputs.cu does not take.
 #include <algorithm>
 
 #include "backend/cuda/kernels/conv_narrow.cuh"
@@ -139,6 +140,7 @@ void few_outputs(const ConvArgs& a, cudaStream_t stream) {
 }  // namespace
 
 void conv_few_outputs(const ConvArgs& a, cudaStream_t stream) {
+  if (few_outputs_by_mma(a, stream)) return;
   switch (a.out_channels) {
     case 1:
       return few_outputs<1>(a, stream);

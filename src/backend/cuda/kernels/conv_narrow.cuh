@@ -23,5 +23,8 @@ __device__ inline void finish(const ConvArgs& a, Numbers<V> y, int64_t pixel, in
 
 // conv_few_inputs.cu: as conv_few_inputs(), for f16 and bf16.
 void few_inputs_by_mma(const ConvArgs& a, cudaStream_t stream);
+// conv_few_outputs.cu: as conv_few_outputs(), for f16 and bf16, 3 x 3, stride 1 and not too many channels; does nothing
+// and returns false for others.
+bool few_outputs_by_mma(const ConvArgs& a, cudaStream_t stream);
 
 }  // namespace tempera::cuda

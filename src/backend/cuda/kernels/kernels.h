@@ -127,9 +127,9 @@ struct ConvArgs {
 };
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
-// conv_narrow.cu (and conv_few_inputs.cu for halves), x and weights of one type, without activation: at most four
-// output channels, input channels in eights; or at most four input channels, output channels in eights, 3 x 3,
-// stride 1.
+// conv_narrow.cu (and for halves conv_few_inputs.cu and conv_few_outputs.cu), x and weights of one type, without
+// activation: at most four output channels, input channels in eights; or at most four input channels, output channels
+// in eights, 3 x 3, stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
 
