@@ -81,6 +81,19 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {1, 6, 7, 5}, 8, {5, 1, 2, 2});
   conv(cases, d, {1, 6, 7, 5}, 8, {2, 2, 0, 0});
   conv(cases, d, {1, 7, 7, 6}, 10, {4, 1, 2, 1, false});
+  // A handful of channels on one side: beside every tile's edge, without padding, parts of steps of channels.
+  conv(cases, d, {2, 5, 77, 4}, 328, kThree);
+  conv(cases, d, {1, 3, 67, 2}, 8, with_residual(kThree));
+  conv(cases, d, {1, 6, 65, 4}, 40, {3, 1, 0, 0});
+  conv(cases, d, {3, 1, 1, 1}, 24, kThree);
+  conv(cases, d, {2, 17, 33, 40}, 4, kThree);
+  conv(cases, d, {1, 19, 16, 8}, 1, with_residual(kThree));
+  conv(cases, d, {1, 18, 19, 72}, 2, {3, 1, 0, 0, false});
+  conv(cases, d, {3, 1, 1, 32}, 4, kThree);
+  conv(cases, d, {1, 3, 5, 576}, 3, kThree);
+  conv(cases, d, {1, 3, 5, 584}, 3, kThree);
+  conv(cases, d, {1, 9, 7, 16}, 4, kHalve);
+  conv(cases, d, {1, 6, 7, 16}, 3, {5, 1, 2, 2});
   for (Activation a : kActivations)
     for (bool bias : {false, true})
       for (bool residual : {false, true}) conv(cases, d, {2, 5, 7, 12}, 20, {3, 1, 1, 1, bias, a, residual});
@@ -89,6 +102,8 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   for (bool residual : {false, true}) {
     conv(cases, d, {1, 6, 6, 320}, 320, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {2, 7, 5, 12}, 20, {3, 2, 1, 1, true, Activation::silu, residual, DType::f32});
+    conv(cases, d, {1, 6, 6, 4}, 40, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
+    conv(cases, d, {1, 6, 6, 40}, 4, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 5, 7, 9}, 7, {1, 1, 0, 0, false, Activation::none, residual, DType::f32});
   }
 }

@@ -1,30 +1,15 @@
-// Convolutions whose input or output has a handful of channels, which leaves tensor cores idle: SDXL's first layer
-// (4 -> 320) and the last ones (320 -> 4, 128 -> 3). Both read and write their wide side once, in vectors of eight
-// channels, and keep the narrow side in registers.
+// Convolutions whose input or output has a handful of channels: SDXL's first layer (4 -> 320) and the last ones
+// (320 -> 4, 128 -> 3), without tensor cores. Both read and write their wide side once, in vectors of eight channels,
+// and keep the narrow side in registers. They are for f32, whose products stay f32, and to few outputs for what
+// conv_few_outputs.cu does not take.
 #include <algorithm>
 
-#include "backend/cuda/kernels/access.cuh"
+#include "backend/cuda/kernels/conv_narrow.cuh"
 
 namespace tempera::cuda {
 namespace {
 
 constexpr int kPixels = 8;  // of one row of the picture, that a thread or warp works on at once
-
-// sum + bias + residual for V channels from `channel` of the pixel whose first element is at `pixel`.
-template <int V>
-__device__ inline void finish(const ConvArgs& a, Numbers<V> y, int64_t pixel, int channel) {
-  if (a.bias.data != nullptr) {
-    const Numbers<V> bias = load<V>(a.bias, channel);
-#pragma unroll
-    for (int k = 0; k < V; ++k) y.v[k] += bias.v[k];
-  }
-  if (a.residual.data != nullptr) {
-    const Numbers<V> residual = load<V>(a.residual, pixel + channel);
-#pragma unroll
-    for (int k = 0; k < V; ++k) y.v[k] += residual.v[k];
-  }
-  store<V>(a.out, pixel + channel, y);
-}
 
 // A run of kPixels neighbours in one row of the output.
 struct Run {
@@ -127,10 +112,9 @@ __device__ inline void few_inputs_run(const ConvArgs& a, const Run& run, const f
 
 // Stride 1, kernels of 3 x 3. A block owns up to 256 output channels, whose weights it keeps in shared memory as
 // (tap, channel); a thread owns eight of them for runs of pixels and reads each row of their windows once.
-template <DType T>
 __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
   extern __shared__ float weights[];  // (9 in, channels)
-  a.x.type = a.weights.type = T;
+  a.x.type = a.weights.type = DType::f32;
   const int first = static_cast<int>(blockIdx.y) * channels, taps = 9 * a.in;
   const int mine = min(channels, a.out_channels - first);
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
@@ -156,6 +140,7 @@ void few_outputs(const ConvArgs& a, cudaStream_t stream) {
 }  // namespace
 
 void conv_few_outputs(const ConvArgs& a, cudaStream_t stream) {
+  if (few_outputs_by_mma(a, stream)) return;
   switch (a.out_channels) {
     case 1:
       return few_outputs<1>(a, stream);
@@ -169,14 +154,14 @@ void conv_few_outputs(const ConvArgs& a, cudaStream_t stream) {
 }
 
 void conv_few_inputs(const ConvArgs& a, cudaStream_t stream) {
+  if (a.x.type != DType::f32) return few_inputs_by_mma(a, stream);
   const int64_t runs = runs_of(a);
   const int eights = a.out_channels / kVector, parts = (eights + kColumns - 1) / kColumns;
   const int columns = (eights + parts - 1) / parts, channels = columns * kVector;
   const dim3 block(static_cast<unsigned>(columns), static_cast<unsigned>(kThreads / columns));
   const dim3 grid(std::min(blocks_for(runs, block.y), kMostBlocks), static_cast<unsigned>(parts));
   const size_t shared = static_cast<size_t>(9 * a.in * channels) * sizeof(float);
-  with_type(a.x.type,
-            [&](auto type) { few_inputs_kernel<type()><<<grid, block, shared, stream>>>(a, runs, channels); });
+  few_inputs_kernel<<<grid, block, shared, stream>>>(a, runs, channels);
 }
 
 }  // namespace tempera::cuda

@@ -1,13 +1,13 @@
 // Hopper's own instructions (PTX ISA 8, sm_90a) under plain names: barriers in shared memory (mbarrier), the bulk
-// tensor copy engine (TMA), clusters, register reallocation, matrices between registers and shared memory. Addresses of
+// tensor copy engine (TMA), clusters, register reallocation, matrices from registers to shared memory. Addresses of
 // shared memory are 32-bit ones of the shared window.
 #pragma once
 
 #include <cuda.h>
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 
 #include <cstdint>
+
+#include "backend/cuda/kernels/mma.cuh"
 
 namespace tempera::cuda {
 
@@ -138,39 +138,11 @@ __device__ inline void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
 }
 
-// Four 8 x 8 matrices of halves; lane l gives the address of row l % 8 of matrix l / 8 and holds of each the pair at
-// row l / 4, columns 2 (l % 4).
-__device__ inline void load_matrices(uint32_t (&r)[4], uint32_t address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(address)
-               : "memory");
-}
+// What load_matrices() reads, written.
 __device__ inline void store_matrices(uint32_t address, const uint32_t (&r)[4]) {
   asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(r[0]), "r"(r[1]),
                "r"(r[2]), "r"(r[3])
                : "memory");
 }
-
-template <class T>
-struct Half;
-template <>
-struct Half<__half> {
-  static __device__ uint32_t pack(float low, float high) {
-    const __half2 pair = __floats2half2_rn(low, high);
-    return *reinterpret_cast<const uint32_t*>(&pair);
-  }
-  static __device__ float2 unpack(uint32_t bits) { return __half22float2(*reinterpret_cast<const __half2*>(&bits)); }
-};
-template <>
-struct Half<__nv_bfloat16> {
-  static __device__ uint32_t pack(float low, float high) {
-    const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-    return *reinterpret_cast<const uint32_t*>(&pair);
-  }
-  static __device__ float2 unpack(uint32_t bits) {
-    return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(&bits));
-  }
-};
 
 }  // namespace tempera::cuda

@@ -1,6 +1,6 @@
-// The device code as the host sees it: one function per op, plain arguments, each enqueues one to three kernels on a
-// stream and checks nothing (the caller asks for the last error). Sums are made in f32 in a fixed order: the same
-// inputs give the same bytes. What each computes is said at the op (ir/ops.h).
+// The device code as the host sees it: one function per op, plain arguments, each enqueues a few kernels on a stream
+// and checks nothing (the caller asks for the last error). Sums are made in f32 in a fixed order: the same inputs give
+// the same bytes. What each computes is said at the op (ir/ops.h).
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -117,7 +117,7 @@ struct FlashArgs {
 };
 void attention_flash(const FlashArgs& args, cudaStream_t stream);
 
-// Convolutions without tensor cores; weights (out, kernel, kernel, in).
+// Our own convolutions; weights (out, kernel, kernel, in).
 struct ConvArgs {
   In x, weights, bias, residual;  // bias and residual: no data where there is none
   Out out;
@@ -127,8 +127,9 @@ struct ConvArgs {
 };
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
-// conv_narrow.cu, x and weights of one type, without activation: at most four output channels, input channels in
-// eights; or at most four input channels, output channels in eights, 3 x 3, stride 1.
+// conv_narrow.cu (and for halves conv_few_inputs.cu and conv_few_outputs.cu), x and weights of one type, without
+// activation: at most four output channels, input channels in eights; or at most four input channels, output channels
+// in eights, 3 x 3, stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
 
