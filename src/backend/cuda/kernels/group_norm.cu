@@ -4,6 +4,8 @@
 // A block owns a chunk of pixels and all channels; a thread owns vectors of eight channels and every R-th pixel, so
 // that accesses are contiguous whatever the width of a group. Sums are of the differences to the group's first element,
 // which keeps them exact for data with a large mean, and are added in a fixed order.
+//
+// Where x has a tail, a thread's channels lie in one of the two: vectors do not straddle them.
 #include "backend/cuda/group_norm_plan.h"
 #include "backend/cuda/kernels/access.cuh"
 #include "backend/cuda/kernels/launch.cuh"
@@ -28,10 +30,20 @@ __device__ Numbers<V> shift_of(const GroupNormArgs& a, int64_t picture, int chan
   return load<V>(a.shift, picture * a.channels + channel);
 }
 
+// Where a channel of pixel 0 lies, and how far apart pixels are.
+struct Source {
+  In in;
+  int channel, stride;
+};
+__device__ inline Source source_of(const GroupNormArgs& a, int channel) {
+  return channel < a.head ? Source{a.x, channel, a.head} : Source{a.tail, channel - a.head, a.channels - a.head};
+}
+
 // What sums of a group are relative to.
 __device__ inline float origin(const GroupNormArgs& a, int64_t picture, int channel) {
   const int width = a.channels / a.groups, first = channel / width * width;
-  const float x = load<1>(a.x, picture * a.pixels * a.channels + first).v[0];
+  const Source source = source_of(a, first);
+  const float x = load<1>(source.in, picture * a.pixels * source.stride + source.channel).v[0];
   return a.shift.data == nullptr ? x : x + load<1>(a.shift, picture * a.channels + first).v[0];
 }
 
@@ -39,7 +51,7 @@ __device__ inline float origin(const GroupNormArgs& a, int64_t picture, int chan
 template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t chunk, float2* partial) {
   extern __shared__ float2 channel_sums[];  // (rows, channels)
-  a.x.type = T;
+  a.x.type = a.tail.type = T;
   begin();
   const int64_t picture = blockIdx.y, begin = blockIdx.x * chunk;
   const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
@@ -52,12 +64,13 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t
       from.v[k] = origin(a, picture, channel + k) - shift.v[k];
       sum.v[k] = squares.v[k] = 0;
     }
-    const auto at = [&](int64_t pixel) { return (picture * a.pixels + pixel) * a.channels + channel; };
+    const Source source = source_of(a, channel);
+    const auto at = [&](int64_t pixel) { return (picture * a.pixels + pixel) * source.stride + source.channel; };
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
       Packed<V, T> ahead[kAhead];
 #pragma unroll
       for (int i = 0; i < kAhead; ++i)
-        if (first + i * blockDim.y < end) ahead[i] = load_packed<V, T>(a.x, at(first + i * blockDim.y));
+        if (first + i * blockDim.y < end) ahead[i] = load_packed<V, T>(source.in, at(first + i * blockDim.y));
 #pragma unroll
       for (int i = 0; i < kAhead; ++i) {
         if (first + i * blockDim.y >= end) break;
@@ -121,7 +134,7 @@ __global__ void __launch_bounds__(32)
 // Backwards: what was read last for the sums may still be in the cache.
 template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_t chunk, const float2* statistics) {
-  a.x.type = T;
+  a.x.type = a.tail.type = T;
   begin();
   const int64_t picture = gridDim.y - 1 - blockIdx.y, begin = (gridDim.x - 1 - blockIdx.x) * chunk;
   const int64_t end = begin + chunk < a.pixels ? begin + chunk : a.pixels;
@@ -137,19 +150,21 @@ __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_
       factor.v[k] = s.y * gamma.v[k];
       offset.v[k] = fmaf(shift.v[k] - s.x, factor.v[k], beta.v[k]);
     }
+    const Source source = source_of(a, channel);
     for (int64_t first = begin + threadIdx.y; first < end; first += kAhead * blockDim.y) {
-      const auto at = [&](int i) { return (picture * a.pixels + first + i * blockDim.y) * a.channels + channel; };
+      const auto pixel = [&](int i) { return picture * a.pixels + first + i * blockDim.y; };
       Packed<V, T> ahead[kAhead];
 #pragma unroll
       for (int i = 0; i < kAhead; ++i)
-        if (first + i * blockDim.y < end) ahead[i] = load_packed<V, T>(a.x, at(i));
+        if (first + i * blockDim.y < end)
+          ahead[i] = load_packed<V, T>(source.in, pixel(i) * source.stride + source.channel);
 #pragma unroll
       for (int i = 0; i < kAhead; ++i) {
         if (first + i * blockDim.y >= end) break;
         Numbers<V> y = unpacked<V, T>(ahead[i]);
 #pragma unroll
         for (int k = 0; k < V; ++k) y.v[k] = apply(a.activation, fmaf(y.v[k], factor.v[k], offset.v[k]));
-        store<V>(a.out, at(i), y);
+        store<V>(a.out, pixel(i) * a.channels + channel, y);
       }
     }
   }
@@ -173,7 +188,7 @@ void run(const GroupNormArgs& a, cudaStream_t stream) {
 
 void group_norm(const GroupNormArgs& args, cudaStream_t stream) {
   with_type(args.x.type, [&](auto type) {
-    if (args.channels % kVector == 0) return run<kVector, type()>(args, stream);
+    if (args.channels % kVector == 0 && args.head % kVector == 0) return run<kVector, type()>(args, stream);
     run<1, type()>(args, stream);
   });
 }
