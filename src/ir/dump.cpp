@@ -24,7 +24,7 @@ std::string params(const Weight& op) {
 std::string params(const Conv2d& op) {
   const std::string pad = op.pad_before == op.pad_after ? fmt::format("{}", op.pad_before)
                                                         : fmt::format("{}:{}", op.pad_before, op.pad_after);
-  return fmt::format("{0}x{0}/{1} pad {2}{3}{4}", op.kernel, op.stride, pad,
+  return fmt::format("{0}x{0}/{1} pad {2}{3}{4}{5}", op.kernel, op.stride, pad, op.tail ? " tail" : "",
                      epilogue(op.bias, op.activation, op.residual), to(op.to));
 }
 std::string trim(std::string text) {
@@ -40,7 +40,7 @@ std::string params(const GeluGate&) {
   return "";
 }
 std::string params(const GroupNorm& op) {
-  return fmt::format("{} eps {}{}{}{}", op.groups, op.eps, op.shift ? " shift" : "",
+  return fmt::format("{} eps {}{}{}{}{}", op.groups, op.eps, op.shift ? " shift" : "", op.tail ? " tail" : "",
                      epilogue(false, op.activation, false), to(op.to));
 }
 std::string params(const LayerNorm& op) {

@@ -38,6 +38,10 @@ TEST(Graph, OpsPrintWhatTellsThemApart) {
   EXPECT_EQ(to_string(Linear{true, Activation::quick_gelu}), "linear{bias quick_gelu}");
   EXPECT_EQ(to_string(Linear{false}), "linear");
   EXPECT_EQ(to_string(GroupNorm{32, 1e-6f, Activation::silu, true}), "group_norm{32 eps 1e-06 shift silu}");
+  EXPECT_EQ(to_string(Conv2d{1, 1, 0, 0, true, Activation::none, true, std::nullopt, true}),
+            "conv2d{1x1/1 pad 0 tail bias residual}");
+  EXPECT_EQ(to_string(GroupNorm{32, 1e-6f, Activation::silu, false, std::nullopt, true}),
+            "group_norm{32 eps 1e-06 tail silu}");
   EXPECT_EQ(to_string(Attention{8, 0.125f, true, Attention::Packing::q_kv}),
             "attention{8 heads scale 0.125 causal q_kv}");
   EXPECT_EQ(to_string(Weight{{"a", "b"}}), "weight{a | b}");

@@ -39,6 +39,17 @@ size_t epilogue_inputs(bool bias, bool residual) {
   return 2u + (bias ? 1u : 0u) + (residual ? 1u : 0u);
 }
 
+// The shape of x with the channels of the tail, where there is one.
+template <class Op>
+Shape with_tail(const Op& op, Descs in, const Check& check) {
+  const Shape& x = in[0].shape;
+  check(x.rank() == 4, "an image");
+  if (!op.tail) return x;
+  const TensorDesc& tail = in[tail_input(op)];
+  check(tail.dtype == in[0].dtype && tail.shape.rank() == 4 && with_last(tail.shape, x[3]) == x, "tail");
+  return with_last(x, x[3] + tail.shape[3]);
+}
+
 TensorDesc rule(const Input&, Descs in, const Check& check) {
   check(false, "sources are given their shape");
   return in[0];
@@ -48,9 +59,10 @@ TensorDesc rule(const Weight&, Descs in, const Check& check) {
   return in[0];
 }
 TensorDesc rule(const Conv2d& op, Descs in, const Check& check) {
-  check(in.size() == epilogue_inputs(op.bias, op.residual), "number of inputs");
-  const Shape &x = in[0].shape, &w = in[1].shape;
-  check(x.rank() == 4 && w.rank() == 4 && w[1] == x[3] && w[2] == op.kernel && w[3] == op.kernel, "weight");
+  check(in.size() == epilogue_inputs(op.bias, op.residual) + (op.tail ? 1u : 0u), "number of inputs");
+  check(!op.tail || (is_pointwise(op) && op.activation == Activation::none), "a tail of more than one pixel's sum");
+  const Shape x = with_tail(op, in, check), &w = in[1].shape;
+  check(w.rank() == 4 && w[1] == x[3] && w[2] == op.kernel && w[3] == op.kernel, "weight");
   check(!op.bias || in[2].shape == Shape{w[0]}, "bias");
   check(op.stride > 0, "stride");
   const int padding = op.pad_before + op.pad_after;
@@ -83,9 +95,9 @@ TensorDesc rule(const GeluGate&, Descs in, const Check& check) {
   return {in[0].dtype, with_last(in[0].shape, in[0].shape[-1] / 2)};
 }
 TensorDesc rule(const GroupNorm& op, Descs in, const Check& check) {
-  check(in.size() == (op.shift ? 4u : 3u), "number of inputs");
-  const Shape& x = in[0].shape;
-  check(x.rank() == 4 && op.groups > 0 && x[3] % op.groups == 0, "groups");
+  check(in.size() == 3u + (op.shift ? 1u : 0u) + (op.tail ? 1u : 0u), "number of inputs");
+  const Shape x = with_tail(op, in, check);
+  check(op.groups > 0 && x[3] % op.groups == 0, "groups");
   check(in[1].shape == Shape{x[3]} && in[2].shape == Shape{x[3]}, "gamma and beta");
   check(!op.shift || in[3].shape == Shape({x[0], 1, 1, x[3]}), "shift");
   return {op.to.value_or(in[0].dtype), x};

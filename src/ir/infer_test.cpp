@@ -83,6 +83,28 @@ TEST(Infer, Conv2d) {
   expect_mismatch(full, replaced(in, 3, bf16({2, 8, 8, 6})));
 }
 
+TEST(Infer, Conv2dWithATail) {
+  const Descs in{bf16({2, 9, 8, 4}), bf16({6, 7, 1, 1}), f32({6}), bf16({2, 9, 8, 3}), bf16({2, 9, 8, 6})};
+  Conv2d op{1, 1, 0, 0, true, Activation::none, true};
+  op.tail = true;
+  EXPECT_EQ(infer(op, in), in[4]);
+  expect_mismatch(op, first(in, 4));
+  expect_mismatch(op, replaced(in, 0, bf16({9, 8, 4})));
+  expect_mismatch(op, replaced(in, 1, bf16({6, 4, 1, 1})));
+  expect_mismatch(op, replaced(in, 3, bf16({2, 9, 8, 2})));
+  expect_mismatch(op, replaced(in, 3, bf16({2, 8, 9, 3})));
+  expect_mismatch(op, replaced(in, 3, bf16({8, 9, 3})));
+  expect_mismatch(op, replaced(in, 3, f32({2, 9, 8, 3})));
+  Conv2d unbiased{1, 1, 0, 0, false};
+  unbiased.tail = true;
+  EXPECT_EQ(infer(unbiased, Descs{in[0], in[1], in[3]}), in[4]);
+  Conv2d activated = op, wide{3, 1, 1, 1, false};
+  activated.activation = Activation::silu;
+  expect_mismatch(activated, in);
+  wide.tail = true;
+  expect_mismatch(wide, {in[0], bf16({6, 7, 3, 3}), in[3]});
+}
+
 TEST(Infer, Conv2dOfAPictureSmallerThanTheKernel) {
   const Descs in{f32({1, 2, 2, 1}), f32({1, 1, 3, 3})};
   EXPECT_EQ(infer(Conv2d{3, 2, 0, 1, false}, in), f32({1, 1, 1, 1}));
@@ -104,6 +126,20 @@ TEST(Infer, Norms) {
   EXPECT_EQ(infer(LayerNorm{}, Descs{bf16({2, 7, 6}), f32({6}), f32({6})}), bf16({2, 7, 6}));
   expect_mismatch(LayerNorm{}, {bf16({2, 7, 6}), f32({7}), f32({7})});
   expect_mismatch(LayerNorm{}, {f32({}), f32({1}), f32({1})});
+}
+
+TEST(Infer, GroupNormWithATail) {
+  const Descs in{bf16({2, 4, 4, 4}), f32({6}), f32({6}), bf16({2, 1, 1, 6}), bf16({2, 4, 4, 2})};
+  GroupNorm op{3, 1e-5f, Activation::silu, true, DType::f32};
+  op.tail = true;
+  EXPECT_EQ(infer(op, in), f32({2, 4, 4, 6}));
+  expect_mismatch(op, first(in, 4));
+  expect_mismatch(op, replaced(in, 3, bf16({2, 1, 1, 4})));
+  expect_mismatch(op, replaced(in, 4, f32({2, 4, 4, 2})));
+  expect_mismatch(op, replaced(in, 4, bf16({2, 4, 2, 2})));
+  GroupNorm plain{4};
+  plain.tail = true;
+  expect_mismatch(plain, {in[0], in[1], in[2], in[4]});
 }
 
 TEST(Infer, Attention) {

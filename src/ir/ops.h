@@ -3,6 +3,7 @@
 // What each op computes is defined by backend/reference; its shape rule by ir/infer.cpp.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,13 +33,16 @@ struct Weight {
   float factor = 1;  // a power of two: exact but where the type's range ends
   bool operator==(const Weight&) const = default;
 };
-// act(conv(x, w) + bias) + residual. Inputs: x, w (O, I, k, k), [bias (O)], [residual (N, Ho, Wo, O)].
+// act(conv(x, w) + bias) + residual. Inputs: x, w (O, I, k, k), [bias (O)], [tail], [residual (N, Ho, Wo, O)].
+// tail (N, H, W, T), of x's type: the last T of the I channels, of which x then has the first I - T, as though the two
+// were concatenated. For convolutions of one pixel (stride 1, no padding) without an activation.
 struct Conv2d {
   int kernel = 3, stride = 1, pad_before = 1, pad_after = 1;
   bool bias = true;
   Activation activation = Activation::none;
   bool residual = false;
   std::optional<DType> to = std::nullopt;  // what output and residual are in; as x where absent
+  bool tail = false;
   bool operator==(const Conv2d&) const = default;
 };
 // act(x w^T + bias) + residual on the last dimension. Inputs: x (..., I), w (O, I), [bias (O)], [residual (..., O)].
@@ -60,15 +64,27 @@ struct GeluGate {
   bool operator==(const GeluGate&) const = default;
 };
 // act(group_norm(x + shift) * gamma + beta), statistics over (H, W, C / groups) of each picture in float32.
-// Inputs: x (N, H, W, C), gamma (C), beta (C), [shift (N, 1, 1, C)].
+// Inputs: x (N, H, W, C), gamma (C), beta (C), [shift (N, 1, 1, C)], [tail (N, H, W, T)]: as in Conv2d; C counts both.
 struct GroupNorm {
   int groups = 32;
   float eps = 1e-5f;
   Activation activation = Activation::none;
   bool shift = false;
   std::optional<DType> to = std::nullopt;  // what the output is in; as x where absent
+  bool tail = false;
   bool operator==(const GroupNorm&) const = default;
 };
+// Which input the tail is, where there is one.
+inline size_t tail_input(const Conv2d& op) {
+  return op.bias ? 3 : 2;
+}
+inline size_t tail_input(const GroupNorm& op) {
+  return op.shift ? 4 : 3;
+}
+// Whether each output pixel depends on the input's pixel at the same place alone.
+inline bool is_pointwise(const Conv2d& op) {
+  return op.kernel == 1 && op.stride == 1 && op.pad_before == 0 && op.pad_after == 0;
+}
 // Over the last dimension, statistics in float32. Inputs: x (..., C), gamma (C), beta (C).
 struct LayerNorm {
   float eps = 1e-5f;

@@ -11,7 +11,7 @@ namespace tempera {
 
 struct Pass {
   std::string_view name;
-  // In f32 each is exact up to the order of sums; in half precision all of them round less often than the graph did.
+  // In f32 each is exact up to the order of sums; in half precision none rounds more often than the graph did.
   std::string_view effect;
   Graph (*run)(const Graph&);
 };
@@ -24,6 +24,8 @@ Graph fuse_epilogue(const Graph& graph);
 Graph merge_qkv(const Graph& graph);
 // linear + gelu_gate: the 2F wide value is never written.
 Graph fuse_geglu(const Graph& graph);
+// concat whose readers are norms and convolutions of one pixel, perhaps through a cast: they read its two parts.
+Graph read_concat(const Graph& graph);
 
 std::span<const Pass> all_passes();
 

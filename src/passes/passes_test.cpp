@@ -148,6 +148,121 @@ TEST(FuseGeglu, TakesALinearAndLeavesAnythingElse) {
   EXPECT_EQ(ops(fuse_geglu(std::move(b).finish())), (Kinds{OpKind::geglu_linear, OpKind::gelu_gate}));
 }
 
+// The up block of a UNet, for what reads its concatenation; a larger one beside it unless it is to be the largest.
+struct UpBlock {
+  Builder b;
+  Tensor x, skip, both;
+  explicit UpBlock(DType compute = DType::f32, bool largest = false)
+      : b("g", compute, DType::f32),
+        x(b.input("x", DType::f32, kImage)),
+        skip(b.input("skip", DType::f32, {2, 4, 4, 4})),
+        both(b.concat(x, skip)) {
+    if (!largest) b.output("larger", b.concat(b.concat(x, x), x));
+  }
+  Tensor norm() { return b.group_norm(both, Scope{"n"}, 4, 1e-5f); }
+  Tensor conv(int kernel) {
+    return b.conv2d(both, Scope{"c"}, {.out = 4, .kernel = kernel, .pad = kernel / 2, .residual = true});
+  }
+};
+
+// Names of the inputs that the only T of a graph reads, "" for what is no input, in order.
+template <class T>
+std::vector<std::string> sources(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Node& node : graph.nodes()) {
+    if (!std::holds_alternative<T>(node.op)) continue;
+    for (ValueId id : node.inputs) {
+      const auto* input = std::get_if<Input>(&graph.node(id).op);
+      names.push_back(input != nullptr ? input->name : "");
+    }
+  }
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(ReadConcat, GivesBothPartsToNormsAndConvolutionsOfOnePixel) {
+  UpBlock u;
+  u.b.output("y", u.norm());
+  u.b.output("z", u.conv(1));
+  const Graph g = read_concat(std::move(u.b).finish());
+  EXPECT_EQ(ops(g), (Kinds{OpKind::concat, OpKind::concat, OpKind::group_norm, OpKind::conv2d}));
+  EXPECT_TRUE(only<GroupNorm>(g).tail && only<Conv2d>(g).tail);
+  EXPECT_EQ(sources<GroupNorm>(g), (Names{"x", "", "", "skip"}));
+  EXPECT_EQ(sources<Conv2d>(g), (Names{"x", "", "", "skip"}));
+}
+
+TEST(ReadConcat, GoesThroughACast) {
+  UpBlock u(DType::bf16, true);
+  u.b.output("y", u.norm());
+  u.b.output("z", u.conv(1));
+  const Graph g = read_concat(std::move(u.b).finish());
+  EXPECT_EQ(ops(g), (Kinds{OpKind::group_norm, OpKind::cast, OpKind::cast, OpKind::conv2d}));
+  EXPECT_EQ(sources<Cast>(g), (Names{"x", "skip"}));
+  EXPECT_TRUE(only<GroupNorm>(g).tail && only<Conv2d>(g).tail);
+}
+
+TEST(ReadConcat, LeavesRoomForWhatIsFused) {
+  UpBlock u;
+  const Tensor r = u.b.input("r", DType::f32, {2, 4, 4, 4}), t = u.b.input("t", DType::f32, {2, 1, 1, 12});
+  u.b.output("y", u.b.add(u.conv(1), r));
+  u.b.output("z", u.b.op(GroupNorm{.groups = 4, .shift = true}, {u.both, u.b.weight(Scope{"g"}, DType::f32, {12}),
+                                                                 u.b.weight(Scope{"h"}, DType::f32, {12}), t}));
+  const Graph g = optimize(std::move(u.b).finish());
+  EXPECT_EQ(ops(g), (Kinds{OpKind::concat, OpKind::concat, OpKind::conv2d, OpKind::group_norm}));
+  EXPECT_EQ(sources<Conv2d>(g), (Names{"x", "", "", "skip", "r"}));
+  EXPECT_EQ(sources<GroupNorm>(g), (Names{"x", "", "", "t", "skip"}));
+}
+
+TEST(ReadConcat, LeavesWhatAnythingElseReads) {
+  for (int reader = 0; reader < 5; ++reader) {
+    UpBlock u(reader == 4 ? DType::bf16 : DType::f32);
+    u.b.output("y", u.norm());
+    if (reader == 0) u.b.output("z", u.conv(3));
+    if (reader == 1) u.b.output("z", u.both);
+    if (reader == 2) u.b.output("z", u.b.silu(u.both));
+    if (reader == 3) u.b.output("z", u.b.conv2d(u.both, Scope{"c"}, {.out = 8, .kernel = 1, .stride = 2, .pad = 0}));
+    if (reader == 4) u.b.output("z", u.b.silu(u.b.cast(u.both, DType::bf16)));
+    const Graph before = std::move(u.b).finish();
+    EXPECT_EQ(dump(read_concat(before)), dump(before)) << reader;
+  }
+}
+
+TEST(ReadConcat, LeavesAConvolutionWithAnActivationAndAWeightOrBiasThatIsOne) {
+  UpBlock u;
+  u.b.output("y", u.b.silu(u.conv(1)));
+  const Graph fused = fuse_epilogue(std::move(u.b).finish());
+  EXPECT_EQ(dump(read_concat(fused)), dump(fused));
+
+  Builder b("g", DType::f32);
+  const Tensor x = b.input("x", DType::f32, {1, 2, 2, 4}), part = b.input("part", DType::f32, {1});
+  const Tensor w = b.weight(Scope{"w"}, DType::f32, {2, 4, 1, 1});
+  b.output("y", b.op(Conv2d{1, 1, 0, 0}, {x, w, b.concat(part, part)}));
+  const Graph biased = std::move(b).finish();
+  EXPECT_EQ(dump(read_concat(biased)), dump(biased));
+}
+
+TEST(ReadConcat, OfAConcatenationReadsTheOuterOne) {
+  UpBlock u;
+  const Tensor all = u.b.concat(u.both, u.b.input("more", DType::f32, {2, 4, 4, 4}));
+  u.b.output("y", u.b.group_norm(all, Scope{"n"}, 4, 1e-5f));
+  const Graph g = read_concat(std::move(u.b).finish());
+  EXPECT_EQ(ops(g), (Kinds{OpKind::concat, OpKind::concat, OpKind::concat, OpKind::group_norm}));
+  EXPECT_EQ(sources<GroupNorm>(g), (Names{"", "", "", "more"}));
+}
+
+// In f32 the norm's result alone is as large; in bf16 both results together are smaller.
+TEST(ReadConcat, LeavesTheLargestWhereMemoryWouldGrow) {
+  UpBlock f32(DType::f32, true), bf16(DType::bf16, true);
+  for (UpBlock* u : {&f32, &bf16}) {
+    u->b.output("y", u->norm());
+    u->b.output("z", u->conv(1));
+  }
+  const Graph before = std::move(f32.b).finish();
+  EXPECT_EQ(dump(read_concat(before)), dump(before));
+  EXPECT_TRUE(only<GroupNorm>(read_concat(std::move(bf16.b).finish())).tail);
+}
+
 TEST(Optimize, KeepsInputsAndOutputs) {
   Builder b("g", DType::f32);
   const Tensor unused = b.input("unused", DType::f32, {1});

@@ -35,7 +35,7 @@ struct KernelInfo {
   // Relative norm ||out - reference|| / ||reference|| that conformance allows, per output dtype class.
   double tolerance_f32 = 1e-5;
   double tolerance_half = 1e-2;
-  // Whether the output may be written over the first input.
+  // Whether the output may be written over the first input, where that has as many elements and bytes.
   bool in_place = false;
   // Why it cannot run this problem, as the end of a sentence ("needs AVX-512"); nothing when it can.
   std::function<std::optional<std::string>(const Problem&)> refuse = {};

@@ -192,7 +192,9 @@ class Lowering {
       const ValueId first = graph_.node(id).inputs.empty() ? id : base(graph_.node(id).inputs[0]);
       const bool dies_here = first != id && storage_[first] != kNone && storages_[storage_[first]].in_arena &&
                              last_use_[first] == s && storages_[storage_[first]].lifetime.last <= s;
-      const bool same_size = first != id && graph_.desc(first).bytes() == p.output.bytes();
+      // With a tail beside it an f32 tensor may have the bytes of a result in halves, but not its elements.
+      const bool same_size =
+          first != id && p.inputs[0].shape == p.output.shape && p.inputs[0].bytes() == p.output.bytes();
       if (options_.reuse && target_.kernels[kernels_[s]]->in_place && dies_here && same_size && read_once(id, first)) {
         storage_[id] = storage_[first];
       } else {

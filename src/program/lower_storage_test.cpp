@@ -117,6 +117,21 @@ TEST_F(LowerTest, NotInPlaceWhenTheSizeChanges) {
   expect_apart(lowered(), 0, 1);
 }
 
+// Half of the channels at twice the width: as many bytes.
+TEST_F(LowerTest, NotInPlaceOverXWhereItHasATail) {
+  fake.row(OpKind::group_norm).in_place = true;
+  const Shape image{1, 4, 4, 16};
+  const Tensor x = b.view(linear(b.input("x", f32, {16, 16}, Rate::step), "a"), image);
+  GroupNorm op{4, 1e-5f, Activation::none, false, DType::bf16};
+  op.tail = true;
+  const Tensor gamma = b.weight(Scope{"g"}, f32, {32}), beta = b.weight(Scope{"h"}, f32, {32});
+  const Tensor n = b.op(op, {x, gamma, beta, b.input("skip", f32, image, Rate::step)});
+  b.output("y", b.cast(n, f32));
+  const Program p = lowered();
+  ASSERT_EQ(p.steps[0].output.desc.bytes(), p.steps[1].output.desc.bytes());
+  expect_apart(p, 0, 1);
+}
+
 TEST_F(LowerTest, NotInPlaceOverAnInput) {
   b.output("y", linear(b.silu(input("x")), "b"));
   const Program p = lowered();

@@ -23,6 +23,22 @@ void conv(std::vector<Case>& cases, DType dtype, Shape x, int64_t out, Conv2d op
   cases.push_back(make_case(op, inputs, size));
 }
 
+// A convolution of one pixel over x and a tail of `tail` channels.
+void conv_with_tail(std::vector<Case>& cases, DType dtype, Shape x, int64_t tail, int64_t out, DType to,
+                    bool bias = true, bool residual = false, CaseSize size = CaseSize::quick) {
+  Conv2d op{1, 1, 0, 0, bias, Activation::none, residual};
+  if (to != dtype) op.to = to;
+  op.tail = true;
+  Shape rest = x, result = x;
+  rest.set(3, tail);
+  result.set(3, out);
+  std::vector<CaseInput> inputs{activations(dtype, x), matrix(dtype, {out, x[3] + tail, 1, 1}, x[3] + tail)};
+  if (bias) inputs.push_back(parameters(DType::f32, {out}));
+  inputs.push_back(activations(dtype, rest));
+  if (residual) inputs.push_back(activations(to, result));
+  cases.push_back(make_case(op, inputs, size));
+}
+
 void linear(std::vector<Case>& cases, DType dtype, Shape x, int64_t out, Linear op = {},
             CaseSize size = CaseSize::quick) {
   std::vector<CaseInput> inputs{activations(dtype, x), matrix(dtype, {out, x[-1]}, x[-1])};
@@ -108,6 +124,25 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   }
 }
 
+// SDXL's skip connections on small pictures; then widths that end within stages, vectors and blocks.
+void add_tails(std::vector<Case>& cases, DType d) {
+  for (DType to : {d, DType::f32}) {
+    conv_with_tail(cases, d, {2, 6, 6, 640}, 320, 320, to);
+    conv_with_tail(cases, d, {2, 6, 6, 320}, 320, 320, to);
+    conv_with_tail(cases, d, {1, 4, 4, 1280}, 640, 1280, to);
+    for (bool bias : {false, true})
+      for (bool residual : {false, true}) {
+        conv_with_tail(cases, d, {1, 9, 7, 40}, 24, 48, to, bias, residual);
+        conv_with_tail(cases, d, {2, 5, 7, 12}, 20, 24, to, bias, residual);
+        conv_with_tail(cases, d, {3, 5, 7, 33}, 31, 65, to, bias, residual);
+      }
+    conv_with_tail(cases, d, {1, 1, 1, 1}, 1, 1, to);
+    conv_with_tail(cases, d, {1, 3, 3, 5}, 130, 3, to);
+    conv_with_tail(cases, d, {1, 13, 1, 130}, 3, 19, to);
+    if (d == DType::f32) return;
+  }
+}
+
 void add_quick_products(std::vector<Case>& cases, DType d) {
   linear(cases, d, {2, 64, 320}, 320, {true, Activation::none, true});
   linear(cases, d, {1, 77, 768}, 192);
@@ -155,6 +190,8 @@ void add_full_size(std::vector<Case>& cases) {
   conv(cases, b, {1, 32, 32, 1280}, 1280, with_residual(kThree), kFull);
   conv(cases, b, {1, 128, 128, 640}, 320, kOne, kFull);
   conv(cases, b, {2, 128, 128, 320}, 4, kThree, kFull);
+  conv_with_tail(cases, b, {1, 128, 128, 640}, 320, 320, f, true, false, kFull);
+  conv_with_tail(cases, DType::f16, {1, 128, 128, 320}, 320, 320, DType::f16, true, false, kFull);
   conv(cases, b, {2, 128, 128, 320}, 320, with_residual(kThree), kHuge);
   conv(cases, b, {2, 128, 128, 960}, 320, kThree, kHuge);
   conv(cases, b, {2, 64, 64, 640}, 640, with_residual(kThree), kHuge);
@@ -193,6 +230,7 @@ void add_full_size(std::vector<Case>& cases) {
 void add_matmul_cases(std::vector<Case>& cases) {
   for (DType dtype : kFloats) {
     add_quick_convolutions(cases, dtype);
+    add_tails(cases, dtype);
     add_quick_products(cases, dtype);
   }
   add_full_size(cases);

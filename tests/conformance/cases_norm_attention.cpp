@@ -16,6 +16,20 @@ void group_norm(std::vector<Case>& cases, DType dtype, Shape x, GroupNorm op = {
   cases.push_back(make_case(op, inputs, size, mean != 0 ? "large mean" : ""));
 }
 
+// Over x and a tail of `tail` channels.
+void group_norm_with_tail(std::vector<Case>& cases, DType dtype, Shape x, int64_t tail, GroupNorm op = {},
+                          CaseSize size = CaseSize::quick, double mean = 0) {
+  const Shape c{x[3] + tail};
+  Shape rest = x;
+  rest.set(3, tail);
+  op.tail = true;
+  std::vector<CaseInput> inputs{activations(dtype, x, 1, mean), parameters(DType::f32, c, 0.3, 1),
+                                parameters(DType::f32, c, 0.3)};
+  if (op.shift) inputs.push_back(activations(dtype, {x[0], 1, 1, c[0]}));
+  inputs.push_back(activations(dtype, rest, 1, -mean));
+  cases.push_back(make_case(op, inputs, size, mean != 0 ? "large means" : ""));
+}
+
 void layer_norm(std::vector<Case>& cases, DType dtype, Shape x, CaseSize size = CaseSize::quick, double mean = 0,
                 LayerNorm op = {}) {
   const Shape c{x[-1]};
@@ -77,6 +91,27 @@ void add_quick_attention(std::vector<Case>& cases, DType d) {
   attention(cases, d, {1, 40, 70, 2, 64}, kSeparate, false, CaseSize::quick, 40);
 }
 
+// SDXL's skip connections on small pictures, where a group may lie in both parts; then parts that end within vectors.
+void add_norms_with_tails(std::vector<Case>& cases, DType d) {
+  const GroupNorm silu{32, 1e-5f, Activation::silu};
+  group_norm_with_tail(cases, d, {2, 6, 6, 640}, 320, silu);
+  group_norm_with_tail(cases, d, {2, 6, 6, 320}, 320, silu);
+  group_norm_with_tail(cases, d, {1, 4, 4, 1280}, 640, silu);
+  group_norm_with_tail(cases, d, {1, 4, 4, 1280}, 1280, silu);
+  for (bool shift : {false, true}) {
+    group_norm_with_tail(cases, d, {2, 3, 5, 16}, 8, {4, 1e-5f, Activation::none, shift});
+    group_norm_with_tail(cases, d, {2, 3, 5, 12}, 12, {4, 1e-5f, Activation::silu, shift});
+    group_norm_with_tail(cases, d, {3, 13, 1, 17}, 18, {5, 1e-5f, Activation::silu, shift});
+  }
+  group_norm_with_tail(cases, d, {1, 1, 1, 1}, 1, {1, 1e-5f});
+  group_norm_with_tail(cases, d, {1, 11, 13, 2}, 31, {1, 1e-5f});
+  group_norm_with_tail(cases, d, {1, 16, 16, 40}, 24, {8, 1e-5f}, CaseSize::quick, 8);
+  if (d == DType::f32) return;
+  // From a wider residual stream, where x has the bytes of the result.
+  group_norm_with_tail(cases, DType::f32, {2, 8, 8, 64}, 64, {32, 1e-5f, Activation::silu, false, d});
+  group_norm_with_tail(cases, DType::f32, {1, 5, 3, 18}, 17, {5, 1e-5f, Activation::none, true, d});
+}
+
 void add_quick_norms(std::vector<Case>& cases, DType d) {
   group_norm(cases, d, {2, 16, 16, 320}, {32, 1e-5f, Activation::silu});
   group_norm(cases, d, {2, 8, 8, 640}, {32, 1e-5f, Activation::silu, true});
@@ -108,7 +143,10 @@ void add_quick_norms(std::vector<Case>& cases, DType d) {
 }  // namespace
 
 void add_norm_cases(std::vector<Case>& cases) {
-  for (DType dtype : kFloats) add_quick_norms(cases, dtype);
+  for (DType dtype : kFloats) {
+    add_quick_norms(cases, dtype);
+    add_norms_with_tails(cases, dtype);
+  }
   constexpr auto kFull = CaseSize::full;
   const GroupNorm silu{32, 1e-5f, Activation::silu}, shifted{32, 1e-5f, Activation::silu, true};
   for (DType d : {DType::bf16, DType::f32}) {
@@ -116,6 +154,7 @@ void add_norm_cases(std::vector<Case>& cases) {
     group_norm(cases, d, {2, 64, 64, 640}, shifted, kFull);
     group_norm(cases, d, {2, 32, 32, 1280}, shifted, kFull);
     group_norm(cases, d, {2, 128, 128, 960}, silu, kFull);
+    group_norm_with_tail(cases, d, {2, 128, 128, 640}, 320, silu, kFull);
     group_norm(cases, d, {1, 512, 512, 256}, silu, kFull);
     group_norm(cases, d, {1, 1024, 1024, 128}, silu, CaseSize::huge);
     layer_norm(cases, d, {2, 4096, 640}, kFull);

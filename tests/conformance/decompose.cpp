@@ -13,29 +13,42 @@ struct Parts {
   ValueId act(ValueId value, Activation kind) const {
     return kind == Activation::none ? value : graph.add(Activate{kind}, {value});
   }
+  // The op's inputs with the tail joined to x.
+  template <class Op>
+  std::vector<ValueId> joined(const Op& op) const {
+    std::vector<ValueId> inputs = in;
+    if (!op.tail) return inputs;
+    const auto tail = inputs.begin() + static_cast<std::ptrdiff_t>(tail_input(op));
+    inputs[0] = graph.add(Concat{}, {in[0], *tail});
+    inputs.erase(tail);
+    return inputs;
+  }
   // The product itself, then what was fused to it.
   template <class Op>
-  std::optional<ValueId> product(Op op) const {
-    if (op.activation == Activation::none && !op.residual) return std::nullopt;
+  std::optional<ValueId> product(Op op, std::vector<ValueId> inputs) const {
+    if (op.activation == Activation::none && !op.residual && inputs == in) return std::nullopt;
     const Op fused = op;
     op.activation = Activation::none;
     op.residual = false;
-    std::vector<ValueId> inputs = in;
     if (fused.residual) inputs.pop_back();
     const ValueId value = act(graph.add(op, inputs), fused.activation);
     return fused.residual ? graph.add(Add{}, {value, in.back()}) : value;
   }
 
-  std::optional<ValueId> operator()(const Conv2d& op) const { return product(op); }
-  std::optional<ValueId> operator()(const Linear& op) const { return product(op); }
+  std::optional<ValueId> operator()(Conv2d op) const {
+    std::vector<ValueId> inputs = joined(op);
+    op.tail = false;
+    return product(op, std::move(inputs));
+  }
+  std::optional<ValueId> operator()(const Linear& op) const { return product(op, in); }
   std::optional<ValueId> operator()(const GegluLinear& op) const {
     return graph.add(GeluGate{}, {graph.add(Linear{op.bias}, in)});
   }
   std::optional<ValueId> operator()(GroupNorm op) const {
-    if (op.activation == Activation::none && !op.shift) return std::nullopt;
-    const ValueId x = op.shift ? graph.add(Add{}, {in[0], in[3]}) : in[0];
+    if (op.activation == Activation::none && !op.shift && !op.tail) return std::nullopt;
+    const ValueId whole = joined(op)[0], x = op.shift ? graph.add(Add{}, {whole, in[3]}) : whole;
     const Activation activation = std::exchange(op.activation, Activation::none);
-    op.shift = false;
+    op.shift = op.tail = false;
     return act(graph.add(op, {x, in[1], in[2]}), activation);
   }
   template <class Op>

@@ -68,7 +68,7 @@ class Generator {
 
   void add_piece() {
     const Tensor x = pick(images_);
-    switch (below(10)) {
+    switch (below(11)) {
       case 0:
         return images_.push_back(conv(x, 4 + 4 * below(2)));
       case 1:
@@ -86,6 +86,8 @@ class Generator {
         return time_.push_back(b_.activate(linear(pick(time_), 8), activation()));
       case 8:
         return tokens_.push_back(b_.layer_norm(linear(pick(tokens_), 8), name(), 1e-5f));
+      case 9:
+        return images_.push_back(up(x, pick(images_)));
       default:
         return images_.push_back(b_.cast(b_.cast(x, DType::f32), dtype_));
     }
@@ -95,6 +97,11 @@ class Generator {
     Tensor h = conv(b_.silu(b_.group_norm(x, name(), 2, 1e-5f)), c);
     h = b_.add(h, b_.view(linear(b_.silu(pick(time_)), c), {kBatch, 1, 1, c}));
     return b_.add(conv(b_.silu(b_.group_norm(h, name(), 2, 1e-5f)), c), x);
+  }
+  Tensor up(Tensor x, Tensor skip) {
+    const Tensor both = b_.concat(x, skip);
+    const Tensor h = conv(b_.silu(b_.group_norm(both, name(), 2, 1e-5f)), 4);
+    return b_.add(b_.conv2d(both, name(), {.out = 4, .kernel = 1, .pad = 0}), h);
   }
   Tensor transformer(Tensor x) {
     const int64_t c = x.channels();

@@ -22,17 +22,29 @@ EpilogueArgs rest_of(const HopperProductSpec& s, const HopperProductArgs& args) 
   return rest;
 }
 
-// By cuBLASLt. Where an activation stands between bias and residual, it writes the product and a kernel does the rest.
+// By cuBLASLt. Where an activation stands between bias and residual, it writes the product and a kernel does the rest;
+// where x has a tail (then there is none), a second product adds to what the first wrote, in the output's type.
 Enqueue library_product(Machine& machine, const HopperProductSpec& s, const HopperProductArgs& args, void* workspace) {
   const bool fused = s.activation == Activation::none;
+  TEMPERA_ASSERT(fused || s.tail == 0);
   ProductSpec spec;
-  spec.m = s.m, spec.n = s.n, spec.k = s.k;
+  spec.m = s.m, spec.n = s.n, spec.k = s.k - s.tail;
   spec.x_stride = s.x_stride, spec.w_stride = s.k, spec.out_stride = s.out_stride;
   spec.type = s.type, spec.to = s.to;
   spec.bias = fused && s.bias;
   spec.residual = fused && s.residual;
   Enqueue product =
       machine.products.bind(spec, {args.x, args.w, args.bias, args.residual, args.out, workspace}, machine.stream);
+  if (s.tail > 0) {
+    const auto* w = static_cast<const std::byte*>(args.w) + static_cast<size_t>(spec.k) * size_of(s.type);
+    spec.k = spec.x_stride = s.tail;
+    spec.bias = false, spec.residual = true;
+    Enqueue rest = machine.products.bind(spec, {args.tail, w, nullptr, args.out, args.out, workspace}, machine.stream);
+    return [product = std::move(product), rest = std::move(rest)](cudaStream_t stream) {
+      product(stream);
+      rest(stream);
+    };
+  }
   if (fused) return product;
   return [product = std::move(product), rest = rest_of(s, args)](cudaStream_t stream) {
     product(stream);
@@ -56,9 +68,10 @@ void add_hopper(const Machine& machine, const HopperProductSpec& spec, const Hop
 // cuBLASLt's products are the ones to beat: another version of it may.
 TuningKey key_of(const Machine& machine, const HopperProductSpec& s) {
   return {machine.products.library(),
-          fmt::format("linear {}x{}x{} {}->{}{}{}{}{}", s.m, s.n, s.k, name(s.type), name(s.to), s.bias ? " bias" : "",
-                      s.residual ? " residual" : "", s.gated ? " gated" : "",
-                      s.activation == Activation::none ? "" : " activation")};
+          fmt::format("linear {}x{}x{} {}->{}{}{}{}{}{}", s.m, s.n, s.k, name(s.type), name(s.to),
+                      s.bias ? " bias" : "", s.residual ? " residual" : "", s.gated ? " gated" : "",
+                      s.activation == Activation::none ? "" : " activation",
+                      s.tail == 0 ? "" : fmt::format(" tail {}", s.tail))};
 }
 
 // act(x w^T + bias) + residual with x (rows, k) and w (columns, k), or what `gated` makes of it.
@@ -66,20 +79,23 @@ HopperProductSpec spec_of(const Problem& p, bool bias) {
   HopperProductSpec spec;
   spec.m = p.output.shape.rows();
   spec.n = spec.out_stride = p.output.shape[-1];
-  spec.k = spec.x_stride = p.inputs[0].shape[-1];
+  spec.k = p.inputs[1].shape[1];
+  spec.x_stride = p.inputs[0].shape[-1];
+  spec.tail = spec.k - spec.x_stride;
   spec.type = p.inputs[0].dtype;
   spec.to = p.output.dtype;
   spec.bias = bias;
   return spec;
 }
 
+// tail: of x, or null.
 Enqueue bind_product(Machine& machine, const Problem& p, const Binding& b, bool bias, Activation activation,
-                     bool residual) {
+                     bool residual, const void* tail) {
   HopperProductSpec spec = spec_of(p, bias);
   spec.activation = activation;
   spec.residual = residual;
-  const HopperProductArgs args{b.inputs[0], b.inputs[1], bias ? b.inputs[2] : nullptr,
-                               residual ? b.inputs.back() : nullptr, b.output};
+  const HopperProductArgs args{
+      b.inputs[0], tail, b.inputs[1], bias ? b.inputs[2] : nullptr, residual ? b.inputs.back() : nullptr, b.output};
   std::vector<Candidate> candidates{{"cuBLASLt", [&] { return library_product(machine, spec, args, b.workspace); }}};
   add_hopper(machine, spec, args, candidates);
   return fastest(machine.tuning, key_of(machine, spec), candidates, machine.stream);
@@ -89,12 +105,13 @@ Enqueue bind_product(Machine& machine, const Problem& p, const Binding& b, bool 
 
 Enqueue bind_linear(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Linear>(p.op);
-  return bind_product(machine, p, b, op.bias, op.activation, op.residual);
+  return bind_product(machine, p, b, op.bias, op.activation, op.residual, nullptr);
 }
 
 Enqueue bind_conv2d_pointwise(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Conv2d>(p.op);
-  return bind_product(machine, p, b, op.bias, op.activation, op.residual);
+  const void* tail = op.tail ? b.inputs[tail_input(op)] : nullptr;
+  return bind_product(machine, p, b, op.bias, op.activation, op.residual, tail);
 }
 
 Enqueue bind_geglu_linear_hopper(Machine& machine, const Problem& p, const Binding& b) {
@@ -102,7 +119,8 @@ Enqueue bind_geglu_linear_hopper(Machine& machine, const Problem& p, const Bindi
   HopperProductSpec spec = spec_of(p, bias);
   spec.gated = true;
   std::vector<Candidate> candidates;
-  add_hopper(machine, spec, {b.inputs[0], b.inputs[1], bias ? b.inputs[2] : nullptr, nullptr, b.output}, candidates);
+  const HopperProductArgs args{b.inputs[0], nullptr, b.inputs[1], bias ? b.inputs[2] : nullptr, nullptr, b.output};
+  add_hopper(machine, spec, args, candidates);
   return fastest(machine.tuning, key_of(machine, spec), candidates, machine.stream);
 }
 

@@ -7,6 +7,7 @@ Enqueue bind_group_norm(Machine&, const Problem& p, const Binding& b) {
   const Shape& shape = p.output.shape;
   GroupNormArgs args;
   args.x = input(p, b, 0);
+  if (op.tail) args.tail = input(p, b, tail_input(op));
   if (op.shift) args.shift = input(p, b, 3);
   args.gamma = reinterpret_cast<const float*>(b.inputs[1]);
   args.beta = reinterpret_cast<const float*>(b.inputs[2]);
@@ -14,6 +15,7 @@ Enqueue bind_group_norm(Machine&, const Problem& p, const Binding& b) {
   args.pictures = shape[0];
   args.pixels = shape[1] * shape[2];
   args.channels = static_cast<int>(shape[3]);
+  args.head = static_cast<int>(p.inputs[0].shape[3]);
   args.groups = op.groups;
   args.eps = op.eps;
   args.activation = op.activation;

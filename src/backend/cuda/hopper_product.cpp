@@ -63,7 +63,8 @@ bool hopper_can_run(const HopperVariant& variant, const HopperProductSpec& spec)
   if (spec.to != spec.type && spec.to != DType::f32) return false;
   if (spec.m < 1 || spec.n < 8 || spec.k < 8 || spec.m > kMost || spec.n > kMost || spec.k > kMost) return false;
   if (spec.n % 8 != 0 || spec.k % 8 != 0 || spec.x_stride % 8 != 0 || spec.out_stride % 8 != 0) return false;
-  if (spec.x_stride < spec.k || spec.out_stride < spec.n) return false;
+  if (spec.tail < 0 || spec.tail >= spec.k || spec.tail % 8 != 0) return false;
+  if (spec.x_stride < spec.k - spec.tail || spec.out_stride < spec.n) return false;
   if (spec.gated && (spec.residual || spec.activation != Activation::none)) return false;
   if (spec.activation == Activation::relu || spec.activation == Activation::tanh) return false;
   const HopperKernel kernel = kernel_for(variant, spec);
@@ -82,7 +83,10 @@ HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSp
   shared_bytes_ = kernel.shared_bytes;
 
   HopperParams& p = params_;
-  p.x = matrix_map(spec.type, args.x, spec.m, spec.k, spec.x_stride, kernel.x_box_rows, kernel.depth);
+  const int64_t head = spec.k - spec.tail;
+  p.x = matrix_map(spec.type, args.x, spec.m, head, spec.x_stride, kernel.x_box_rows, kernel.depth);
+  if (spec.tail > 0)
+    p.tail = matrix_map(spec.type, args.tail, spec.m, spec.tail, spec.tail, kernel.x_box_rows, kernel.depth);
   p.w =
       matrix_map(spec.type, args.w, spec.gated ? 2 * spec.n : spec.n, spec.k, spec.k, kernel.w_box_rows, kernel.depth);
   p.to_f32 = spec.to == DType::f32;
@@ -97,7 +101,9 @@ HopperProduct::HopperProduct(const HopperVariant& variant, const HopperProductSp
   p.out_stride = spec.out_stride;
   p.m = static_cast<int>(spec.m);
   p.n = static_cast<int>(spec.n);
-  p.k_blocks = static_cast<int>(quotient_up(spec.k, kernel.depth));
+  p.x_columns = static_cast<int>(head);
+  p.x_blocks = static_cast<int>(quotient_up(head, kernel.depth));
+  p.k_blocks = p.x_blocks + static_cast<int>(quotient_up(spec.tail, kernel.depth));
   p.tile_rows = static_cast<int>(quotient_up(spec.m, int64_t{variant.rows} * variant.cluster));
   p.tile_columns = static_cast<int>(quotient_up(spec.n, columns));
   p.tiles = p.tile_rows * p.tile_columns;

@@ -147,6 +147,8 @@ double activated(Activation kind, double x) {
 void check_product(const HopperProductSpec& s) {
   const int64_t w_rows = s.gated ? 2 * s.n : s.n;
   const Numbers x(s.type, s.m * s.x_stride, 1), w(s.type, w_rows * s.k, 2, 1 / std::sqrt(static_cast<float>(s.k)));
+  const Numbers tail(s.type, std::max<int64_t>(1, s.m * s.tail), 6);
+  const int64_t head = s.k - s.tail;
   const Numbers bias(s.to, w_rows, 3), residual(s.to, s.m * s.out_stride, 4);
   Numbers out(s.to, s.m * s.out_stride, 5);
   std::vector<double> expected;
@@ -154,7 +156,8 @@ void check_product(const HopperProductSpec& s) {
     for (int64_t j = 0; j < s.n; ++j) {
       const auto product = [&](int64_t row) {
         double sum = s.bias ? bias.at(row) : 0;
-        for (int64_t c = 0; c < s.k; ++c) sum += x.at(i * s.x_stride + c) * w.at(row * s.k + c);
+        for (int64_t c = 0; c < head; ++c) sum += x.at(i * s.x_stride + c) * w.at(row * s.k + c);
+        for (int64_t c = 0; c < s.tail; ++c) sum += tail.at(i * s.tail + c) * w.at(row * s.k + head + c);
         return sum;
       };
       double y =
@@ -165,7 +168,8 @@ void check_product(const HopperProductSpec& s) {
   for (const HopperVariant& variant : hopper_variants()) {
     if (!hopper_can_run(variant, s)) continue;
     out.poison();
-    HopperProduct(variant, s, {x.data(), w.data(), bias.data(), residual.data(), out.data()}).launch(nullptr);
+    HopperProduct(variant, s, {x.data(), tail.data(), w.data(), bias.data(), residual.data(), out.data()})
+        .launch(nullptr);
     const std::vector<float> all = out.read();
     std::vector<float> found;
     for (int64_t i = 0; i < s.m; ++i)
@@ -173,8 +177,8 @@ void check_product(const HopperProductSpec& s) {
     EXPECT_LE(relative_error(found, expected), s.type == DType::f32 ? 2e-6
                                                : s.to == DType::f32 ? 5e-6
                                                                     : bar(s.type))
-        << fmt::format("instance {}: {} x {} x {}, {} to {}", variant.instance, s.m, s.n, s.k, name(s.type),
-                       name(s.to));
+        << fmt::format("instance {}: {} x {} x {}, the last {} apart, {} to {}", variant.instance, s.m, s.n, s.k,
+                       s.tail, name(s.type), name(s.to));
   }
 }
 
@@ -200,6 +204,14 @@ TEST_F(Hopper, Multiplies) {
            {Activation::none, Activation::silu, Activation::gelu, Activation::quick_gelu}) {
         all.activation = activation;
         check_product(all);
+      }
+      // Where x ends with a stage (of 32 or 64 columns), within one, and within the first.
+      for (const int64_t head : {8, 32, 64, 128, 520}) {
+        if (head >= k) continue;
+        HopperProductSpec apart = plain;
+        apart.tail = k - head;
+        apart.x_stride = head + 8;
+        check_product(apart);
       }
     }
   }

@@ -34,9 +34,14 @@ Refusal refuse_hopper(const Problem& p) {
 
 // A 1 x 1 convolution is a matrix product over pixels.
 Refusal refuse_pointwise(const Problem& p) {
-  const auto& op = std::get<Conv2d>(p.op);
-  if (op.kernel != 1 || op.stride != 1 || op.pad_before != 0 || op.pad_after != 0) return "needs a kernel of one pixel";
+  if (!is_pointwise(std::get<Conv2d>(p.op))) return "needs a kernel of one pixel";
   return refuse_product(p);
+}
+
+// All convolutions but the matrix products read one tensor.
+Refusal refuse_tail(const Problem& p) {
+  if (std::get<Conv2d>(p.op).tail) return "reads x in one part";
+  return any_float(p);
 }
 
 // Tensor cores read channels eight at a time; the paddings of a side are one number in cuDNN's engines.
@@ -44,6 +49,7 @@ Refusal refuse_cudnn(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
   if (p.inputs[0].shape[3] % 8 != 0 || p.output.shape[3] % 8 != 0) return "needs channels divisible by 8";
   if (op.pad_before != op.pad_after) return "needs the same padding on both sides";
+  if (const Refusal tail = refuse_tail(p)) return tail;
   return refuse_product(p);
 }
 
@@ -53,7 +59,7 @@ Refusal refuse_few_outputs(const Problem& p) {
   if (p.output.shape[3] > kCudaNarrow) return fmt::format("computes at most {} channels", kCudaNarrow);
   if (p.inputs[0].shape[3] % 8 != 0) return "needs input channels divisible by 8";
   if (p.inputs[0].dtype != p.inputs[1].dtype) return "takes operands of one type only";
-  return any_float(p);
+  return refuse_tail(p);
 }
 Refusal refuse_few_inputs(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
@@ -147,7 +153,7 @@ std::vector<KernelInfo> make_rows() {
       weighted(row("conv2d/cudnn", OpKind::conv2d, kSums, false, library_workspace, refuse_cudnn), kTf32),
       weighted(row("conv2d/few_outputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_outputs)),
       weighted(row("conv2d/few_inputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_inputs)),
-      weighted(row("conv2d/direct", OpKind::conv2d, kSums, false, nullptr, any_float)),
+      weighted(row("conv2d/direct", OpKind::conv2d, kSums, false, nullptr, refuse_tail)),
       weighted(row("linear/gemm", OpKind::linear, kSums, false, library_workspace, refuse_product)),
       weighted(row(kCudaHopperRow, OpKind::geglu_linear, kSums, false, nullptr, refuse_hopper)),
       weighted(row("geglu_linear/gemm", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),

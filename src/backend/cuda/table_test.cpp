@@ -57,14 +57,16 @@ TEST(CudaTable, TakesTheFastRows) {
   const auto rows = rows_of(unet);
   EXPECT_TRUE(rows.contains("attention/flash"));
   EXPECT_FALSE(rows.contains("attention/naive"));
-  int cudnn = 0, narrow = 0, direct = 0;
+  int cudnn = 0, narrow = 0, direct = 0, concat = 0;
   for (const Step& step : lower(unet, cuda_target()).steps) {
+    concat += kind_of(step.op) == OpKind::concat ? 1 : 0;
     cudnn += cuda_target().kernels[step.kernel]->name == "conv2d/cudnn" ? 1 : 0;
     narrow += cuda_target().kernels[step.kernel]->name.starts_with("conv2d/few_") ? 1 : 0;
     direct += cuda_target().kernels[step.kernel]->name == "conv2d/direct" ? 1 : 0;
   }
   EXPECT_EQ(narrow, 2);  // from and to four channels
   EXPECT_EQ(direct, 0);
+  EXPECT_EQ(concat, 2);  // of the conditioning and the largest; other skip connections are read in place
   EXPECT_GT(cudnn, 30);
 }
 

@@ -1,4 +1,6 @@
 // Conv2d: for each output element, one dot product over the input channels per tap that lies inside the picture.
+#include <algorithm>
+
 #include "backend/reference/epilogue.h"
 #include "backend/reference/kernels.h"
 #include "base/parallel.h"
@@ -30,7 +32,9 @@ double window(const float* picture, const Shape& x, const float* w, int kernel, 
 
 void run(const Problem& p, const Binding& b, const float* x, const float* w) {
   const auto& op = std::get<Conv2d>(p.op);
-  const Shape &in = p.inputs[0].shape, &shape = p.output.shape;
+  Shape in = p.inputs[0].shape;
+  in.set(3, p.inputs[1].shape[1]);  // with the tail
+  const Shape& shape = p.output.shape;
   const int64_t filter = p.inputs[1].shape.elements() / shape[3], picture = in[1] * in[2] * in[3];
   const Epilogue epilogue(p, b, op.bias, op.activation, op.residual);
   const Result out = result(p, b);
@@ -46,9 +50,29 @@ void run(const Problem& p, const Binding& b, const float* x, const float* w) {
   });
 }
 
+// Each row of a followed by that of b.
+void join(const float* a, int64_t a_width, const float* b, int64_t b_width, int64_t rows, float* out) {
+  for (int64_t row = 0; row < rows; ++row) {
+    out = std::copy_n(a + row * a_width, a_width, out);
+    out = std::copy_n(b + row * b_width, b_width, out);
+  }
+}
+
+Launch bind_with_tail(const Problem& p, const Binding& b) {
+  const size_t tail = tail_input(std::get<Conv2d>(p.op));
+  std::vector<float> joined(static_cast<size_t>(p.inputs[0].shape.rows() * p.inputs[1].shape[1]));
+  return [=, x = Operand(p, b, 0), w = Operand(p, b, 1), t = Operand(p, b, tail),
+          joined = std::move(joined)](Queue&) mutable {
+    const Shape& shape = p.inputs[0].shape;
+    join(x.load(), shape[3], t.load(), p.inputs[tail].shape[3], shape.rows(), joined.data());
+    run(p, b, joined.data(), w.load());  // of one pixel: the channels are last already
+  };
+}
+
 }  // namespace
 
 Launch bind_conv2d(const Problem& p, const Binding& b) {
+  if (std::get<Conv2d>(p.op).tail) return bind_with_tail(p, b);
   std::vector<float> taps(static_cast<size_t>(p.inputs[1].shape.elements()));
   return [p, b, x = Operand(p, b, 0), w = Operand(p, b, 1), taps = std::move(taps)](Queue&) mutable {
     channels_last(w.load(), p.inputs[1].shape, taps.data());

@@ -100,6 +100,25 @@ TEST(ReferenceConv2d, OneByOneEqualsLinear) {
   }
 }
 
+TEST(ReferenceConv2d, WithATailEqualsThatOfTheConcatenation) {
+  for (DType dtype : kDTypes)
+    for (bool bias : {false, true})
+      for (bool residual : {false, true}) {
+        const HostTensor x = random_tensor(dtype, {2, 3, 5, 7}, 1), tail = random_tensor(dtype, {2, 3, 5, 4}, 2);
+        const HostTensor w = random_tensor(dtype, {6, 11, 1, 1}, 3);
+        std::vector<HostTensor> whole{run_op(Concat{}, {x, tail}), w}, parts{x, w};
+        for (auto* inputs : {&whole, &parts}) {
+          if (bias) inputs->push_back(random_tensor(DType::f32, {6}, 4));
+          if (inputs == &parts) inputs->push_back(tail);
+          if (residual) inputs->push_back(random_tensor(dtype, {2, 3, 5, 6}, 5));
+        }
+        Conv2d op{1, 1, 0, 0, bias, Activation::none, residual};
+        const HostTensor expected = run_op(op, whole);
+        op.tail = true;
+        EXPECT_EQ(run_op(op, parts).bytes, expected.bytes) << name(dtype);
+      }
+}
+
 TEST(ReferenceConv2d, EpilogueEqualsItsNodes) {
   for (DType dtype : kDTypes)
     for (Activation a : {Activation::none, Activation::silu, Activation::relu}) {

@@ -28,7 +28,8 @@ void group_norm(const Problem& p, const Binding& b) {
   const Shape& shape = p.output.shape;
   const int64_t pixels = shape[1] * shape[2], channels = shape[3], width = channels / op.groups;
   const Numbers x = numbers(p, b, 0), gamma = numbers(p, b, 1), beta = numbers(p, b, 2);
-  const Numbers shift = numbers(p, b, op.shift ? 3 : 0);
+  const Numbers shift = numbers(p, b, op.shift ? 3 : 0), tail = numbers(p, b, op.tail ? tail_input(op) : 0);
+  const int64_t head = p.inputs[0].shape[3];  // channels of x; the others are the tail's
   const Result out = result(p, b);
   parallel_for(shape[0] * op.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
@@ -36,8 +37,9 @@ void group_norm(const Problem& p, const Binding& b) {
       // Element i of the group: pixel i / width, channel i % width of the group.
       const auto index = [&](int64_t i) { return (n * pixels + i / width) * channels + first + i % width; };
       const auto value = [&](int64_t i) {
-        const double v = x[index(i)];
-        return op.shift ? round_to(p.inputs[0].dtype, v + shift[n * channels + first + i % width]) : v;
+        const int64_t pixel = n * pixels + i / width, c = first + i % width;
+        const double v = c < head ? x[pixel * head + c] : tail[pixel * (channels - head) + c - head];
+        return op.shift ? round_to(p.inputs[0].dtype, v + shift[n * channels + c]) : v;
       };
       const Statistics s = statistics(pixels * width, static_cast<double>(op.eps), value);
       for (int64_t i = 0; i < pixels * width; ++i) {

@@ -51,6 +51,28 @@ TEST(ReferenceGroupNorm, ShiftAndActivationEqualTheirNodes) {
     }
 }
 
+// Joins tensors along the channels.
+HostTensor join(const HostTensor& a, const HostTensor& b) {
+  return run_op(Concat{}, {a, b});
+}
+
+TEST(ReferenceGroupNorm, WithATailEqualsThatOfTheConcatenation) {
+  for (DType dtype : kDTypes)
+    for (bool shift : {false, true}) {
+      // The second of three groups lies in both.
+      const HostTensor x = random_tensor(dtype, {2, 3, 5, 7}, 1), tail = random_tensor(dtype, {2, 3, 5, 5}, 2);
+      const HostTensor gamma = random_tensor(DType::f32, {12}, 3), beta = random_tensor(DType::f32, {12}, 4);
+      GroupNorm op{3, 1e-5f, Activation::silu, shift};
+      std::vector<HostTensor> whole{join(x, tail), gamma, beta}, parts{x, gamma, beta};
+      for (auto* inputs : {&whole, &parts})
+        if (shift) inputs->push_back(random_tensor(dtype, {2, 1, 1, 12}, 5));
+      const HostTensor expected = run_op(op, whole);
+      parts.push_back(tail);
+      op.tail = true;
+      EXPECT_EQ(run_op(op, parts).bytes, expected.bytes) << name(dtype);
+    }
+}
+
 TEST(ReferenceLayerNorm, CentersEachRow) {
   const HostTensor x({2, 1, 4}, {0, 2, 4, 6, 4, 4, 4, 4}), gamma({4}, {1, 2, 3, 4}), beta({4}, {0, 0, 0, 1});
   const float s = 1 / std::sqrt(5.0f);
@@ -82,11 +104,6 @@ TEST(ReferenceAttention, CausalSeesNoLaterKeys) {
 TEST(ReferenceAttention, LargeScoresDoNotOverflow) {
   const HostTensor q({1, 1, 1}, {1e4f}), k({1, 2, 1}, {1, 1.1f}), v({1, 2, 1}, {1, 2});
   EXPECT_THAT(run_op(Attention{1, 1}, {q, k, v}).values(), ElementsAre(2));
-}
-
-// Joins tensors of (N, T, C) along the channels.
-HostTensor join(const HostTensor& a, const HostTensor& b) {
-  return run_op(Concat{}, {a, b});
 }
 
 TEST(ReferenceAttention, PackedFormsEqualTheSeparateOne) {

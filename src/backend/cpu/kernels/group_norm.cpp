@@ -1,7 +1,7 @@
 // group_norm with shift and activation: one pass for the statistics, one that normalises; both read rows as they lie.
 // Statistics are taken per channel about a pivot (the channel's first value) in f32 over short runs of rows, then in
 // f64, so that a mean far from zero costs no digits. Chunks depend on the shape alone: the result does not change with
-// the number of threads.
+// the number of threads. Where x has a tail, both passes take x's channels first and the tail's after them.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -49,12 +49,13 @@ HWY_INLINE void accumulate(const T* x, const T* pivot, int64_t rows, int64_t c, 
     });
 }
 
-// partial[0, c) and partial[c, 2c): sums of x - pivot and of its square over `rows` rows.
-void sum_rows(DType type, const void* x, const void* pivot, int64_t rows, int64_t c, double* partial) {
+// sums[0, c) and squares[0, c): of x - pivot and of its square over `rows` rows.
+void sum_rows(DType type, const void* x, const void* pivot, int64_t rows, int64_t c, double* sums, double* squares) {
   with_type(type, x, [&](const auto* in) HWY_ATTR {
     const auto* base = static_cast<decltype(in)>(pivot);
     alignas(64) float sum[kBlock], square[kBlock];
-    std::fill_n(partial, 2 * c, 0.0);
+    std::fill_n(sums, c, 0.0);
+    std::fill_n(squares, c, 0.0);
     for (int64_t row = 0; row < rows; row += kFlush)
       for (int64_t c0 = 0; c0 < c; c0 += kBlock) {
         const int64_t n = std::min(kBlock, c - c0);
@@ -62,23 +63,23 @@ void sum_rows(DType type, const void* x, const void* pivot, int64_t rows, int64_
         std::fill_n(square, n, 0.0f);
         accumulate(in + row * c + c0, base + c0, std::min(kFlush, rows - row), c, n, sum, square);
         for (int64_t i = 0; i < n; ++i) {
-          partial[c0 + i] += static_cast<double>(sum[i]);
-          partial[c + c0 + i] += static_cast<double>(square[i]);
+          sums[c0 + i] += static_cast<double>(sum[i]);
+          squares[c0 + i] += static_cast<double>(square[i]);
         }
       }
   });
 }
 
-// y = act(x * scale + offset) for `rows` rows; y may be x.
+// y = act(x * scale + offset) for `rows` rows of c, which are c apart in x and `stride` in y; y may be x.
 void normalise_rows(DType type, const void* x, const float* scale, const float* offset, Activation kind, DType to,
-                    void* y, int64_t c, int64_t rows) {
+                    void* y, int64_t c, int64_t stride, int64_t rows) {
   with_type(type, x, [&](const auto* in) HWY_ATTR {
     with_type(to, y, [&](auto* out) HWY_ATTR {
       with_activation(kind, [&](auto constant) HWY_ATTR {
         for (int64_t row = 0; row < rows; ++row)
           for_each_vector(0, c, [&](auto d, int64_t i) HWY_ATTR {
             const auto v = hn::MulAdd(load(d, in + row * c + i), load(d, scale + i), load(d, offset + i));
-            store(d, activate<constant()>(d, v), out + row * c + i);
+            store(d, activate<constant()>(d, v), out + row * stride + i);
           });
       });
     });
@@ -112,14 +113,17 @@ class GroupNormRun {
         pixels_(problem.output.shape[1] * problem.output.shape[2]),
         c_(problem.output.shape[3]),
         chunks_(chunks(problem.output.shape)),
-        x_(at.inputs[0]),
         y_(at.output),
         shift_(op_.shift ? at.inputs[3] : nullptr),
         gamma_(reinterpret_cast<const float*>(at.inputs[1])),
         beta_(reinterpret_cast<const float*>(at.inputs[2])),
         partial_(reinterpret_cast<double*>(at.workspace)),
         scale_(reinterpret_cast<float*>(partial_ + batch_ * chunks_ * 2 * c_)),
-        offset_(scale_ + batch_ * c_) {}
+        offset_(scale_ + batch_ * c_) {
+    const int64_t head = problem.inputs[0].shape[3];
+    parts_[0] = {at.inputs[0], 0, head};
+    if (op_.tail) parts_[1] = {at.inputs[tail_input(op_)], head, c_ - head};
+  }
 
   static int64_t chunks(const Shape& x) { return std::clamp<int64_t>(x[1] * x[2] / 256, 1, 32); }
   static size_t workspace(const Problem& problem) {
@@ -128,14 +132,15 @@ class GroupNormRun {
   }
 
   void operator()(Queue&) const {
-    const auto bytes = static_cast<int64_t>(size_of(type_)), to_bytes = static_cast<int64_t>(size_of(to_));
     parallel_ranges(batch_ * chunks_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t n = i / chunks_, chunk = i % chunks_;
         const int64_t first = pixels_ * chunk / chunks_, last = pixels_ * (chunk + 1) / chunks_;
-        const std::byte* picture = x_ + n * pixels_ * c_ * bytes;
-        HWY_DYNAMIC_DISPATCH(sum_rows)
-        (type_, picture + first * c_ * bytes, picture, last - first, c_, partial_ + i * 2 * c_);
+        for (const Part& part : parts()) {
+          double* sums = partial_ + i * 2 * c_ + part.first;
+          HWY_DYNAMIC_DISPATCH(sum_rows)
+          (type_, row(part, n, first), row(part, n, 0), last - first, part.channels, sums, sums + c_);
+        }
       }
     });
     parallel_ranges(batch_ * op_.groups, 8, [&](int64_t begin, int64_t end) {
@@ -143,14 +148,27 @@ class GroupNormRun {
     });
     for (int64_t n = 0; n < batch_; ++n)
       parallel_ranges(pixels_, grain_for(c_ * 8), [&](int64_t begin, int64_t end) {
-        const int64_t at = (n * pixels_ + begin) * c_;
-        HWY_DYNAMIC_DISPATCH(normalise_rows)
-        (type_, x_ + at * bytes, scale_ + n * c_, offset_ + n * c_, op_.activation, to_, y_ + at * to_bytes, c_,
-         end - begin);
+        for (const Part& part : parts()) {
+          const int64_t c = n * c_ + part.first, y = (n * pixels_ + begin) * c_ + part.first;
+          HWY_DYNAMIC_DISPATCH(normalise_rows)
+          (type_, row(part, n, begin), scale_ + c, offset_ + c, op_.activation, to_,
+           y_ + y * static_cast<int64_t>(size_of(to_)), part.channels, c_, end - begin);
+        }
       });
   }
 
  private:
+  // x or the tail; `first` is where its channels begin among all.
+  struct Part {
+    const std::byte* data = nullptr;
+    int64_t first = 0, channels = 0;
+  };
+
+  std::span<const Part> parts() const { return {parts_, op_.tail ? 2u : 1u}; }
+  const std::byte* row(const Part& part, int64_t n, int64_t pixel) const {
+    return part.data + (n * pixels_ + pixel) * part.channels * static_cast<int64_t>(size_of(type_));
+  }
+
   // From sums per channel to the group's mean and variance (Chan et al. 1979), then to scale and offset per channel.
   // A shift moves a channel's mean and nothing else.
   void finish_group(int64_t n, int64_t group) const {
@@ -178,7 +196,10 @@ class GroupNormRun {
     }
   }
 
-  double pivot(int64_t n, int64_t c) const { return static_cast<double>(element(type_, x_, n * pixels_ * c_ + c)); }
+  double pivot(int64_t n, int64_t c) const {
+    const Part& part = parts_[c < parts_[0].channels ? 0 : 1];
+    return static_cast<double>(element(type_, row(part, n, 0), c - part.first));
+  }
   double shift(int64_t n, int64_t c) const {
     return shift_ == nullptr ? 0.0 : static_cast<double>(element(shift_type_, shift_, n * c_ + c));
   }
@@ -186,7 +207,7 @@ class GroupNormRun {
   GroupNorm op_;
   DType type_, to_, shift_type_;
   int64_t batch_, pixels_, c_, chunks_;
-  const std::byte* x_;
+  Part parts_[2];
   std::byte* y_;
   const std::byte* shift_;
   const float *gamma_, *beta_;

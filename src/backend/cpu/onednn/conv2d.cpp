@@ -1,37 +1,96 @@
 // conv2d by oneDNN's direct convolution on NHWC images, weights in the layout it picks, everything that follows fused.
+#include <algorithm>
+
 #include "backend/cpu/onednn/rows.h"
 #include "backend/cpu/onednn/weights.h"
 
 namespace tempera::onednn {
 namespace {
 
-ConvSpec conv_spec(const Problem& p) {
+// One convolution, or, where x has a tail, a second that adds the tail's products to what the first wrote: nothing is
+// rounded in between, since the result is f32.
+std::vector<ConvSpec> conv_specs(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
   const Shape &x = p.inputs[0].shape, &w = p.inputs[1].shape;
-  return {.batch = x[0],
-          .height = x[1],
-          .width = x[2],
-          .channels = x[3],
-          .out = w[0],
-          .kernel = op.kernel,
-          .stride = op.stride,
-          .pad_top = op.pad_before,
-          .pad_bottom = op.pad_after,
-          .pad_left = op.pad_before,
-          .pad_right = op.pad_after,
-          .dtype = p.inputs[0].dtype,
-          .to = p.output.dtype,
-          .bias = op.bias,
-          .activation = op.activation,
-          .operand = op.residual ? Operand::add : Operand::none};
+  const ConvSpec first{.batch = x[0],
+                       .height = x[1],
+                       .width = x[2],
+                       .channels = x[3],
+                       .out = w[0],
+                       .kernel = op.kernel,
+                       .stride = op.stride,
+                       .pad_top = op.pad_before,
+                       .pad_bottom = op.pad_after,
+                       .pad_left = op.pad_before,
+                       .pad_right = op.pad_after,
+                       .dtype = p.inputs[0].dtype,
+                       .to = p.output.dtype,
+                       .bias = op.bias,
+                       .activation = op.activation,
+                       .operand = op.residual ? Operand::add : Operand::none};
+  if (!op.tail) return {first};
+  ConvSpec second = first;
+  second.channels = w[1] - x[3];
+  second.bias = false;
+  second.operand = Operand::accumulate;
+  return {first, second};
 }
 
 Launch bind_conv2d(Library& library, const Problem& p, const Binding& at) {
   const auto& op = std::get<Conv2d>(p.op);
-  const auto call = std::make_shared<Call>(library, library.plan(conv_spec(p)),
+  const std::vector<ConvSpec> specs = conv_specs(p);
+  const auto plan = library.plan(specs[0]);
+  const auto call = std::make_shared<Call>(library, plan,
                                            CallArgs{at.inputs[0], at.inputs[1], op.bias ? at.inputs[2] : nullptr,
                                                     op.residual ? at.inputs.back() : nullptr, at.output, at.workspace});
-  return [call](Queue&) { call->run(); };
+  if (!op.tail) return [call](Queue&) { call->run(); };
+  const auto rest = std::make_shared<Call>(library, library.plan(specs[1]),
+                                           CallArgs{at.inputs[tail_input(op)], at.inputs[1] + plan->layout.bytes(),
+                                                    nullptr, nullptr, at.output, at.workspace});
+  return [call, rest](Queue&) {
+    call->run();
+    rest->run();
+  };
+}
+
+std::optional<std::string> refuse_conv2d(Library& library, const Problem& p) {
+  if (std::get<Conv2d>(p.op).tail && p.output.dtype != DType::f32) return "adds up two parts of x in f32 only";
+  return refuse_plan(p, [&] {
+    for (const ConvSpec& spec : conv_specs(p)) (void)library.plan(spec);
+  });
+}
+
+size_t conv2d_workspace(Library& library, const Problem& p) {
+  size_t scratch = 0;
+  for (const ConvSpec& spec : conv_specs(p)) scratch = std::max(scratch, library.plan(spec)->scratch);
+  return scratch;
+}
+
+// Of two convolutions, the first one's weights and then the second one's.
+KernelInfo::Packed packed_conv2d(Library& library, const Problem& p, int input) {
+  KernelInfo::Packed packed{0, ""};
+  for (const ConvSpec& spec : conv_specs(p)) {
+    const KernelInfo::Packed one = packed_weight(p, input, library.plan(spec)->layout, 1);
+    if (input != 1) return one;
+    packed.bytes += one.bytes;
+    packed.layout += (packed.layout.empty() ? "" : " and ") + one.layout;
+  }
+  return packed;
+}
+
+void pack_conv2d(Library& library, const Problem& p, int input, std::span<const WeightPart> parts, std::byte* to) {
+  const std::vector<ConvSpec> specs = conv_specs(p);
+  if (input != 1 || specs.size() == 1) return pack_input(p, input, parts, library.plan(specs[0])->layout, 1, to);
+  std::vector<WeightPart> twice(parts.begin(), parts.end());  // what is read again is not done with
+  for (WeightPart& part : twice) part.done = {};
+  const Shape& w = p.inputs[1].shape;
+  int64_t skip = 0;
+  for (const ConvSpec& spec : specs) {
+    const WeightLayout& layout = library.plan(spec)->layout;
+    pack_weight(layout, WeightRows(twice, w[0], w[1], skip), 0, to);
+    skip += spec.channels;
+    to += layout.bytes();
+  }
 }
 
 }  // namespace
@@ -40,14 +99,12 @@ void add_conv2d_kernels(std::vector<Kernel>& table, const std::shared_ptr<Librar
   KernelInfo info = kernel_info("conv2d/onednn", OpKind::conv2d);
   info.tolerance_f32 = 1e-5;
   info.tolerance_half = 6e-3;
-  info.refuse = [library](const Problem& p) { return refuse_plan(p, [&] { (void)library->plan(conv_spec(p)); }); };
-  info.workspace = [library](const Problem& p) { return library->plan(conv_spec(p))->scratch; };
-  info.packed = [library](const Problem& p, int input) {
-    return packed_weight(p, input, library->plan(conv_spec(p))->layout, 1);
-  };
+  info.refuse = [library](const Problem& p) { return refuse_conv2d(*library, p); };
+  info.workspace = [library](const Problem& p) { return conv2d_workspace(*library, p); };
+  info.packed = [library](const Problem& p, int input) { return packed_conv2d(*library, p, input); };
   table.push_back({info, [library](const Problem& p, const Binding& at) { return bind_conv2d(*library, p, at); },
                    [library](const Problem& p, int input, std::span<const WeightPart> parts, std::byte* to) {
-                     pack_input(p, input, parts, library->plan(conv_spec(p))->layout, 1, to);
+                     pack_conv2d(*library, p, input, parts, to);
                    }});
 }
 

@@ -198,8 +198,8 @@ WeightLayout weight_layout(const Blocking& blocking, DType dtype, const WeightDi
   return layout;
 }
 
-WeightRows::WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t row_elements)
-    : row_elements_(row_elements) {
+WeightRows::WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t row_elements, int64_t skip)
+    : row_elements_(row_elements), skip_(skip) {
   int64_t row = 0;
   for (const WeightPart& part : parts) {
     const auto bytes = static_cast<int64_t>(part.bytes.size());
@@ -215,8 +215,9 @@ void WeightRows::read(int64_t row, int64_t first, int64_t count, DType dtype, vo
   size_t p = parts_.size() - 1;
   while (parts_[p].begin > row) --p;
   const WeightPart& part = *parts_[p].part;
-  tempera::read(part, static_cast<size_t>((row - parts_[p].begin) * row_elements_ + first), static_cast<size_t>(count),
-                dtype, static_cast<std::byte*>(destination));
+  const int64_t element = (row - parts_[p].begin) * row_elements_ + skip_ + first;
+  tempera::read(part, static_cast<size_t>(element), static_cast<size_t>(count), dtype,
+                static_cast<std::byte*>(destination));
 }
 
 void WeightRows::done(int64_t begin, int64_t end) const {

@@ -38,10 +38,11 @@ WeightLayout weight_layout(const Blocking& blocking, DType dtype, const WeightDi
 // Rows (outermost index) of a weight whose parts are concatenated.
 class WeightRows {
  public:
-  // row_elements: elements of one row. Throws Error(internal) when the parts do not hold `rows` of them.
-  WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t row_elements);
+  // row_elements: elements of one row, of which those before `skip` are passed over. Throws Error(internal) when the
+  // parts do not hold `rows` of them.
+  WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t row_elements, int64_t skip = 0);
 
-  // `count` elements of row `row` from element `first` on, converted to `dtype`.
+  // `count` elements of row `row` from element `skip` + `first` on, converted to `dtype`.
   void read(int64_t row, int64_t first, int64_t count, DType dtype, void* destination) const;
 
   // Rows [begin, end) will not be read again.
@@ -53,7 +54,7 @@ class WeightRows {
     const WeightPart* part;
   };
   std::vector<Part> parts_;
-  int64_t row_elements_;
+  int64_t row_elements_, skip_;
 };
 
 // Writes rows [first_row, first_row + layout.shape.out) of `rows` as `layout` says, on all threads.

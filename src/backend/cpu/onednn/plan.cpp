@@ -38,7 +38,7 @@ enum class Fusing : uint8_t { binary, sum };
 dnnl::primitive_attr attributes(Activation activation, Operand operand, const Desc& dst, Fusing fusing) {
   dnnl::post_ops ops;
   append_activation(ops, activation);
-  if (operand == Operand::add && fusing == Fusing::sum) ops.append_sum(1.0f);
+  if (operand == Operand::accumulate || (operand == Operand::add && fusing == Fusing::sum)) ops.append_sum(1.0f);
   if (operand == Operand::add && fusing == Fusing::binary) ops.append_binary(dnnl::algorithm::binary_add, dst);
   if (operand == Operand::multiply) ops.append_binary(dnnl::algorithm::binary_mul, dst);
   dnnl::primitive_attr attr;
@@ -68,6 +68,7 @@ std::shared_ptr<Plan> make_plan(const Descriptor& descriptor) {
 // kernels out: it is taken unless it changes the implementation.
 template <class Primitive, class Describe>
 std::shared_ptr<Plan> fuse(Operand operand, Activation activation, const Describe& describe) {
+  if (operand == Operand::accumulate) return make_plan<Primitive>(describe(Fusing::sum));
   std::shared_ptr<Plan> plan;
   if (operand == Operand::add) {
     try {

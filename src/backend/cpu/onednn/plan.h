@@ -15,8 +15,9 @@
 
 namespace tempera::onednn {
 
-// What follows the activation: dst = act(product + bias) (+ or *) operand, a tensor like dst.
-enum class Operand : uint8_t { none, add, multiply };
+// What follows the activation: dst = act(product + bias) (+ or *) operand, a tensor like dst; with `accumulate` plus
+// what dst holds.
+enum class Operand : uint8_t { none, add, multiply, accumulate };
 
 // dst (m, n) = act(src (m, k) weights + bias) op operand; weights are given as (n, k), row-major, before packing.
 // `dtype` is what src and weights are in, `to` what dst and operand are in.

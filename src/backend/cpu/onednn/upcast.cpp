@@ -181,10 +181,12 @@ class UpcastConv {
  public:
   UpcastConv(Library& library, const Problem& p, const Binding& at)
       : op_(std::get<Conv2d>(p.op)),
+        head_(p.inputs[0].shape[3]),
         x_shape_(p.inputs[0].shape),
         out_shape_(p.output.shape),
         at_(at),
         store_(p, at, op_.residual) {
+    x_shape_.set(3, p.inputs[1].shape[1]);
     const int64_t row_bytes = x_shape_[2] * x_shape_[3] * 4;
     band_ = std::clamp<int64_t>(kBandBytes / (row_bytes * op_.stride), 1, out_shape_[1]);
     spec_ = {.batch = 1,
@@ -230,14 +232,25 @@ class UpcastConv {
     return {x_, w_, op_.bias ? reinterpret_cast<const float*>(at_.inputs[2]) + o : nullptr, nullptr, y_, scratch_};
   }
 
+  // Row `row` of all pictures' to f32: pixel by pixel where x has a tail, the tail's channels after those of x.
+  void expand_row(int64_t row, float* to) const {
+    const bf16* x = as_bf16(at_.inputs[0]);
+    const int64_t width = x_shape_[2], tail = x_shape_[3] - head_;
+    if (!op_.tail) return expand_bf16(x + row * width * head_, to, width * head_);
+    const bf16* rest = as_bf16(at_.inputs[tail_input(op_)]);
+    for (int64_t pixel = row * width; pixel < (row + 1) * width; ++pixel, to += head_ + tail) {
+      expand_bf16(x + pixel * head_, to, head_);
+      expand_bf16(rest + pixel * tail, to + head_, tail);
+    }
+  }
+
   void band(int64_t n, int64_t out_row, int64_t o) const {
     const int64_t row_elements = x_shape_[2] * x_shape_[3], height = x_shape_[1];
-    const bf16* picture = as_bf16(at_.inputs[0]) + n * height * row_elements;
     parallel_ranges(spec_.height, grain_for(row_elements * 4), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = out_row * op_.stride - op_.pad_before + i;
         if (row >= 0 && row < height) {
-          expand_bf16(picture + row * row_elements, x_ + i * row_elements, row_elements);
+          expand_row(n * height + row, x_ + i * row_elements);
         } else {
           std::fill_n(x_ + i * row_elements, row_elements, 0.0f);
         }
@@ -249,7 +262,8 @@ class UpcastConv {
   }
 
   Conv2d op_;
-  Shape x_shape_, out_shape_;
+  int64_t head_;               // channels of x without the tail
+  Shape x_shape_, out_shape_;  // x's with it
   Binding at_;
   Store store_;
   int64_t band_;  // output rows at a time

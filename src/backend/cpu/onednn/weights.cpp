@@ -9,10 +9,12 @@ std::optional<std::string> refuse_plan(const Problem& problem, const std::functi
   if (type != DType::f32 && type != DType::bf16) return "computes in f32 and bf16 only";
   if (to != type && to != DType::f32) return "writes its operands' type or f32 only";
   if (problem.inputs[1].dtype != type) return "takes operands of one type only";
+  const auto* conv = std::get_if<Conv2d>(&problem.op);
   const auto bias = [&](size_t i) { return i == 2 && problem.inputs[i].shape.rank() == 1; };
+  const auto tail = [&](size_t i) { return conv != nullptr && conv->tail && i == tail_input(*conv); };
   for (size_t i = 2; i < problem.inputs.size(); ++i) {
     if (bias(i) && problem.inputs[i].dtype != DType::f32) return "takes biases in f32 only";
-    if (!bias(i) && problem.inputs[i].dtype != to) return "takes a residual of the output's type only";
+    if (!bias(i) && !tail(i) && problem.inputs[i].dtype != to) return "takes a residual of the output's type only";
   }
   try {
     make();

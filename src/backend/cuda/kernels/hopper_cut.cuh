@@ -54,6 +54,19 @@ __device__ inline Position position(const HopperParams& p, int tile, int rank) {
   return {(down * C::kCluster + rank) * C::kTileRows, across * C::kOutColumns};
 }
 
+// What goes into the i-th stage of a tile: columns of x or of its tail, and those of w that they meet. Where x ends
+// within a stage, the copy engine fills it up with zeros.
+struct Columns {
+  const CUtensorMap* from;
+  int x, w;
+};
+template <int Depth>
+__device__ inline Columns columns(const HopperParams& p, int i) {
+  if (i < p.x_blocks) return {&p.x, i * Depth, i * Depth};
+  const int x = (i - p.x_blocks) * Depth;
+  return {&p.tail, x, p.x_columns + x};
+}
+
 // The ring's next stage; the parity of the phase in which it is filled.
 template <int Stages>
 struct Ring {

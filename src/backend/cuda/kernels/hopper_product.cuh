@@ -13,6 +13,7 @@ namespace tempera::cuda {
 template <class C>
 __device__ inline void fill_ring(const HopperParams& p, const Block& b) {
   prefetch_map(&p.x);
+  if (p.x_blocks < p.k_blocks) prefetch_map(&p.tail);
   prefetch_map(&p.w);
   Ring<C::kStages> ring;
   for (int tile = b.first; tile < p.tiles; tile += b.step) {
@@ -22,15 +23,16 @@ __device__ inline void fill_ring(const HopperParams& p, const Block& b) {
     for (int i = 0; i < p.k_blocks; ++i, ring.next()) {
       const uint32_t x = b.memory + static_cast<uint32_t>(ring.stage) * C::kStageBytes, w = x + C::kXBytes;
       const uint32_t full = b.barriers.full(ring.stage);
+      const Columns k = columns<kDepth>(p, i);
       wait(b.barriers.empty(ring.stage), ring.parity ^ 1);
       arrive_and_expect(full, C::kStageBytes);
-      load_box(x, &p.x, i * kDepth, at.row, full);
+      load_box(x, k.from, k.x, at.row, full);
       if constexpr (C::kCluster == 1) {
-        load_box(w, &p.w, i * kDepth, w_rows[0], full);
-        load_box(w + C::kWBytes / 2, &p.w, i * kDepth, w_rows[1], full);
+        load_box(w, &p.w, k.w, w_rows[0], full);
+        load_box(w + C::kWBytes / 2, &p.w, k.w, w_rows[1], full);
       } else {
         const uint32_t half = b.rank == 0 ? 0 : C::kWBytes / 2;
-        load_box_to_many(w + half, &p.w, i * kDepth, b.rank == 0 ? w_rows[0] : w_rows[1], full, 3);
+        load_box_to_many(w + half, &p.w, k.w, b.rank == 0 ? w_rows[0] : w_rows[1], full, 3);
       }
     }
   }

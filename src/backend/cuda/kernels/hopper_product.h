@@ -20,6 +20,7 @@ namespace tempera::cuda {
 struct HopperProductSpec {
   // x is (m, k), w is (n, k), or with `gated` (2 n, k), values before gates. k and n are multiples of 8.
   int64_t m = 0, n = 0, k = 0;
+  int64_t tail = 0;  // of x's columns, the last ones, which are a matrix of their own with rows of that length; as k
   DType type = DType::f16, to = DType::f16;  // of x and w: f16, bf16 or f32; of out, bias and residual: the same or f32
   bool bias = false, residual = false, gated = false;  // with `gated` neither residual nor activation
   Activation activation = Activation::none;            // none, silu, gelu, quick_gelu
@@ -28,7 +29,7 @@ struct HopperProductSpec {
 
 // All start at multiples of 16 bytes; bias has n elements, with `gated` 2 n. out may be residual, not x.
 struct HopperProductArgs {
-  const void *x = nullptr, *w = nullptr, *bias = nullptr, *residual = nullptr;
+  const void *x = nullptr, *tail = nullptr, *w = nullptr, *bias = nullptr, *residual = nullptr;
   void* out = nullptr;
 };
 
@@ -43,11 +44,12 @@ std::string name_of(const HopperVariant& variant);  // "hopper_product 1: 128x25
 
 // What a kernel is given.
 struct HopperParams {
-  CUtensorMap x, w, residual, out;
+  CUtensorMap x, tail, w, residual, out;
   const void *bias, *residual_data;  // null where there is none
   void* out_data;
   int64_t out_stride;
   int m, n, k_blocks;
+  int x_columns, x_blocks;                    // without the tail, whose blocks are the last
   int tile_rows, tile_columns, tiles, group;  // tiles down (in units of clusters), across, in all; rows of a group
   bool to_f32;
   Activation activation;

@@ -50,6 +50,7 @@ struct SplitBarriers {
 template <class C>
 __device__ inline void fill(const HopperParams& p, uint32_t memory, SplitBarriers barriers) {
   prefetch_map(&p.x);
+  if (p.x_blocks < p.k_blocks) prefetch_map(&p.tail);
   prefetch_map(&p.w);
   Ring<C::kStages> ring;
   for (int tile = static_cast<int>(blockIdx.x); tile < p.tiles; tile += static_cast<int>(gridDim.x)) {
@@ -59,11 +60,12 @@ __device__ inline void fill(const HopperParams& p, uint32_t memory, SplitBarrier
     for (int i = 0; i < p.k_blocks; ++i, ring.next()) {
       const uint32_t x = memory + static_cast<uint32_t>(ring.stage) * C::kStageBytes, w = x + C::kXBytes;
       const uint32_t full = barriers.full(ring.stage);
+      const Columns k = columns<kFloats>(p, i);
       wait(barriers.empty(ring.stage), ring.parity ^ 1);
       arrive_and_expect(full, C::kStageBytes);
-      load_box(x, &p.x, i * kFloats, at.row, full);
-      load_box(w, &p.w, i * kFloats, at.column, full);
-      load_box(w + C::kWBytes / 2, &p.w, i * kFloats, second, full);
+      load_box(x, k.from, k.x, at.row, full);
+      load_box(w, &p.w, k.w, at.column, full);
+      load_box(w + C::kWBytes / 2, &p.w, k.w, second, full);
     }
   }
 }

@@ -77,13 +77,13 @@ void sampler_update(const float* state, In prediction, const float* noise, const
                     int64_t slot_elements, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
 
-// group_norm.cu. x is (pictures, pixels, channels).
+// group_norm.cu. x is (pictures, pixels, head); tail, of x's type, has the other channels, or no data.
 struct GroupNormArgs {
-  In x, shift;  // shift (pictures, channels), or no data
+  In x, tail, shift;  // shift (pictures, channels), or no data
   const float *gamma, *beta;
-  Out out;  // may be x
+  Out out;  // (pictures, pixels, channels); may be x where that is all
   int64_t pictures, pixels;
-  int channels, groups;
+  int channels, head, groups;
   float eps;
   Activation activation;
   float* scratch;  // group_norm_scratch() floats

@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <map>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace tempera {
+namespace {
+
+// Whether `reader` could take `value`, its x, in two parts.
+bool takes_tail(const Node& reader, ValueId value) {
+  if (std::count(reader.inputs.begin(), reader.inputs.end(), value) != 1 || reader.inputs[0] != value) return false;
+  if (const auto* norm = std::get_if<GroupNorm>(&reader.op)) return !norm->tail;
+  const auto* conv = std::get_if<Conv2d>(&reader.op);
+  return conv != nullptr && !conv->tail && is_pointwise(*conv) && conv->activation == Activation::none;
+}
+
+using Users = std::vector<std::vector<ValueId>>;
+
+// What the norms and convolutions that read a value, or casts of it, write.
+size_t bytes_of_results(const Graph& graph, const Users& users, ValueId id) {
+  size_t bytes = 0;
+  for (ValueId user : users[id])
+    bytes +=
+        kind_of(graph.node(user).op) == OpKind::cast ? bytes_of_results(graph, users, user) : graph.desc(user).bytes();
+  return bytes;
+}
+
+// The concatenations, and casts of them, that nothing needs in one piece. A concatenation takes its parts' place and
+// the norm runs in place on it; the parts lie beside what is written. A UNet's memory peaks at its largest, so that one
+// stays where results are larger than it, which they are where stream and products have one type.
+std::vector<bool> find_loose(const Graph& graph) {
+  const Users users = graph.users();
+  size_t largest = 0;
+  for (const Node& node : graph.nodes())
+    if (kind_of(node.op) == OpKind::concat) largest = std::max(largest, node.output.bytes());
+  std::vector<bool> shown(graph.nodes().size()), loose(graph.nodes().size());
+  for (const Output& output : graph.outputs()) shown[output.value] = true;
+  for (ValueId id = static_cast<ValueId>(graph.nodes().size()); id-- > 0;) {
+    const OpKind kind = kind_of(graph.node(id).op);
+    if (shown[id] || (kind != OpKind::concat && kind != OpKind::cast)) continue;
+    loose[id] = std::all_of(users[id].begin(), users[id].end(), [&](ValueId user) {
+      const bool cast = kind_of(graph.node(user).op) == OpKind::cast;
+      return (cast && loose[user]) || takes_tail(graph.node(user), id);
+    });
+    if (kind == OpKind::concat && graph.desc(id).bytes() == largest)
+      loose[id] = loose[id] && bytes_of_results(graph, users, id) <= largest;
+  }
+  return loose;
+}
+
+struct Parts {
+  ValueId x, tail;  // of the new graph
+};
+
+class ReadConcat {
+ public:
+  explicit ReadConcat(const Graph& graph) : loose_(find_loose(graph)) {}
+
+  // A loose value is kept too: it goes with the last node that reads it.
+  std::optional<ValueId> operator()(Rewrite& r, ValueId id) {
+    const Node& node = r.old().node(id);
+    if (loose_[id] && r.as<Concat>(id) != nullptr) {
+      parts_[id] = {r.now(node.inputs[0]), r.now(node.inputs[1])};
+      return std::nullopt;
+    }
+    const auto found = node.inputs.empty() ? parts_.end() : parts_.find(node.inputs[0]);
+    if (found == parts_.end()) return std::nullopt;
+    const Parts parts = found->second;
+    if (const auto* cast = r.as<Cast>(id)) {
+      parts_[id] = {r.emit(*cast, {parts.x}), r.emit(*cast, {parts.tail})};
+      return std::nullopt;
+    }
+    if (const auto* norm = r.as<GroupNorm>(id)) return emit(r, *norm, node.inputs, parts);
+    return emit(r, std::get<Conv2d>(node.op), node.inputs, parts);
+  }
+
+ private:
+  template <class Op>
+  static ValueId emit(Rewrite& r, Op op, const std::vector<ValueId>& old_inputs, const Parts& parts) {
+    std::vector<ValueId> inputs = r.now(old_inputs);
+    inputs[0] = parts.x;
+    inputs.insert(inputs.begin() + static_cast<std::ptrdiff_t>(tail_input(op)), parts.tail);
+    op.tail = true;
+    return r.emit(op, std::move(inputs));
+  }
+
+  std::vector<bool> loose_;
+  std::map<ValueId, Parts> parts_;
+};
+
+}  // namespace
+
+Graph read_concat(const Graph& graph) {
+  return rewrite(graph, ReadConcat(graph));
+}
+
+}  // namespace tempera
