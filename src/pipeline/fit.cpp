@@ -90,7 +90,7 @@ Placement first_placement(const EngineOptions& engine) {
   return placement_for("none");
 }
 
-MemoryBudget parse_memory_budget(std::string_view text) {
+MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag) {
   if (text.empty()) return {};
   if (text == "auto") return {0, 1};
   double value = 0;
@@ -104,15 +104,13 @@ MemoryBudget parse_memory_budget(std::string_view text) {
     if (unit == "MB") return {static_cast<size_t>(value * 1e6), 0};
   }
   fail(ErrorCode::invalid_argument,
-       "--memory-budget is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto",
-       text);
+       "{} is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto", flag, text);
 }
 
 Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options,
            const MemoryBudget& budget, const std::function<size_t()>& free) {
   if (!budget.given()) return lowered(model, r, target, options);
-  const size_t bytes =
-      budget.bytes > 0 ? budget.bytes : static_cast<size_t>(static_cast<double>(free()) * budget.share);
+  const size_t bytes = budget.of(budget.bytes > 0 ? 0 : free());
   std::vector<BudgetChoice> choices;
   for (const ProgramOptions& way : ways(options, r)) {
     Fitted fitted = with_room_used(model, r, target, way, bytes);

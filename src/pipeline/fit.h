@@ -14,14 +14,16 @@ struct MemoryBudget {
   size_t bytes = 0;
   double share = 0;  // of what is free, where bytes is 0; neither: no budget
   bool given() const { return bytes > 0 || share > 0; }
+  // In bytes, where `free` are.
+  size_t of(size_t free) const { return bytes > 0 ? bytes : static_cast<size_t>(static_cast<double>(free) * share); }
 };
 
 // The placement to begin with: what --offload says, or, under a budget, all that is fastest. Throws
 // Error(invalid_argument) where both are given.
 Placement first_placement(const EngineOptions& engine);
 
-// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument).
-MemoryBudget parse_memory_budget(std::string_view text);
+// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument) naming the flag.
+MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag = "--memory-budget");
 
 struct Fitted {
   Programs programs;

@@ -67,7 +67,9 @@ class Pipeline::Impl {
         source_(open_model_of(options_, log_, false)) {
     if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
     if (options_.threads > 0) set_thread_count(options_.threads);
-    backend_ = open_device(choice_.device);
+    const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
+    backend_ =
+        open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
     queue_ = backend_->make_queue();
     free_memory_ = backend_->free_memory();
   }

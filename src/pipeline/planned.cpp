@@ -65,6 +65,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   if (!text) options.tokens = read_embeddings(request.prompt_embeds, model.config).tokens;
   options.decoder = decoder_options(engine, model.tiny_vae);
   options.placement = first_placement(engine);
+  parse_memory_budget(engine.pinned_memory, "--pinned-memory");  // a mistake there is one here too
   const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
   Fitted fitted = fit(model.config, shape_of(r), target, options, parse_memory_budget(engine.memory_budget), free);
   fitted.plan.model = model.name;

@@ -60,6 +60,14 @@ size_t largest_streamed(const Programs& programs) {
   return largest;
 }
 
+// Of every program once, as each has them packed.
+size_t travelling_bytes(const Programs& programs) {
+  size_t bytes = 0;
+  for (const Program* p : all_programs(programs))
+    for (const Segment& segment : p->segments) bytes += segment.bytes;
+  return bytes;
+}
+
 StagePlan stage(const Program& program, std::string name, size_t runs) {
   StagePlan s;
   s.name = std::move(name);
@@ -171,6 +179,7 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
   MemoryPlan& m = plan.memory;
   m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(programs));
   for (const Program* p : all_programs(programs)) m.overhead += target.overhead_step * p->steps.size();
+  if (target.name == "cuda") m.pinned_bytes = travelling_bytes(programs);
   const StagePlan* most = nullptr;
   const auto scratch = [](const StagePlan& s) { return s.activations + s.workspace + s.stream; };
   for (const StagePlan& s : plan.stages) {

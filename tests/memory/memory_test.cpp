@@ -168,6 +168,11 @@ TEST(Plans, SequentialOffloadCopiesTheUnetInEveryStep) {
   EXPECT_LT(stage(streamed, "unet").stream, size_t{257} << 20);
   EXPECT_EQ(stage(streamed, "unet").activations, stage(resident, "unet").activations);
   EXPECT_EQ(stage(streamed, "unet").flops, stage(resident, "unet").flops);
+  // What travels lies in the host's memory: of the resident plan the text encoders alone.
+  EXPECT_GT(streamed.memory.pinned_bytes, resident.memory.pinned_bytes + stage(resident, "unet").weights);
+  EXPECT_GT(resident.memory.pinned_bytes, 0u);
+  engine.offload = "none";
+  EXPECT_EQ(plan(engine, {}).memory.pinned_bytes, 0u);
 }
 
 // --vae-slicing is accepted because this always holds: pictures are decoded one at a time.
