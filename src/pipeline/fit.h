@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "pipeline/programs.h"
@@ -31,9 +32,13 @@ struct Fitted {
   Plan plan;
 };
 
+// The tiny autoencoder that a model carries, if any; opens it.
+using OwnTinyVae = std::function<std::optional<TinyVaeConfig>()>;
+
 // `free` tells what the device has free, asked where the budget is a share of it. `options` holds the first way: the
-// only one where no budget is given. Throws Error(out_of_memory) with the table of peaks when none fits.
+// only one where no budget is given. With the model's own tiny autoencoder, which is asked for last, come the same ways
+// once more, unless the options hold one. Throws Error(out_of_memory) with the table of peaks when none fits.
 Fitted fit(const ModelConfig& model, const RequestShape& request, const Target& target, const ProgramOptions& options,
-           const MemoryBudget& budget, const std::function<size_t()>& free);
+           const MemoryBudget& budget, const std::function<size_t()>& free, const OwnTinyVae& own_tiny_vae);
 
 }  // namespace tempera

@@ -39,12 +39,13 @@ std::string describe(Residency residency, const Program& program) {
                      100 * static_cast<double>(stays) / static_cast<double>(std::max<size_t>(1, stays + travels)));
 }
 
-// "text encoders in turn, UNet streamed (38 % stay), decoder in turn in 9 tiles"
+// "text encoders in turn, UNet streamed (38 % stay), tiny decoder in turn in 9 tiles"
 std::string describe(const Programs& programs, const ProgramOptions& o, size_t pictures) {
   std::string text;
   if (programs.text) text = "text encoders " + describe(o.placement.text, programs.text->second) + ", ";
   text += "UNet " + describe(o.placement.denoise, programs.denoise);
-  text += ", decoder " + describe(o.placement.decoder, programs.decoder.shapes.front());
+  text += (o.decoder.tiny ? ", tiny decoder " : ", decoder ") +
+          describe(o.placement.decoder, programs.decoder.shapes.front());
   if (programs.decoder.tiled()) text += fmt::format(" in {} tiles", programs.decoder.grid.count());
   if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
   if (o.two_passes) text += ", guidance in two passes";
