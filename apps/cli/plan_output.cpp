@@ -28,6 +28,9 @@ std::string plan_table(const Plan& plan) {
   text += fmt::format("memory      {} at the peak: weights {}, activations {}, workspace {}, stream {}, io {}\n",
                       bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations),
                       bytes(memory.workspace), bytes(memory.stream), bytes(memory.io));
+  if (memory.pinned_bytes > 0)
+    text += fmt::format("host        {} locked for parameters that travel, unless --pinned-memory allows less\n",
+                        bytes(memory.pinned_bytes));
   for (const BudgetChoice& choice : plan.choices)
     text += fmt::format("{}{:>10}  {}\n", choice.fits ? "  fits     " : "  too much ", bytes(choice.peak_bytes),
                         choice.mode);
@@ -58,6 +61,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
                                  {"scheduler", plan.scheduler},
                                  {"decoder", plan.decoder},
                                  {"peak_bytes", plan.memory.peak_bytes},
+                                 {"pinned_bytes", plan.memory.pinned_bytes},
                                  {"memory",
                                   {{"weights", plan.memory.weights},
                                    {"activations", plan.memory.activations},

@@ -51,6 +51,7 @@ struct EngineOptions {
   std::string tiny_vae = {};     // decodes instead of the model's autoencoder: a path, or "model" for its own tiny one
   std::string offload = "auto";  // auto, none, model, sequential: whose parameters stay on the device
   std::string memory_budget = {};  // "6GiB", "80%" or "auto" of what is free; chooses offloading and tiling itself
+  std::string pinned_memory = {};  // the most of the host's to lock for what travels to a card, written alike
   std::string vae_dtype = "auto";  // auto, fp32, bf16, fp16: what the autoencoder computes in
   bool vae_tiling = false;         // decode in overlapping tiles
   int vae_tile_size = 0;  // side of a tile in pixels; 0: the autoencoder's own, smaller where that is too large

@@ -35,7 +35,8 @@ struct Image {
 struct MemoryPlan {
   size_t weights = 0, activations = 0, workspace = 0, stream = 0, io = 0, overhead = 0;
   size_t peak_bytes = 0;
-  std::string peak_stage;  // the stage that reaches it
+  std::string peak_stage;   // the stage that reaches it
+  size_t pinned_bytes = 0;  // on a card: of the host, locked for what travels unless --pinned-memory allows less
 };
 
 // One program of the pipeline as it will run.

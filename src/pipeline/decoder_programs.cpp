@@ -19,6 +19,15 @@ size_t packing_of(const std::vector<Program>& shapes, size_t shape) {
   return first;
 }
 
+TileRule rule_of(const DecoderOptions& options) {
+  return options.tiny ? TileRule::tiny : TileRule::kl;
+}
+
+// What the side of a tile must be divisible by, in pixels.
+int pixel_unit(const VaeConfig& vae, const DecoderOptions& options) {
+  return tile_unit(rule_of(options)) * vae.scale();
+}
+
 size_t scratch(const Program& program) {
   return program.memory.arena + program.memory.workspace + program.memory.stream;
 }
@@ -30,12 +39,16 @@ DecoderOptions decoder_options(const EngineOptions& engine, std::optional<TinyVa
           engine.vae_tile_size};
 }
 
+bool can_tile(const VaeConfig& vae, const DecoderOptions& options) {
+  return options.tile_pixels % pixel_unit(vae, options) == 0;
+}
+
 TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int latent_height, int latent_width) {
   const int scale = vae.scale();
   if (!options.tiling) return one_tile(latent_height, latent_width, scale);
-  const TileRule rule = options.tiny ? TileRule::tiny : TileRule::kl;
-  const int unit = tile_unit(rule) * scale;
-  if (options.tile_pixels % unit != 0)
+  const TileRule rule = rule_of(options);
+  const int unit = pixel_unit(vae, options);
+  if (!can_tile(vae, options))
     fail(ErrorCode::invalid_argument,
          "--vae-tile-size is {}: give a number divisible by {}, such as {}, so that tiles overlap by whole pixels of "
          "the latent",

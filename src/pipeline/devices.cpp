@@ -70,14 +70,14 @@ DeviceChoice choose_target(const EngineOptions& options) {
                                                                            : choose_device(options);
 }
 
-std::unique_ptr<Backend> open_device(const std::string& device) {
+std::unique_ptr<Backend> open_device(const std::string& device, [[maybe_unused]] std::optional<size_t> most_pinned) {
 #if TEMPERA_HAS_CPU
   if (device == "cpu") return make_cpu_backend();
 #else
   if (device == "cpu") no_cpu();
 #endif
 #if TEMPERA_HAS_CUDA
-  if (device == "cuda") return make_cuda_backend();
+  if (device == "cuda") return make_cuda_backend(most_pinned);
 #endif
   fail(ErrorCode::unavailable, "there is no device '{}': use cpu", device);
 }

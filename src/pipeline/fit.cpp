@@ -70,6 +70,19 @@ Fitted with_room_used(const ModelConfig& model, const RequestShape& r, const Tar
   return fitted;
 }
 
+// Adds what it tries to `choices`, but no way that takes more than the one before it.
+std::optional<Fitted> first_that_fits(const ModelConfig& model, const RequestShape& r, const Target& target,
+                                      const ProgramOptions& first, size_t budget, std::vector<BudgetChoice>& choices) {
+  for (const ProgramOptions& way : ways(first, r)) {
+    Fitted fitted = with_room_used(model, r, target, way, budget);
+    const size_t peak = fitted.plan.memory.peak_bytes;
+    if (!choices.empty() && peak >= choices.back().peak_bytes) continue;
+    choices.push_back({fitted.plan.residency, peak, peak <= budget});
+    if (choices.back().fits) return fitted;
+  }
+  return std::nullopt;
+}
+
 [[noreturn]] void none_fits(const std::vector<BudgetChoice>& choices, size_t budget) {
   std::string peaks;
   for (const BudgetChoice& choice : choices)
@@ -90,7 +103,7 @@ Placement first_placement(const EngineOptions& engine) {
   return placement_for("none");
 }
 
-MemoryBudget parse_memory_budget(std::string_view text) {
+MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag) {
   if (text.empty()) return {};
   if (text == "auto") return {0, 1};
   double value = 0;
@@ -104,26 +117,24 @@ MemoryBudget parse_memory_budget(std::string_view text) {
     if (unit == "MB") return {static_cast<size_t>(value * 1e6), 0};
   }
   fail(ErrorCode::invalid_argument,
-       "--memory-budget is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto",
-       text);
+       "{} is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto", flag, text);
 }
 
 Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options,
-           const MemoryBudget& budget, const std::function<size_t()>& free) {
+           const MemoryBudget& budget, const std::function<size_t()>& free, const OwnTinyVae& own_tiny_vae) {
   if (!budget.given()) return lowered(model, r, target, options);
-  const size_t bytes =
-      budget.bytes > 0 ? budget.bytes : static_cast<size_t>(static_cast<double>(free()) * budget.share);
+  const size_t bytes = budget.of(budget.bytes > 0 ? 0 : free());
   std::vector<BudgetChoice> choices;
-  for (const ProgramOptions& way : ways(options, r)) {
-    Fitted fitted = with_room_used(model, r, target, way, bytes);
-    const size_t peak = fitted.plan.memory.peak_bytes;
-    if (!choices.empty() && peak >= choices.back().peak_bytes) continue;
-    choices.push_back({fitted.plan.residency, peak, peak <= bytes});
-    if (!choices.back().fits) continue;
-    fitted.plan.choices = std::move(choices);
-    return fitted;
+  std::optional<Fitted> fitted = first_that_fits(model, r, target, options, bytes, choices);
+  if (!fitted && !options.decoder.tiny) {
+    ProgramOptions last = options;
+    last.decoder.tiny = own_tiny_vae();
+    if (last.decoder.tiny && can_tile(model.vae, last.decoder))
+      fitted = first_that_fits(model, r, target, last, bytes, choices);
   }
-  none_fits(choices, bytes);
+  if (!fitted) none_fits(choices, bytes);
+  fitted->plan.choices = std::move(choices);
+  return std::move(*fitted);
 }
 
 }  // namespace tempera

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "pipeline/programs.h"
@@ -14,14 +15,16 @@ struct MemoryBudget {
   size_t bytes = 0;
   double share = 0;  // of what is free, where bytes is 0; neither: no budget
   bool given() const { return bytes > 0 || share > 0; }
+  // In bytes, where `free` are.
+  size_t of(size_t free) const { return bytes > 0 ? bytes : static_cast<size_t>(static_cast<double>(free) * share); }
 };
 
 // The placement to begin with: what --offload says, or, under a budget, all that is fastest. Throws
 // Error(invalid_argument) where both are given.
 Placement first_placement(const EngineOptions& engine);
 
-// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument).
-MemoryBudget parse_memory_budget(std::string_view text);
+// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument) naming the flag.
+MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag = "--memory-budget");
 
 struct Fitted {
   Programs programs;
@@ -29,9 +32,13 @@ struct Fitted {
   Plan plan;
 };
 
+// The tiny autoencoder that a model carries, if any; opens it.
+using OwnTinyVae = std::function<std::optional<TinyVaeConfig>()>;
+
 // `free` tells what the device has free, asked where the budget is a share of it. `options` holds the first way: the
-// only one where no budget is given. Throws Error(out_of_memory) with the table of peaks when none fits.
+// only one where no budget is given. With the model's own tiny autoencoder, which is asked for last, come the same ways
+// once more, unless the options hold one. Throws Error(out_of_memory) with the table of peaks when none fits.
 Fitted fit(const ModelConfig& model, const RequestShape& request, const Target& target, const ProgramOptions& options,
-           const MemoryBudget& budget, const std::function<size_t()>& free);
+           const MemoryBudget& budget, const std::function<size_t()>& free, const OwnTinyVae& own_tiny_vae);
 
 }  // namespace tempera

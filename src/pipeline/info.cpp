@@ -78,10 +78,8 @@ ModelInfo info(const EngineOptions& engine, const LogSink& log) {
     const auto& component = source.components[static_cast<size_t>(which)];
     if (component) out.components.push_back(describe(name(which), *component, summary(which, source.config)));
   }
-  if (std::filesystem::is_directory(source.path / kTinyVaeFolder)) {
-    const TinyVaeSource tiny = open_tiny_vae(kModelsOwnTinyVae, source.path, source.config.vae);
-    out.components.push_back(describe(kTinyVaeFolder, tiny.component, summary(tiny.config)));
-  }
+  if (const auto tiny = open_own_tiny_vae(source.path, source.config.vae))
+    out.components.push_back(describe(kTinyVaeFolder, tiny->component, summary(tiny->config)));
   const SchedulerConfig scheduler = parse_scheduler_config(source.scheduler_config, source.scheduler_origin);
   out.scheduler = scheduler.class_name;
   out.prediction_type = name_of(scheduler.prediction_type);

@@ -9,7 +9,7 @@
 
 namespace tempera {
 
-// `tiles`: how it was decoded.
+// `engine` names a tiny autoencoder where one decoded, `tiles`: how.
 std::string parameters_text(const ResolvedRequest& request, const EngineOptions& engine, const ModelSource& source,
                             const TileGrid& tiles, uint64_t seed);
 

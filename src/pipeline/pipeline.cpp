@@ -67,7 +67,9 @@ class Pipeline::Impl {
         source_(open_model_of(options_, log_, false)) {
     if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
     if (options_.threads > 0) set_thread_count(options_.threads);
-    backend_ = open_device(choice_.device);
+    const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
+    backend_ =
+        open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
     queue_ = backend_->make_queue();
     free_memory_ = backend_->free_memory();
   }
@@ -173,11 +175,14 @@ class Pipeline::Impl {
     ProgramOptions options{choice_.dtype, options_.attention, options_.eager, images_per_forward(r)};
     options.text = !file;
     options.tokens = file ? file->tokens : text().tokens();
-    options.decoder = decoder_options(options_, tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt);
+    options.decoder =
+        decoder_options(options_, options_.tiny_vae.empty() ? std::nullopt : std::optional(tiny_vae_->config));
     options.placement = first_placement(options_);
     RequestShape shape = shape_of(r);
     if (shape != shape_ || options != options_of_shape_) {
-      fitted_ = fit(source_.config, shape, backend_->target(), options, budget_, [&] { return free_memory_; });
+      fitted_ = fit(
+          source_.config, shape, backend_->target(), options, budget_, [&] { return free_memory_; },
+          [&] { return own_tiny_vae(); });
       fitted_.plan.model = source_.path.string();
       shape_ = std::move(shape);
       options_of_shape_ = std::move(options);
@@ -290,14 +295,22 @@ class Pipeline::Impl {
     if (!unet_->loaded()) unet_->load(*source_.component(Component::unet).weights, check);
   }
 
+  // A budget may ask for it.
+  std::optional<TinyVaeConfig> own_tiny_vae() {
+    if (!tiny_vae_) tiny_vae_ = open_own_tiny_vae(source_.path, source_.config.vae);
+    return tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt;
+  }
+
+  bool decodes_with_tiny_vae() const { return fitted_.options.decoder.tiny.has_value(); }
+
   const Checkpoint& decoder_weights() const {
-    return tiny_vae_ ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
+    return decodes_with_tiny_vae() ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
   }
 
   Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const Report& report,
                const CheckCancelled& check) {
     report("decode", index, 0, fitted_.programs.decoder.grid.count());
-    if (tiny_vae_) {
+    if (decodes_with_tiny_vae()) {
       unscale_latents(latent, tiny_vae_->config);
     } else {
       unscale_latents(latent, source_.config.vae);
@@ -307,7 +320,9 @@ class Pipeline::Impl {
     image.height = r.request.height;
     image.rgb = decoder_.decode(latent, check, [&](size_t done, size_t of) { report("decode", index, done, of); });
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
-    image.parameters = parameters_text(r, options_, source_, fitted_.programs.decoder.grid, image.seed);
+    EngineOptions chosen = options_;
+    if (decodes_with_tiny_vae() && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
+    image.parameters = parameters_text(r, chosen, source_, fitted_.programs.decoder.grid, image.seed);
     return image;
   }
 
@@ -322,6 +337,7 @@ class Pipeline::Impl {
   RequestShape shape_;
   ProgramOptions options_of_shape_;
   Fitted fitted_;
+  // The one that the options name, or else, once a budget has asked for it, the model's own.
   std::optional<TinyVaeSource> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;

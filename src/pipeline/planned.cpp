@@ -21,7 +21,8 @@ struct Planned {
   RequestDefaults defaults;
   std::string name;
   int tokens = 77;
-  std::optional<TinyVaeConfig> tiny_vae = {};
+  std::optional<TinyVaeConfig> tiny_vae = {};  // that the options name
+  OwnTinyVae own_tiny_vae = {};
 };
 
 // With `text`, the text encoders will run.
@@ -35,8 +36,10 @@ Planned planned_model(const EngineOptions& engine, bool text) {
                     {},
                     engine.preset,
                     config.text_encoder_2.max_position_embeddings};
+    // As the folders that tempera synth writes.
+    planned.own_tiny_vae = [name = engine.preset] { return std::optional(tiny_vae_preset(name)); };
     if (engine.tiny_vae == kModelsOwnTinyVae) {
-      planned.tiny_vae = tiny_vae_preset(engine.preset);
+      planned.tiny_vae = planned.own_tiny_vae();
     } else if (!engine.tiny_vae.empty()) {
       planned.tiny_vae = open_tiny_vae(engine.tiny_vae, {}, config.vae).config;
     }
@@ -47,6 +50,10 @@ Planned planned_model(const EngineOptions& engine, bool text) {
                                                          : Tokenizer::from_folder(source.tokenizer_2).max_length();
   Planned planned{
       source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
+  planned.own_tiny_vae = [path = source.path, vae = source.config.vae] {
+    const std::optional<TinyVaeSource> own = open_own_tiny_vae(path, vae);
+    return own ? std::optional(own->config) : std::nullopt;
+  };
   if (!engine.tiny_vae.empty())
     planned.tiny_vae = open_tiny_vae(engine.tiny_vae, source.path, source.config.vae).config;
   return planned;
@@ -65,8 +72,10 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   if (!text) options.tokens = read_embeddings(request.prompt_embeds, model.config).tokens;
   options.decoder = decoder_options(engine, model.tiny_vae);
   options.placement = first_placement(engine);
+  parse_memory_budget(engine.pinned_memory, "--pinned-memory");  // a mistake there is one here too
   const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
-  Fitted fitted = fit(model.config, shape_of(r), target, options, parse_memory_budget(engine.memory_budget), free);
+  Fitted fitted = fit(model.config, shape_of(r), target, options, parse_memory_budget(engine.memory_budget), free,
+                      model.own_tiny_vae);
   fitted.plan.model = model.name;
   return {std::move(r), std::move(fitted.options), std::move(fitted.programs), std::move(fitted.plan)};
 }

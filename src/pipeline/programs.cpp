@@ -39,12 +39,13 @@ std::string describe(Residency residency, const Program& program) {
                      100 * static_cast<double>(stays) / static_cast<double>(std::max<size_t>(1, stays + travels)));
 }
 
-// "text encoders in turn, UNet streamed (38 % stay), decoder in turn in 9 tiles"
+// "text encoders in turn, UNet streamed (38 % stay), tiny decoder in turn in 9 tiles"
 std::string describe(const Programs& programs, const ProgramOptions& o, size_t pictures) {
   std::string text;
   if (programs.text) text = "text encoders " + describe(o.placement.text, programs.text->second) + ", ";
   text += "UNet " + describe(o.placement.denoise, programs.denoise);
-  text += ", decoder " + describe(o.placement.decoder, programs.decoder.shapes.front());
+  text += (o.decoder.tiny ? ", tiny decoder " : ", decoder ") +
+          describe(o.placement.decoder, programs.decoder.shapes.front());
   if (programs.decoder.tiled()) text += fmt::format(" in {} tiles", programs.decoder.grid.count());
   if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
   if (o.two_passes) text += ", guidance in two passes";
@@ -58,6 +59,14 @@ size_t largest_streamed(const Programs& programs) {
     for (const WeightSlot& w : p->weights)
       if (w.segment != WeightSlot::kResident) largest = std::max(largest, w.bytes);
   return largest;
+}
+
+// Of every program once, as each has them packed.
+size_t travelling_bytes(const Programs& programs) {
+  size_t bytes = 0;
+  for (const Program* p : all_programs(programs))
+    for (const Segment& segment : p->segments) bytes += segment.bytes;
+  return bytes;
 }
 
 StagePlan stage(const Program& program, std::string name, size_t runs) {
@@ -171,6 +180,7 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
   MemoryPlan& m = plan.memory;
   m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(programs));
   for (const Program* p : all_programs(programs)) m.overhead += target.overhead_step * p->steps.size();
+  if (target.name == "cuda") m.pinned_bytes = travelling_bytes(programs);
   const StagePlan* most = nullptr;
   const auto scratch = [](const StagePlan& s) { return s.activations + s.workspace + s.stream; };
   for (const StagePlan& s : plan.stages) {

@@ -100,4 +100,10 @@ TinyVaeSource open_tiny_vae(std::string_view where, const fs::path& model, const
   }
 }
 
+std::optional<TinyVaeSource> open_own_tiny_vae(const fs::path& model, const VaeConfig& replaced) {
+  std::error_code error;
+  if (!fs::is_directory(model / kTinyVaeFolder, error)) return std::nullopt;
+  return open_tiny_vae(kModelsOwnTinyVae, model, replaced);
+}
+
 }  // namespace tempera

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "models/config.h"
@@ -24,5 +25,8 @@ struct TinyVaeSource {
 // and checks the decoder's shapes. Throws Error(bad_file) naming the file and the remedy, also when the latents are
 // none of the model's, Error(invalid_argument) when the model carries none.
 TinyVaeSource open_tiny_vae(std::string_view where, const std::filesystem::path& model, const VaeConfig& replaced);
+
+// The one that the model's folder carries; nothing where it carries none. Throws as open_tiny_vae does.
+std::optional<TinyVaeSource> open_own_tiny_vae(const std::filesystem::path& model, const VaeConfig& replaced);
 
 }  // namespace tempera

@@ -73,6 +73,8 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error(generate_arguments({"--memory-budget", "120%"}), kMistake, {"--memory-budget is '120%'"});
   expect_error(generate_arguments({"--memory-budget", "1GiB", "--offload", "model"}), kMistake,
                {"--memory-budget", "leave out --offload model"});
+  expect_error(generate_arguments({"--pinned-memory", "much"}), kMistake, {"--pinned-memory is 'much'", "6GiB"});
+  expect_error({"plan", "--preset", "tiny", "--pinned-memory", "much"}, kMistake, {"--pinned-memory is 'much'"});
   expect_error(generate_arguments({"--offload", "sideways"}), kMistake, {"'sideways'", "sequential"});
   expect_error(generate_arguments({"--memory-budget", "1MiB"}), kFailure, {"nothing fits into 1 MiB", "streamed"});
   expect_error({"plan", "--preset", "sdxl-bas"}, kMistake, {"sdxl-bas", "sdxl-base"});

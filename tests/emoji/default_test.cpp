@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "e2e/program.h"
+#include "e2e/tiny_model.h"
 #include "glyphs.h"
+#include "image/png.h"
 
 namespace tempera::test {
 namespace {
@@ -28,6 +30,44 @@ TEST(EmojiByDefault, Plans) {
   ASSERT_EQ(ran.status, 0) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("emoji-xl"));
   EXPECT_THAT(ran.out, HasSubstr("\"runs\": 20"));
+}
+
+// The least that a request can take with the tiny autoencoder, as the refusal of less says: "...; 128 MiB with ...".
+std::string least_with_tiny_vae(std::vector<std::string> request) {
+  request.insert(request.end(), {"--tiny-vae", "model", "--memory-budget", "1MiB"});
+  const std::string refused = run_tempera(request).err;
+  const size_t last = refused.rfind("; ") + 2;
+  return refused.substr(last, refused.find(" MiB with", last) - last) + "MiB";
+}
+
+// A budget that its full autoencoder is too large for, since the tile is held large: the model's own tiny one decodes,
+// as if it had been asked for.
+TEST(EmojiByDefault, DecodesWithItsTinyAutoencoderWhereNothingElseFits) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> request = {
+      "generate", "a red apple", "--device", "cpu",    "--dtype", "fp32",   "--width",         "512", "--height",
+      "512",      "--steps",     "1",        "--seed", "1",       "--json", "--vae-tile-size", "512"};
+  const auto generate = [&](const char* file, std::vector<std::string> more) {
+    more.insert(more.begin(), request.begin(), request.end());
+    more.insert(more.end(), {"--output", folder.path() / file});
+    const Ran ran = run_tempera(more);
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    return ran.out;
+  };
+  const std::string budget = least_with_tiny_vae(request);
+  const std::string chosen = generate("chosen.png", {"--memory-budget", budget});
+  EXPECT_THAT(chosen, HasSubstr("\"decoder\": \"AutoencoderTiny\""));
+  EXPECT_THAT(chosen, HasSubstr(", tiny decoder "));
+  const std::string asked = generate("asked.png", {"--memory-budget", budget, "--tiny-vae", "model"});
+  EXPECT_THAT(generate("full.png", {}), HasSubstr("\"decoder\": \"AutoencoderKL\""));
+  const auto png = [&](const char* file) {
+    const std::string bytes = read_file(folder.path() / file);
+    return read_png(std::as_bytes(std::span(bytes)), file);
+  };
+  EXPECT_EQ(png("chosen.png").image.rgb, png("asked.png").image.rgb);
+  EXPECT_EQ(png("chosen.png").text, png("asked.png").text);
+  EXPECT_THAT(png("chosen.png").text.at(0).second, HasSubstr("VAE: vae_tiny"));
+  EXPECT_NE(png("chosen.png").image.rgb, png("full.png").image.rgb);
 }
 
 TEST(EmojiByDefault, IsDescribed) {

@@ -146,6 +146,15 @@ TEST_P(Equivalence, StreamingChangesNothing) {
           << stream << " bytes to travel through, " << stays << " stay";
 }
 
+// Where the host may lock nothing, a card's parameters come through a ring that the least is locked for.
+TEST_P(Equivalence, StreamingThroughARingChangesNothing) {
+  if (GetParam() != "cuda") GTEST_SKIP() << "the host's memory is the device's";
+  const auto backend = test::make_backend(GetParam()), ring = test::make_backend(GetParam(), 0);
+  const std::vector<float> resident = run(*backend, DType::f32, {true});
+  for (const size_t stream : {size_t{0}, size_t{100'000}, size_t{1'000'000}, kAll})
+    EXPECT_EQ(run(*ring, DType::f32, {true, {}, StreamOptions{stream, 0}}), resident) << stream;
+}
+
 // Other batches may take other kernels, so within rounding.
 TEST_P(Equivalence, GuidanceInTwoPassesIsGuidance) {
   const auto backend = test::make_backend(GetParam());

@@ -165,6 +165,11 @@ TEST(Plans, SequentialOffloadCopiesTheUnetInEveryStep) {
   EXPECT_LT(stage(streamed, "unet").stream, size_t{257} << 20);
   EXPECT_EQ(stage(streamed, "unet").activations, stage(resident, "unet").activations);
   EXPECT_EQ(stage(streamed, "unet").flops, stage(resident, "unet").flops);
+  // What travels lies in the host's memory: of the resident plan the text encoders alone.
+  EXPECT_GT(streamed.memory.pinned_bytes, resident.memory.pinned_bytes + stage(resident, "unet").weights);
+  EXPECT_GT(resident.memory.pinned_bytes, 0u);
+  engine.offload = "none";
+  EXPECT_EQ(plan(engine, {}).memory.pinned_bytes, 0u);
 }
 
 // --vae-slicing is accepted because this always holds: pictures are decoded one at a time.
@@ -222,6 +227,40 @@ TEST(Plans, TheTinyAutoencoderIsTiny) {
   EXPECT_LT(stage(tiny, "vae_decoder").weights, 3u << 20);
   EXPECT_LT(stage(tiny, "vae_decoder").flops, stage(whole, "vae_decoder").flops / 15);
   EXPECT_LT(tiny.memory.peak_bytes, whole.memory.peak_bytes);
+}
+
+// The model's own tiny autoencoder is taken where nothing fits with the full one, and not before: here its tiles are
+// held large, so that they are what limits.
+TEST(Plans, TakeTheTinyAutoencoderWhereNothingElseFits) {
+  EngineOptions engine = on_card("sdxl-base", "fp16");
+  Request request;
+  request.width = request.height = 512;
+  engine.vae_tile_size = 512;
+  engine.memory_budget = "400MiB";
+  const Plan full = plan(engine, request);
+  EXPECT_EQ(full.decoder, "AutoencoderKL");
+  EXPECT_EQ(full.residency.find("tiny"), std::string::npos);
+  engine.memory_budget = "300MiB";
+  const Plan tiny = plan(engine, request);
+  EXPECT_EQ(tiny.decoder, "AutoencoderTiny");
+  EXPECT_NE(tiny.residency.find("tiny decoder"), std::string::npos) << tiny.residency;
+  EXPECT_LE(tiny.memory.peak_bytes, size_t{300} << 20);
+  ASSERT_GT(tiny.choices.size(), 2u);
+  EXPECT_EQ(tiny.choices.front().mode.find("tiny"), std::string::npos);
+  // As with the one that is asked for.
+  engine.tiny_vae = "model";
+  const Plan asked = plan(engine, request);
+  EXPECT_EQ(asked.decoder, tiny.decoder);
+  EXPECT_LE(asked.memory.peak_bytes, size_t{300} << 20);
+  // Its tiles must overlap by whole pixels of the latent; where they cannot, there is no such way.
+  engine.tiny_vae.clear();
+  engine.vae_tile_size = 480;
+  try {
+    plan(engine, request);
+    FAIL() << "fits";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::out_of_memory) << error.what();
+  }
 }
 
 // diffusers' tiles where it has them: of the autoencoder's size, and none where the picture is not larger.

@@ -24,13 +24,13 @@ std::vector<std::string> backend_names() {
   return names;
 }
 
-std::unique_ptr<Backend> make_backend(const std::string& name) {
+std::unique_ptr<Backend> make_backend(const std::string& name, [[maybe_unused]] std::optional<size_t> most_pinned) {
   if (name == "reference") return make_reference_backend();
 #if TEMPERA_HAS_CPU
   if (name == "cpu") return make_cpu_backend();
 #endif
 #if TEMPERA_HAS_CUDA
-  if (name == "cuda") return make_cuda_backend();
+  if (name == "cuda") return make_cuda_backend(most_pinned);
 #endif
   fail(ErrorCode::unavailable, "no backend '{}' in this build", name);
 }

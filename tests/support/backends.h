@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,8 @@
 namespace tempera::test {
 
 std::vector<std::string> backend_names();
-std::unique_ptr<Backend> make_backend(const std::string& name);
+// most_pinned: of a card, bytes of host memory to lock for parameters that travel.
+std::unique_ptr<Backend> make_backend(const std::string& name, std::optional<size_t> most_pinned = {});
 // Makes cards compute f32 convolutions in f32: before a backend is made.
 void forbid_tf32();
 

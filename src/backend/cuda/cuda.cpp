@@ -9,6 +9,7 @@
 #include "backend/cuda/table.h"
 #include "backend/cuda/transfers.h"
 #include "backend/cuda/weights.h"
+#include "backend/host_memory.h"
 #include "base/error.h"
 
 namespace tempera {
@@ -48,12 +49,13 @@ auto at_step(const std::string& step, const Work& work) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend()
+  explicit CudaBackend(size_t most_pinned)
       : card_(cuda::open_card()),
         tuning_(cuda::tuning_file(), card_.name),
         products_(tuning_),
         cudnn_(tuning_),
-        machine_{tuning_, products_, cudnn_, tuning_queue_.stream(), hopper()} {
+        machine_{tuning_, products_, cudnn_, tuning_queue_.stream(), hopper()},
+        transfers_(most_pinned) {
     for (const KernelInfo* info : cuda_target().kernels) {
       if (info->name == kCudaHopperRow && !hopper()) continue;
       const cuda::BindRow bind = cuda::find_binding(info->name);
@@ -102,7 +104,7 @@ class CudaBackend final : public Backend {
     static_cast<CudaQueue&>(queue).download(host, device);
   }
   std::unique_ptr<Transfers> make_transfers(Queue& queue, std::vector<Transfers::Item> items) override {
-    return cuda::make_pinned_transfers(static_cast<CudaQueue&>(queue), std::move(items));
+    return transfers_.make(static_cast<CudaQueue&>(queue), std::move(items));
   }
   bool host_visible() const override { return false; }
 
@@ -144,6 +146,7 @@ class CudaBackend final : public Backend {
   cuda::CudnnOps cudnn_;
   CudaQueue tuning_queue_;
   cuda::Machine machine_;
+  cuda::TransferMaker transfers_;
   std::vector<Kernel> table_;
   Target target_;
   std::unique_ptr<cuda::EnergyCounter> energy_;  // from the first question on
@@ -151,8 +154,8 @@ class CudaBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda_backend() {
-  return std::make_unique<CudaBackend>();
+std::unique_ptr<Backend> make_cuda_backend(std::optional<size_t> most_pinned) {
+  return std::make_unique<CudaBackend>(most_pinned.value_or(free_host_memory() / 2));
 }
 
 std::string cuda_missing() {

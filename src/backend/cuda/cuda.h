@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,9 @@
 
 namespace tempera {
 
+// most_pinned: bytes of host memory to lock for parameters that travel, half of what is free unless given.
 // Throws Error(unavailable) naming what is missing: a driver, a card, code for it, cuBLASLt or cuDNN.
-std::unique_ptr<Backend> make_cuda_backend();
+std::unique_ptr<Backend> make_cuda_backend(std::optional<size_t> most_pinned = {});
 
 // Why make_cuda_backend() would throw; empty when it would not.
 std::string cuda_missing();

@@ -1,5 +1,5 @@
-// What needs no card: every row has its function, the file of choices is read with care, and a machine without a card
-// is told so.
+// Mostly what needs no card: every row has its function, the file of choices is read with care, and a machine without a
+// card is told so. With one: parameters that travel arrive.
 #include "backend/cuda/cuda.h"
 
 #include <gmock/gmock.h>
@@ -40,6 +40,65 @@ TEST(CudaBackend, NamesTheArchitectureToBuildFor) {
   EXPECT_THAT(message(9, 0), EndsWith("-DCMAKE_CUDA_ARCHITECTURES=90a"));
   EXPECT_THAT(message(12, 0), EndsWith("-DCMAKE_CUDA_ARCHITECTURES=120"));
   EXPECT_THAT(message(7, 5), HasSubstr("8.0 or later is needed"));
+}
+
+// Seventeen parameters, 24 MiB, through 20 MiB of the card, run after run: packed once, through a ring with room for a
+// few, and through one that holds the largest alone.
+TEST(CudaTransfers, BringTheSameBytesWhateverMayBeLocked) {
+  if (!cuda_missing().empty()) GTEST_SKIP() << "needs a card";
+  constexpr size_t kMebibyte = size_t{1} << 20, kItems = 17, kSpace = 20 * kMebibyte;
+  for (const size_t most_pinned : {64 * kMebibyte, 5 * kMebibyte, size_t{0}}) {
+    const std::unique_ptr<Backend> backend = make_cuda_backend(most_pinned);
+    const std::unique_ptr<Queue> queue = backend->make_queue();
+    const std::unique_ptr<Buffer> memory = backend->allocate(kSpace);
+    std::vector<Transfers::Item> items;
+    size_t offset = 0;
+    const auto byte = [](size_t item, size_t i) { return static_cast<std::byte>((item + 1) * 37 + i % 251); };
+    for (size_t item = 0; item < kItems; ++item) {
+      const size_t bytes = (item % 5 + 1) * kMebibyte / 2 + item * 1000 + 1;
+      if (offset + bytes > kSpace) offset = 0;
+      items.push_back({memory->data() + offset, bytes, [=](std::byte* host) {
+                         for (size_t i = 0; i < bytes; ++i) host[i] = byte(item, i);
+                       }});
+      offset += (bytes + 255) / 256 * 256;
+    }
+    const std::unique_ptr<Transfers> transfers = backend->make_transfers(*queue, items);
+    for (int run = 0; run < 3; ++run) {
+      transfers->watch(run == 1);
+      // A few run ahead; what an item covers has been read by then.
+      constexpr uint32_t kAhead = 4;
+      for (uint32_t item = 0; item < kAhead; ++item) transfers->start(item);
+      for (uint32_t item = 0; item < kItems; ++item) {
+        transfers->await(item);
+        std::vector<std::byte> arrived(items[item].bytes);
+        backend->download(*queue, arrived, items[item].to);
+        if (item + kAhead < kItems) transfers->start(item + kAhead);
+        size_t wrong = 0;
+        for (size_t i = 0; i < arrived.size(); ++i) wrong += arrived[i] != byte(item, i) ? 1 : 0;
+        EXPECT_EQ(wrong, 0u) << "item " << item << " in run " << run << ", " << most_pinned << " bytes may be locked";
+      }
+      transfers->finish();
+      EXPECT_EQ(transfers->copied().size(), run == 1 ? kItems : 0u);
+      for (uint32_t item = 0; item < kItems; ++item) transfers->start(item);
+      if (run == 2) break;  // and ends with copies under way
+      transfers->finish();
+      if (run == 1) {
+        EXPECT_EQ(transfers->copied().size(), kItems);
+      }
+    }
+  }
+}
+
+TEST(CudaTransfers, ThrowWhatPackingThrew) {
+  if (!cuda_missing().empty()) GTEST_SKIP() << "needs a card";
+  const std::unique_ptr<Backend> backend = make_cuda_backend(0);
+  const std::unique_ptr<Queue> queue = backend->make_queue();
+  const std::unique_ptr<Buffer> memory = backend->allocate(1);
+  const auto fill = [](std::byte*) { fail(ErrorCode::bad_file, "the file is gone"); };
+  const std::unique_ptr<Transfers> transfers = backend->make_transfers(*queue, {{memory->data(), 1, fill}});
+  transfers->start(0);
+  EXPECT_THROW(transfers->await(0), Error);
+  EXPECT_THROW(transfers->finish(), Error);
 }
 
 TEST(CudaTuning, RemembersInItsFile) {

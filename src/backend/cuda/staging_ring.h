@@ -1,0 +1,84 @@
+// Parameters on their way through little host memory: threads pack what was started, in that order, into a ring of
+// bytes, and each is copied to the device from there. Knows no CUDA: the device is two functions.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace tempera::cuda {
+
+class StagingRing;
+
+// What rings pack into, one at a time: who comes waits until whoever was there is done.
+struct StagingMemory {
+  std::span<std::byte> bytes;
+  StagingRing* user = nullptr;
+};
+
+class StagingRing {
+ public:
+  struct Device {
+    // Enqueues the copy of a packed item, after those enqueued before it. Called on any thread, one call at a time.
+    std::function<void(uint32_t item, const std::byte* from)> copy;
+    // Returns when the last copy of the item that was enqueued is over. On any thread.
+    std::function<void(uint32_t item)> wait;
+  };
+
+  // Every item fits into the memory. Memory and items must outlive the ring.
+  StagingRing(StagingMemory& memory, std::span<const Transfers::Item> items, Device device, int threads);
+  // What was not begun is forgotten; copies that were enqueued are waited for.
+  ~StagingRing();
+  StagingRing(const StagingRing&) = delete;
+  StagingRing& operator=(const StagingRing&) = delete;
+
+  // Packs the item and has it copied when there is room. The same may be started again and again.
+  void start(uint32_t item);
+  // Returns when every copy of the item that was started has been enqueued. Throws what packing or copying threw.
+  void await(uint32_t item);
+  // Returns when all that was started has arrived, or, where something was thrown, when nothing is under way; then
+  // throws it.
+  void finish();
+
+ private:
+  // An item in the memory, until its copy is over.
+  struct Place {
+    uint32_t item = 0;
+    size_t offset = 0, bytes = 0;
+    bool packed = false;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  void run();
+  void pack_next(Lock& lock);
+  bool may_pack_next() const;
+  void make_room(Lock& lock, size_t offset, size_t bytes);
+  void copy_what_is_packed();
+  template <class Work>
+  void without(Lock& lock, const Work& work);
+
+  StagingMemory& memory_;
+  const std::span<const Transfers::Item> items_;
+  const Device device_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<uint32_t> waiting_;
+  std::deque<Place> places_;  // in the order of their start; the first `enqueued_` are being copied
+  size_t enqueued_ = 0;
+  size_t end_ = 0;                          // of the newest place
+  std::vector<uint64_t> started_, copied_;  // how often, by item
+  std::exception_ptr error_;
+  int packing_ = 0;  // threads
+  bool making_room_ = false, stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tempera::cuda
