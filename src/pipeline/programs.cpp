@@ -14,8 +14,8 @@ namespace {
 Program build(Graph graph, const Target& target, const ProgramOptions& o, Residency residency, size_t stay = 0) {
   LowerOptions lowering;
   lowering.hoist = !o.eager;
-  // Flash is preferred wherever it can run; only "naive" is a demand.
-  if (o.attention == "naive") lowering.exclude = {"attention/flash"};
+  // Flash, on AMX or not, is preferred wherever it can run; only "naive" is a demand.
+  if (o.attention == "naive") lowering.exclude = {"attention/flash", "attention/amx"};
   if (!o.eager) graph = optimize(std::move(graph));
   return place(lower(graph, target, lowering), residency, o.placement, stay, target.alignment);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/cpu/amx.h"
 #include "backend/cpu/host_buffer.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/onednn/onednn.h"
@@ -78,6 +79,7 @@ CpuFeatures cpu_features() {
   features.avx512 = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                     __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
   features.avx512_bf16 = features.avx512 && __builtin_cpu_supports("avx512bf16") != 0;
+  features.amx = has_amx();
 #endif
   features.bf16_arithmetic = onednn_has_bf16();
   features.onednn = onednn_version();
@@ -85,10 +87,11 @@ CpuFeatures cpu_features() {
 }
 
 std::string to_string(const CpuFeatures& features) {
-  const std::string_view vectors = features.avx512_bf16 ? "AVX-512 with bf16"
-                                   : features.avx512    ? "AVX-512"
-                                   : features.avx2      ? "AVX2"
-                                                        : "SSE2";
+  const std::string_view vectors = features.amx           ? "AVX-512 with bf16 and AMX"
+                                   : features.avx512_bf16 ? "AVX-512 with bf16"
+                                   : features.avx512      ? "AVX-512"
+                                   : features.avx2        ? "AVX2"
+                                                          : "SSE2";
   return fmt::format("{} thread{}, {} (oneDNN {})", features.threads, features.threads == 1 ? "" : "s", vectors,
                      features.onednn);
 }

@@ -14,6 +14,7 @@ struct CpuFeatures {
   bool avx2 = false;
   bool avx512 = false;       // F, BW, DQ and VL
   bool avx512_bf16 = false;  // products of bf16 numbers
+  bool amx = false;          // the same in tiles, granted by the system (amx.h)
   // Whether oneDNN computes with bf16 operands here; if not, bf16 models run on f32 arithmetic.
   bool bf16_arithmetic = false;
   std::string onednn;  // its version: "2.6.3"

@@ -40,6 +40,8 @@ TEST(CpuBackend, SaysWhatItIs) {
   EXPECT_EQ(to_string(features), "2 threads, AVX2 (oneDNN 2.6.3)");
   EXPECT_EQ(to_string(CpuFeatures{.avx2 = true, .avx512 = true, .onednn = "3.7.0"}),
             "1 thread, AVX-512 (oneDNN 3.7.0)");
+  EXPECT_EQ(to_string(CpuFeatures{.avx2 = true, .avx512 = true, .avx512_bf16 = true, .amx = true, .onednn = "2.6.3"}),
+            "1 thread, AVX-512 with bf16 and AMX (oneDNN 2.6.3)");
   EXPECT_TRUE(make_cpu_backend()->description().starts_with("CPU: "));
   EXPECT_TRUE(make_cpu_backend()->host_visible());
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "backend/cpu/amx.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/launch.h"
 #include "base/parallel.h"
@@ -21,12 +22,13 @@ int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// Keys per block: K of a block in 64 KiB, so that K and V stay in the second-level cache beside the queries; at least
-// 64, so that the sums are not loaded and stored too often.
+// Keys per block: K of a block in 64 KiB, so that K and V stay in the second-level cache beside the queries, within the
+// bounds of the instruction set.
 int64_t choose_key_block(const AttentionShape& shape, const FlashIsa& isa) {
   const auto row = static_cast<uint64_t>(shape.dim) * isa.packed_bytes;
   const auto fits = static_cast<int64_t>(std::bit_floor(std::max<uint64_t>(1, 65536 / row)));
-  return std::min(std::clamp<int64_t>(fits, 64, 512), round_up(shape.keys, std::max<int64_t>(isa.key_columns, 8)));
+  return std::min(std::clamp(fits, isa.least_keys, isa.most_keys),
+                  round_up(shape.keys, std::max(isa.key_columns, isa.key_step)));
 }
 
 // Queries per block: enough that reading K and V from the outer cache costs little beside the arithmetic, few enough
@@ -63,6 +65,14 @@ std::optional<std::string> refuse_flash(const Problem& problem) {
   return std::nullopt;
 }
 
+std::optional<std::string> refuse_tiles(const Problem& problem) {
+  if (!has_amx()) return "needs AMX, which this machine does not have or does not grant";
+  if (auto reason = refuse_flash(problem)) return reason;
+  if (problem.output.dtype != DType::bf16) return "takes bf16 only";
+  if (attention_shape(problem).dim % 32 != 0) return "needs heads a multiple of 32 wide";
+  return std::nullopt;
+}
+
 std::optional<std::string> refuse_naive(const Problem& problem) {
   if (auto reason = refuse_other_than_f32_bf16(problem)) return reason;
   for (const TensorDesc& d : problem.inputs)
@@ -70,8 +80,20 @@ std::optional<std::string> refuse_naive(const Problem& problem) {
   return std::nullopt;
 }
 
-FlashPlan plan_of(const Problem& problem) {
-  return plan_flash(attention_shape(problem), flash_isa(problem.output.dtype), thread_count());
+using ChooseIsa = const FlashIsa& (*)(DType);
+
+Kernel flash_kernel(std::string_view name, std::optional<std::string> (*refuse)(const Problem&), ChooseIsa isa) {
+  const auto plan = [isa](const Problem& problem) {
+    return plan_flash(attention_shape(problem), isa(problem.output.dtype), thread_count());
+  };
+  KernelInfo info{.name = name, .op = OpKind::attention, .tolerance_f32 = 1e-5, .tolerance_half = 1e-2};
+  info.refuse = refuse;
+  info.workspace = [plan](const Problem& problem) { return plan(problem).workspace(); };
+  return {info,
+          [plan](const Problem& problem, const Binding& at) -> Launch {
+            return [plan = plan(problem), at](Queue&) { run_flash(plan, at); };
+          },
+          {}};
 }
 
 }  // namespace
@@ -179,14 +201,9 @@ void run_flash(const FlashPlan& plan, const Binding& at) {
 }
 
 void add_attention_kernels(std::vector<Kernel>& table) {
-  KernelInfo flash{.name = "attention/flash", .op = OpKind::attention, .tolerance_f32 = 1e-5, .tolerance_half = 1e-2};
-  flash.refuse = refuse_flash;
-  flash.workspace = [](const Problem& problem) { return plan_of(problem).workspace(); };
-  table.push_back({flash,
-                   [](const Problem& problem, const Binding& at) -> Launch {
-                     return [plan = plan_of(problem), at](Queue&) { run_flash(plan, at); };
-                   },
-                   {}});
+  table.push_back(
+      flash_kernel("attention/amx", refuse_tiles, [](DType) -> const FlashIsa& { return flash_isa_tiles(); }));
+  table.push_back(flash_kernel("attention/flash", refuse_flash, flash_isa));
   KernelInfo naive{.name = "attention/naive", .op = OpKind::attention, .tolerance_f32 = 1e-5, .tolerance_half = 1e-2};
   naive.refuse = refuse_naive;
   naive.workspace = [](const Problem& problem) { return naive_attention_workspace(attention_shape(problem)); };

@@ -1,5 +1,5 @@
 // What the attention kernels share: an Attention op with its packing resolved to rows of heads, and the plan by which
-// the flash kernel walks through them. Instruction sets differ in two functions and a few numbers (FlashIsa); which
+// the flash kernels walk through them. Instruction sets differ in two functions and a few numbers (FlashIsa); which
 // block is computed when, and where everything lies, is decided here, once.
 #pragma once
 
@@ -41,10 +41,12 @@ struct FlashPlan;
 // block, panels of K (dim deep, key_columns keys wide), then panels of V (keys deep, as many channels wide).
 struct FlashIsa {
   const char* name;
-  int64_t query_rows;   // queries that are computed together
-  int64_t key_columns;  // keys and channels in a panel
-  int64_t lanes;        // f32 in a vector; channels are padded to it
-  size_t packed_bytes;  // per number of packed k and v
+  int64_t query_rows;             // queries that are computed together
+  int64_t key_columns;            // keys and channels in a panel
+  int64_t key_step;               // the keys of the last block are padded to a multiple of it
+  int64_t lanes;                  // f32 in a vector; channels are padded to it
+  size_t packed_bytes;            // per number of packed k and v
+  int64_t least_keys, most_keys;  // in a block
   // Packs block `block` of k and v to its place in `packed`, which holds the whole head.
   void (*pack)(const FlashPlan& plan, const AttentionHead& head, int64_t block, std::byte* packed);
   // Computes `rows` queries from `first` on.
@@ -57,6 +59,9 @@ const FlashIsa& flash_isa_f32();
 // Products of bf16 pairs summed in f32, for bf16 storage: the instructions of AVX-512 BF16, or, where the best set is
 // another one, their meaning spelled out (for tests: slower than f32). Must not run on AVX-512 without BF16.
 const FlashIsa& flash_isa_pairs();
+// Products of bf16 in AMX's tiles, for heads a multiple of 32 wide, or, where the best set is not AVX-512, their
+// meaning spelled out (for tests: slower by far). Must not run on AVX-512 without has_amx().
+const FlashIsa& flash_isa_tiles();
 // Whether this processor has the instructions for pairs.
 bool has_bf16_products();
 // What attention/flash takes for `dtype` here.
@@ -84,11 +89,8 @@ struct FlashPlan {
 
   int64_t key_blocks() const { return (shape.keys + key_block - 1) / key_block; }
   int64_t query_blocks() const { return (shape.queries + query_block - 1) / query_block; }
-  // Keys of a block, without padding and with: products run over eight keys at a time at least.
-  int64_t padded_keys(int64_t keys) const {
-    const int64_t unit = std::max<int64_t>(isa->lanes, 8);
-    return (keys + unit - 1) / unit * unit;
-  }
+  int64_t padded_keys(int64_t keys) const { return (keys + isa->key_step - 1) / isa->key_step * isa->key_step; }
+  // Keys of a block, without padding and with.
   int64_t block_keys(int64_t block) const { return std::min(key_block, shape.keys - block * key_block); }
   int64_t block_columns(int64_t block) const { return padded_keys(block_keys(block)); }
   // Elements before a block in a packed head; its K, then its V.

@@ -1,5 +1,7 @@
 #include "backend/cpu/onednn/api.h"
 
+#include <string_view>
+
 #include "base/error.h"
 
 namespace tempera::onednn {
@@ -42,7 +44,14 @@ Blocking blocking_of(const Desc& desc) {
 
 dnnl::matmul::primitive_desc matmul_descriptor(const dnnl::engine& engine, const Desc& src, const Desc& weights,
                                                const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
-  return {dnnl::matmul::desc(src, weights, bias, dst), attr, engine};
+  dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(src, weights, bias, dst), attr, engine);
+  // A depth of 32 n + 31 is rounded up to whole blocks, and for the last of them tiles are not configured anew where
+  // rows or columns are ragged: an illegal instruction (oneDNN's issue 1661). No layer of a model is as deep; tests
+  // are.
+  if (src.data.dims[1] % 32 == 31)
+    while (std::string_view(descriptor.impl_info_str()).find("amx") != std::string_view::npos)
+      if (!descriptor.next_impl()) throw dnnl::error(dnnl_unimplemented, "no product of this depth without AMX");
+  return descriptor;
 }
 
 dnnl::convolution_forward::primitive_desc convolution_descriptor(const dnnl::engine& engine, const Desc& src,

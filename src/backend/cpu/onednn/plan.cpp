@@ -1,9 +1,9 @@
 #include "backend/cpu/onednn/plan.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
+#include "backend/cpu/amx.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
@@ -104,12 +104,10 @@ std::shared_ptr<Plan> translate(DType dtype, const Make& make) {
 
 namespace {
 
-// oneDNN 2.6's AMX kernels end the process with an illegal instruction in some virtual machines that announce AMX, so
-// they run only where oneDNN's own variable asks for them (ONEDNN_MAX_CPU_ISA=AVX512_CORE_AMX). Must come before
-// anything else of oneDNN.
+// oneDNN takes AMX wherever the processor announces it and the system grants it, which is not enough (has_amx). Its own
+// variable goes before. Must come before anything else of oneDNN.
 dnnl::engine start() {
-  if (std::getenv("ONEDNN_MAX_CPU_ISA") == nullptr && std::getenv("DNNL_MAX_CPU_ISA") == nullptr)
-    dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
+  if (instruction_limit() == nullptr && !has_amx()) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
   return {dnnl::engine::kind::cpu, 0};
 }
 
