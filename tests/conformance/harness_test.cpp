@@ -21,7 +21,7 @@ const Case& linear_case() {
   return c;
 }
 const Case& scale_case() {
-  static const Case c = make_case(Scale{2, 0}, {activations(DType::f32, {5, 7})});
+  static const Case c = make_case(Scale{{2}, {0}}, {activations(DType::f32, {5, 7})});
   return c;
 }
 
@@ -74,7 +74,7 @@ TEST_F(HarnessTest, FindsASmallErrorEverywhere) {
 }
 
 TEST_F(HarnessTest, FindsOneWrongElementThatTheNormForgives) {
-  const Case large = make_case(Scale{2, 0}, {activations(DType::bf16, {1000, 1000})});
+  const Case large = make_case(Scale{{2}, {0}}, {activations(DType::bf16, {1000, 1000})});
   Kernel kernel =
       spoilt(OpKind::scale, [](const Problem&, const Binding& b) { std::memset(b.output + 4000, 0x40, 2); });
   kernel.info.tolerance_half = 0.01;

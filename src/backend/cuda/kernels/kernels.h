@@ -30,6 +30,13 @@ int code_for_this_card();
 // elementwise.cu. The output may be the first input, where their types are equal.
 void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream);
 void scale(float factor, float offset, In x, Out out, int64_t n, cudaStream_t stream);
+// Element i with factor[i % channels] and offset[i % channels].
+struct ChannelScales {
+  static constexpr int kMost = 64;
+  int channels = 0;
+  float factor[kMost], offset[kMost];
+};
+void scale(const ChannelScales& scales, In x, Out out, int64_t n, cudaStream_t stream);
 void cast(In x, Out out, int64_t n, cudaStream_t stream);
 
 // out = a + b. Element (i0, i1, i2, i3) of `shape` reads b at the sum of i * strides, 0 where b is broadcast.
