@@ -183,6 +183,7 @@ class Deviant final : public Backend {
   std::unique_ptr<Queue> make_queue() override { return host_->make_queue(); }
   void upload(Queue& q, std::byte* to, std::span<const std::byte> from) override { host_->upload(q, to, from); }
   void download(Queue& q, std::span<std::byte> to, const std::byte* from) override { host_->download(q, to, from); }
+  void copy(Queue& q, std::byte* to, const DeviceRows& from) override { host_->copy(q, to, from); }
   std::unique_ptr<Transfers> make_transfers(Queue& q, std::vector<Transfers::Item> items) override {
     return host_->make_transfers(q, std::move(items));
   }

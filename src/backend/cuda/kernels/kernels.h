@@ -84,6 +84,14 @@ void sampler_update(const float* state, In prediction, const float* noise, const
                     int64_t slot_elements, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
 
+// normal.cu: backend.h's NormalDraw.
+struct NormalArgs {
+  uint64_t seed, counter, threads;
+  int64_t pictures, channels, pixels;
+  float scale;
+};
+void normal(const NormalArgs& args, float* out, cudaStream_t stream);
+
 // group_norm.cu. x is (pictures, pixels, channels).
 struct GroupNormArgs {
   In x, shift;  // shift (pictures, channels), or no data
