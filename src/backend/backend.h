@@ -36,6 +36,12 @@ class Buffer {
   virtual size_t size() const = 0;
 };
 
+// Rows of device memory at equal distances: a part of a picture, or, with one row, all of something.
+struct DeviceRows {
+  const std::byte* data = nullptr;
+  size_t count = 1, bytes = 0, stride = 0;  // of rows; of one; from one to the next
+};
+
 // Addresses for one step: inputs in the op's order (weights as this kernel packed them), the output, scratch.
 struct Binding {
   std::vector<std::byte*> inputs;
@@ -99,6 +105,15 @@ class Transfers {
   virtual std::vector<Copied> copied() = 0;
 };
 
+// Normal values of mean 0 and variance 1 as torch.randn((1, channels, h, w)) gives them on an NVIDIA card, times
+// `scale`, for pictures whose generators have the seeds seed, seed + 1, ...: Philox4x32-10 and Box-Muller, laid out
+// over threads as sampling/rng.h says (PhiloxDraw), where the definition is.
+struct NormalDraw {
+  uint64_t seed = 0, counter = 0, threads = 0;
+  int64_t pictures = 0, channels = 0, pixels = 0;  // pixels: h w
+  float scale = 1;
+};
+
 // Launches that were recorded once and are enqueued again by one call, on the same addresses.
 class Recording {
  public:
@@ -132,6 +147,13 @@ class Backend {
   // Copies ordered with the queue; the host side may be reused when the call returns.
   virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
   virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
+
+  // Copies rows of device memory to other device memory, one behind the other; ordered with the queue.
+  virtual void copy(Queue& queue, std::byte* to, const DeviceRows& from) = 0;
+
+  // Writes what the draw says as f32 (pictures, h, w, channels), within 1e-6 (at scale 1) of what the host computes;
+  // ordered with the queue. False where the device makes no numbers: then it never does.
+  virtual bool draw_normal(Queue&, std::byte* /*to*/, const NormalDraw&) { return false; }
 
   // The backend and the queue must outlive it.
   virtual std::unique_ptr<Transfers> make_transfers(Queue& queue, std::vector<Transfers::Item> items) = 0;

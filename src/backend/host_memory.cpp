@@ -141,6 +141,11 @@ void return_freed_memory() {
 #endif
 }
 
+void copy_rows(std::byte* to, const DeviceRows& from) {
+  for (size_t row = 0; row < from.count; ++row)
+    std::copy_n(from.data + row * from.stride, from.bytes, to + row * from.bytes);
+}
+
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items) {
   return std::make_unique<HostTransfers>(std::move(items));
 }

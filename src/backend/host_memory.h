@@ -15,6 +15,9 @@ size_t total_host_memory();
 // Gives the system back what the heap keeps of memory that was freed: parsing and planning leave megabytes.
 void return_freed_memory();
 
+// Backend::copy.
+void copy_rows(std::byte* to, const DeviceRows& from);
+
 std::unique_ptr<Transfers> make_host_transfers(std::vector<Transfers::Item> items);
 
 }  // namespace tempera

@@ -13,6 +13,13 @@ TEST(HostMemory, SomeIsFree) {
   EXPECT_LT(total_host_memory(), size_t{1} << 50);
 }
 
+TEST(HostMemory, CopiesRowsOneBehindTheOther) {
+  std::vector<std::byte> from(12), to(5, std::byte{99});
+  for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i);
+  copy_rows(to.data(), {&from[1], 2, 2, 5});
+  EXPECT_EQ(to, (std::vector{std::byte{1}, std::byte{2}, std::byte{6}, std::byte{7}, std::byte{99}}));
+}
+
 TEST(HostTransfers, BringsWhatWasStartedInOrder) {
   std::vector<std::byte> memory(8);
   std::vector<Transfers::Item> items;

@@ -84,7 +84,7 @@ class Builder {
   Tensor silu(Tensor x) { return activate(x, Activation::silu); }
   Tensor gelu_gate(Tensor x) { return op(GeluGate{}, {x}); }
   Tensor add(Tensor a, Tensor b) { return op(Add{}, {a, b}); }
-  Tensor scale(Tensor x, float factor, float offset = 0) { return op(Scale{factor, offset}, {x}); }
+  Tensor scale(Tensor x, float factor, float offset = 0) { return op(Scale{{factor}, {offset}}, {x}); }
   Tensor concat(Tensor a, Tensor b) { return op(Concat{}, {a, b}); }
   // To twice the size, or to one less in a direction where `height` or `width` (the target, 0: twice) is odd.
   Tensor upsample2x(Tensor x, int64_t height = 0, int64_t width = 0);

@@ -59,7 +59,7 @@ std::string params(const Add&) {
   return "";
 }
 std::string params(const Scale& op) {
-  return fmt::format("{} + {}", op.factor, op.offset);
+  return fmt::format("{} + {}", fmt::join(op.factor, " "), fmt::join(op.offset, " "));
 }
 std::string params(const Concat&) {
   return "";

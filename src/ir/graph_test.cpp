@@ -46,7 +46,8 @@ TEST(Graph, OpsPrintWhatTellsThemApart) {
             "attention{8 heads scale 0.125 causal q_kv}");
   EXPECT_EQ(to_string(Weight{{"a", "b"}}), "weight{a | b}");
   EXPECT_EQ(to_string(TimestepEmbedding{256, true, 0}), "timestep_embedding{256 cos first shift 0}");
-  EXPECT_EQ(to_string(Scale{0.5f, 1}), "scale{0.5 + 1}");
+  EXPECT_EQ(to_string(Scale{{0.5f}, {1}}), "scale{0.5 + 1}");
+  EXPECT_EQ(to_string(Scale{{2, 4}, {0, -1}}), "scale{2 4 + 0 -1}");
   EXPECT_EQ(to_string(Cast{DType::f16}), "cast{f16}");
   EXPECT_EQ(to_string(ModelInput{2, 3}), "model_input{3 x 2}");
   EXPECT_EQ(to_string(Guidance{true}), "guidance{rescale}");

@@ -1,4 +1,6 @@
 // The shape rule of every op, one overload each; a missing one is a compile error.
+#include <utility>
+
 #include "base/error.h"
 #include "ir/graph.h"
 
@@ -135,8 +137,11 @@ TensorDesc rule(const Add&, Descs in, const Check& check) {
   check(in.size() == 2 && broadcasts(in[1].shape, in[0].shape), "the second operand broadcasts to the first");
   return in[0];
 }
-TensorDesc rule(const Scale&, Descs in, const Check& check) {
+TensorDesc rule(const Scale& op, Descs in, const Check& check) {
   check(in.size() == 1, "number of inputs");
+  check(op.factor.size() == op.offset.size(), "as many factors as offsets");
+  const Shape& x = in[0].shape;
+  check(op.factor.size() == 1 || (x.rank() > 0 && std::cmp_equal(op.factor.size(), x[-1])), "one factor or one each");
   return in[0];
 }
 TensorDesc rule(const Concat&, Descs in, const Check& check) {

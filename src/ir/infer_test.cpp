@@ -163,7 +163,7 @@ TEST(Infer, Attention) {
 TEST(Infer, Elementwise) {
   const TensorDesc x = bf16({2, 3, 4, 6});
   EXPECT_EQ(infer(Activate{}, Descs{x}), x);
-  EXPECT_EQ(infer(Scale{2}, Descs{x}), x);
+  EXPECT_EQ(infer(Scale{{2}}, Descs{x}), x);
   EXPECT_EQ(infer(Cast{DType::f16}, Descs{x}), (TensorDesc{DType::f16, x.shape}));
   EXPECT_EQ(infer(GeluGate{}, Descs{x}), bf16({2, 3, 4, 3}));
   EXPECT_EQ(infer(ToRgb8{}, Descs{x}), (TensorDesc{DType::u8, x.shape}));
@@ -171,6 +171,16 @@ TEST(Infer, Elementwise) {
   expect_mismatch(GeluGate{}, {bf16({2, 3})});
   expect_mismatch(GeluGate{}, {bf16({})});
   expect_mismatch(ToRgb8{}, {bf16({2, 3})});
+}
+
+TEST(Infer, ScaleHasOneFactorOrOnePerChannel) {
+  const TensorDesc x = bf16({2, 3});
+  EXPECT_EQ(infer(Scale{{2}, {1}}, Descs{x}), x);
+  EXPECT_EQ(infer(Scale{{2, 3, 4}, {1, 0, 1}}, Descs{x}), x);
+  expect_mismatch(Scale{{2, 3}, {1, 0}}, {x});
+  expect_mismatch(Scale{{2, 3, 4}, {1}}, {x});
+  expect_mismatch(Scale{{}, {}}, {x});
+  expect_mismatch(Scale{{2, 3}, {1, 0}}, {bf16({})});
 }
 
 TEST(Infer, AddBroadcastsTheSecondOperandOnly) {

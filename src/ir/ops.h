@@ -109,9 +109,9 @@ struct Activate {
 struct Add {
   bool operator==(const Add&) const = default;
 };
-// factor * x + offset.
+// factor * x + offset, with one number of each for all channels (last dimension) or one for every channel.
 struct Scale {
-  float factor = 1, offset = 0;
+  std::vector<float> factor = {1}, offset = {0};
   bool operator==(const Scale&) const = default;
 };
 // Along the channels (last dimension); two inputs.

@@ -18,6 +18,26 @@ void pixels_out(Builder& b, Tensor image, PixelFormat format) {
   b.output("image", format == PixelFormat::rgb8 ? b.op(ToRgb8{}, {image}) : b.op(Cast{DType::f32}, {image}));
 }
 
+// From what the UNet leaves, z, to what a decoder takes: z / scaling_factor, or z std / scaling_factor + mean where the
+// model has those. Like PyTorch on a card, by the reciprocal.
+Scale unscale(const VaeConfig& c) {
+  if (c.latents_mean.empty()) return {{static_cast<float>(1 / c.scaling_factor)}, {0}};
+  Scale scale{{}, {}};
+  for (const double deviation : c.latents_std) scale.factor.push_back(static_cast<float>(deviation / c.scaling_factor));
+  for (const double mean : c.latents_mean) scale.offset.push_back(static_cast<float>(mean));
+  return scale;
+}
+Scale unscale(const TinyVaeConfig& c) {
+  return {{static_cast<float>(1 / c.scaling_factor)}, {0}};
+}
+
+template <class Config>
+Tensor latent_in(Builder& b, const Config& c, const VaeGraphOptions& o) {
+  const Tensor latent = b.input("latent", DType::f32, {o.batch, o.height, o.width, c.latent_channels});
+  const Scale scale = unscale(c);
+  return b.cast(scale == Scale{} ? latent : b.op(scale, {latent}), o.dtype);
+}
+
 Tensor vae_resnet(Builder& b, Tensor x, const Scope& w, int out, const VaeConfig& c) {
   return resnet(b, x, nullptr, w, {out, c.norm_num_groups, kEps});
 }
@@ -56,7 +76,7 @@ Tensor tiny_block(Builder& b, Tensor x, const Scope& w) {
 Graph vae_decoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
   Builder b("vae_decoder", o.dtype, o.dtype, residual_fraction(o.dtype));
   const Scope w{"decoder"};
-  Tensor x = b.cast(b.input("latent", DType::f32, {o.batch, o.height, o.width, c.latent_channels}), o.dtype);
+  Tensor x = latent_in(b, c, o);
   if (c.use_post_quant_conv)
     x = b.conv2d(x, Scope{"post_quant_conv"}, {.out = c.latent_channels, .kernel = 1, .pad = 0});
   x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels.back(), .residual = true});
@@ -100,7 +120,7 @@ Graph vae_encoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
 Graph tiny_vae_decoder_graph(const TinyVaeConfig& c, const VaeGraphOptions& o) {
   Builder b("tiny_vae_decoder", o.dtype);
   const Scope w = Scope{"decoder"} / "layers";
-  Tensor x = b.cast(b.input("latent", DType::f32, {o.batch, o.height, o.width, c.latent_channels}), o.dtype);
+  Tensor x = latent_in(b, c, o);
   x = b.scale(b.activate(b.scale(x, 1.0f / 3), Activation::tanh), 3);
   int layer = 0;  // index in the Sequential; activations and upsamplers count
   x = b.activate(b.conv2d(x, w / layer, {.out = c.decoder_block_out_channels[0]}), Activation::relu);

@@ -19,12 +19,12 @@ struct VaeGraphOptions {
   PixelFormat pixels = PixelFormat::rgb8;  // of decoders
 };
 
-// Input "latent" (N, h, w, C) f32 as the decoder takes it (already divided by scaling_factor). Output "image".
+// Input "latent" (N, h, w, C) f32, as the UNet leaves it. Output "image".
 Graph vae_decoder_graph(const VaeConfig& config, const VaeGraphOptions& options);
 // Input "image" (N, 8h, 8w, 3) f32 in [-1, 1]. Output "moments" (N, h, w, 2C) f32: mean and log variance.
 Graph vae_encoder_graph(const VaeConfig& config, const VaeGraphOptions& options);
 
-// Input "latent" (N, h, w, C) f32, as the UNet leaves it. Output "image".
+// Input and output as above.
 Graph tiny_vae_decoder_graph(const TinyVaeConfig& config, const VaeGraphOptions& options);
 // Input "image" as above. Output "latent" (N, h, w, C) f32.
 Graph tiny_vae_encoder_graph(const TinyVaeConfig& config, const VaeGraphOptions& options);

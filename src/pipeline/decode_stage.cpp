@@ -8,18 +8,13 @@ namespace tempera {
 namespace {
 
 // The part of a latent (height, width, C) that a tile covers.
-std::vector<float> cut(std::span<const float> latent, const TileGrid& grid, const TileSpan& rows,
-                       const TileSpan& columns) {
-  const auto width = static_cast<size_t>(grid.width);
-  const size_t channels = latent.size() / (width * static_cast<size_t>(grid.height));
-  const size_t count = static_cast<size_t>(columns.size) * channels;
-  std::vector<float> part;
-  part.reserve(count * static_cast<size_t>(rows.size));
-  for (int y = rows.begin; y < rows.begin + rows.size; ++y) {
-    const float* from = &latent[(static_cast<size_t>(y) * width + static_cast<size_t>(columns.begin)) * channels];
-    part.insert(part.end(), from, from + count);
-  }
-  return part;
+DeviceRows cut(const std::byte* latent, const TensorDesc& tile, const TileGrid& grid, const TileSpan& rows,
+               const TileSpan& columns) {
+  const size_t pixel_bytes = static_cast<size_t>(tile.shape[-1]) * size_of(tile.dtype);
+  const size_t stride = static_cast<size_t>(grid.width) * pixel_bytes;
+  const std::byte* first =
+      latent + static_cast<size_t>(rows.begin) * stride + static_cast<size_t>(columns.begin) * pixel_bytes;
+  return {first, static_cast<size_t>(rows.size), static_cast<size_t>(columns.size) * pixel_bytes, stride};
 }
 
 size_t picture_bytes(const TileGrid& grid) {
@@ -74,7 +69,7 @@ void DecodeStage::leave() {
   for (Executable& shape : shapes_) shape.leave();
 }
 
-std::vector<uint8_t> DecodeStage::decode(std::span<const float> latent, const CheckCancelled& check,
+std::vector<uint8_t> DecodeStage::decode(const std::byte* latent, const CheckCancelled& check,
                                          const std::function<void(size_t, size_t)>& on_tile) {
   TEMPERA_ASSERT(programs_ != nullptr);
   const TileGrid& grid = programs_->grid;
@@ -91,7 +86,7 @@ std::vector<uint8_t> DecodeStage::decode(std::span<const float> latent, const Ch
       const size_t index = programs_->shape_of[done];
       if (done > 0 && programs_->shape_of[done - 1] != index) shapes_[programs_->shape_of[done - 1]].leave();
       Executable& shape = shapes_[index];
-      shape.write_input("latent", cut(latent, grid, row, column));
+      shape.copy_input("latent", cut(latent, shape.program().input("latent").ref.desc, grid, row, column));
       shape.run(check);
       std::vector<float> tile = shape.read_output("image");
       blender->add(tile);
@@ -100,9 +95,10 @@ std::vector<uint8_t> DecodeStage::decode(std::span<const float> latent, const Ch
   return rgb;
 }
 
-std::vector<uint8_t> DecodeStage::decode_whole(std::span<const float> latent, const CheckCancelled& check) {
+std::vector<uint8_t> DecodeStage::decode_whole(const std::byte* latent, const CheckCancelled& check) {
   std::vector<uint8_t> rgb(picture_bytes(programs_->grid));
-  shapes_.front().write_input("latent", latent);
+  const size_t bytes = shapes_.front().program().input("latent").ref.desc.bytes();
+  shapes_.front().copy_input("latent", {latent, 1, bytes, bytes});
   shapes_.front().run(check);
   shapes_.front().read_output("image", std::as_writable_bytes(std::span(rgb)));
   return rgb;

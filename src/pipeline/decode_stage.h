@@ -1,4 +1,4 @@
-// The decoder on a device: latents of one picture in, bytes out, in tiles where the programs say so. Weights that
+// The decoder on a device: the latent of one picture in, bytes out, in tiles where the programs say so. Weights that
 // several shapes of tile want packed alike are loaded once, and stay for the next request.
 #pragma once
 
@@ -24,12 +24,13 @@ class DecodeStage {
   void leave();
   void watch(StepWatcher* watcher);
 
-  // `latent` (h, w, C) as the decoder takes it. The result is (height, width, 3). on_tile(done, of) after each tile.
-  std::vector<uint8_t> decode(std::span<const float> latent, const CheckCancelled& check,
+  // `latent` is device memory, (h, w, C) as the UNet leaves it. The result is (height, width, 3). on_tile(done, of)
+  // after each tile.
+  std::vector<uint8_t> decode(const std::byte* latent, const CheckCancelled& check,
                               const std::function<void(size_t done, size_t of)>& on_tile);
 
  private:
-  std::vector<uint8_t> decode_whole(std::span<const float> latent, const CheckCancelled& check);
+  std::vector<uint8_t> decode_whole(const std::byte* latent, const CheckCancelled& check);
 
   const DecoderPrograms* programs_ = nullptr;
   std::deque<Executable> shapes_;

@@ -1,8 +1,11 @@
 #include "pipeline/denoise_stage.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
+#include "pipeline/programs.h"
+#include "sampling/rng.h"
 
 namespace tempera {
 namespace {
@@ -10,30 +13,50 @@ namespace {
 // Noise for every picture of a forward, each from its own generator, so that a picture does not depend on its batch.
 class NoiseSource {
  public:
-  NoiseSource(const ResolvedRequest& r, const DenoiseJob& job) : channels_(static_cast<size_t>(job.channels)) {
+  NoiseSource(Executable& unet, const ResolvedRequest& r, const DenoiseJob& job)
+      : unet_(unet), channels_(static_cast<size_t>(job.channels)) {
     pixels_ = static_cast<size_t>(r.latent_height) * static_cast<size_t>(r.latent_width);
     const Rng rng = r.request.rng == "cuda" ? Rng::cuda : Rng::cpu;
+    if (rng == Rng::cuda) counters_.emplace(job.seed);
     for (int i = 0; i < job.images; ++i)
       generators_.push_back(make_generator(rng, job.seed + static_cast<uint64_t>(i)));
     planar_.resize(pixels_ * channels_);
+    values_.resize(static_cast<size_t>(unet.program().input("state").ref.desc.shape.elements()));
   }
 
-  size_t size() const { return generators_.size() * planar_.size(); }
-
-  // The next draw of torch.randn((1, C, h, w)) per picture, as (N, h, w, C), times `scale`.
-  void draw(std::span<float> out, float scale) {
+  // The next draw of torch.randn((1, C, h, w)) per picture, as (N, h, w, C), times `scale`, into an input. What the
+  // input has beyond, the sampler's other slots, becomes zero.
+  void draw(std::string_view input, float scale) {
+    if (counters_ && drawn_there(input, scale)) return;
+    counters_.reset();
     for (size_t i = 0; i < generators_.size(); ++i) {
       generators_[i]->normal(planar_);
-      float* picture = &out[i * planar_.size()];
+      float* picture = &values_[i * planar_.size()];
       for (size_t c = 0; c < channels_; ++c)
         for (size_t p = 0; p < pixels_; ++p) picture[p * channels_ + c] = planar_[c * pixels_ + p] * scale;
     }
+    unet_.write_input(input, std::span<const float>(values_).first(elements(input)));
   }
 
+  void clear(std::string_view input) { unet_.write_input(input, std::vector<float>(elements(input))); }
+
  private:
+  size_t elements(std::string_view input) const {
+    return static_cast<size_t>(unet_.program().input(input).ref.desc.shape.elements());
+  }
+
+  bool drawn_there(std::string_view input, float scale) {
+    const PhiloxDraw draw = counters_->next(planar_.size());
+    if (elements(input) > generators_.size() * planar_.size()) clear(input);
+    return unet_.draw_input(input, {draw.seed, draw.counter, draw.threads, static_cast<int64_t>(generators_.size()),
+                                    static_cast<int64_t>(channels_), static_cast<int64_t>(pixels_), scale});
+  }
+
+  Executable& unet_;
+  std::optional<PhiloxStream> counters_;  // of the first picture, while the device makes numbers of them
   std::vector<std::unique_ptr<Generator>> generators_;
-  std::vector<float> planar_;
-  size_t channels_, pixels_;
+  std::vector<float> planar_, values_;
+  size_t channels_, pixels_ = 0;
 };
 
 // Rows [negative..., positive...], to where each belongs.
@@ -47,19 +70,16 @@ void write_condition(Executable& unet, const std::string& name, std::span<const 
 
 }  // namespace
 
-std::vector<float> denoise(Executable& unet, const ResolvedRequest& r, const Conditioning& conditioning,
-                           const DenoiseJob& job, const std::function<void(size_t)>& on_step,
-                           const CheckCancelled& check) {
+void denoise(Executable& unet, const ResolvedRequest& r, const Conditioning& conditioning, const DenoiseJob& job,
+             std::byte* latents, const std::function<void(size_t)>& on_step, const CheckCancelled& check) {
   const Schedule& schedule = r.schedule;
-  NoiseSource source(r, job);
-  std::vector<float> state(source.size() * static_cast<size_t>(schedule.slots)), noise(source.size());
-  source.draw(std::span(state).first(noise.size()), static_cast<float>(schedule.init_noise_sigma));
+  NoiseSource noise(unet, r, job);
+  noise.draw("state", static_cast<float>(schedule.init_noise_sigma));
+  noise.clear("noise");
 
   write_condition(unet, "encoder_hidden_states", conditioning.encoder_hidden_states, job.two_passes);
   write_condition(unet, "text_embeds", conditioning.text_embeds, job.two_passes);
   write_condition(unet, "time_ids", conditioning.time_ids, job.two_passes);
-  unet.write_input("state", state);
-  unet.write_input("noise", noise);
   unet.run_prologue(check);
 
   std::vector<float> step(static_cast<size_t>(StepLayout::length(schedule.slots)));
@@ -74,32 +94,12 @@ std::vector<float> denoise(Executable& unet, const ResolvedRequest& r, const Con
     const auto timestep = static_cast<float>(e.timestep);
     unet.write_input("timestep", std::span(&timestep, 1));
     unet.write_input("step", step);
-    if (e.uses_noise) {
-      source.draw(noise, 1);
-      unet.write_input("noise", noise);
-    }
+    // A card is still at the evaluation before: what the host draws costs no time there.
+    if (e.uses_noise) noise.draw("noise", 1);
     unet.run(check);
     on_step(i + 1);
   }
-  state = unet.read_output("state");
-  state.resize(noise.size());
-  return state;
-}
-
-void unscale_latents(std::vector<float>& latents, const VaeConfig& vae) {
-  const auto channels = static_cast<size_t>(vae.latent_channels);
-  const auto factor = static_cast<float>(vae.scaling_factor);
-  for (size_t i = 0; i < latents.size(); ++i) {
-    const size_t c = i % channels;
-    latents[i] = vae.latents_mean.empty() ? latents[i] / factor
-                                          : latents[i] * static_cast<float>(vae.latents_std[c]) / factor +
-                                                static_cast<float>(vae.latents_mean[c]);
-  }
-}
-
-void unscale_latents(std::vector<float>& latents, const TinyVaeConfig& vae) {
-  const auto factor = static_cast<float>(vae.scaling_factor);
-  for (float& x : latents) x /= factor;
+  unet.copy_output("state", static_cast<size_t>(job.images) * latent_bytes(unet.program()), latents);
 }
 
 }  // namespace tempera

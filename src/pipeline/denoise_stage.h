@@ -4,7 +4,6 @@
 
 #include "pipeline/conditioning.h"
 #include "runtime/executable.h"
-#include "sampling/rng.h"
 
 namespace tempera {
 
@@ -15,13 +14,9 @@ struct DenoiseJob {
   bool two_passes = false;  // DenoiseGraphOptions
 };
 
-// Latents (images, h, w, C) as the UNet leaves them. on_step(done) after each evaluation.
-std::vector<float> denoise(Executable& unet, const ResolvedRequest& request, const Conditioning& conditioning,
-                           const DenoiseJob& job, const std::function<void(size_t done)>& on_step,
-                           const CheckCancelled& check);
-
-// What the decoder takes: z / scaling_factor, or z std / scaling_factor + mean where the model has those.
-void unscale_latents(std::vector<float>& latents, const VaeConfig& vae);
-void unscale_latents(std::vector<float>& latents, const TinyVaeConfig& vae);
+// Latents (images, h, w, C) as the UNet leaves them, into device memory; they are there when the queue has come so far.
+// on_step(done) after each evaluation was enqueued.
+void denoise(Executable& unet, const ResolvedRequest& request, const Conditioning& conditioning, const DenoiseJob& job,
+             std::byte* latents, const std::function<void(size_t done)>& on_step, const CheckCancelled& check);
 
 }  // namespace tempera

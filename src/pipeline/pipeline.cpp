@@ -157,12 +157,10 @@ class Pipeline::Impl {
       load_unet(check);
       watch(tracer);
     });
-    std::vector<std::vector<float>> latents;
-    clock.time("denoise", [&] { latents = denoise_all(r, *embeddings, report, check); });
+    clock.time("denoise", [&] { denoise_all(r, *embeddings, report, check); });
     unet_->leave();
     clock.time("decode", [&] {
-      for (size_t i = 0; i < latents.size(); ++i)
-        result.images.push_back(decode(std::move(latents[i]), r, static_cast<int>(i), report, check));
+      for (int i = 0; i < r.request.num_images_per_prompt; ++i) result.images.push_back(decode(i, r, report, check));
     });
     if (tracer != nullptr) decoder_.leave();  // its last copies count too
     result.measured_peak_bytes = measured_peak();
@@ -191,26 +189,28 @@ class Pipeline::Impl {
     plan = fitted_.plan;
     leave_scratch();
     prepare_scratch(scratch_bytes(all_programs(fitted_.programs)));
+    prepare_latents(r.request.num_images_per_prompt);
     return file ? std::optional(std::move(file->embeddings)) : std::nullopt;
   }
 
-  // The latents of every picture, (h, w, C) each.
-  std::vector<std::vector<float>> denoise_all(const ResolvedRequest& r, const PromptEmbeddings& embeddings,
-                                              const Report& report, const CheckCancelled& check) {
+  // Fills latents_. Waits for the device, so that the time is this stage's.
+  void denoise_all(const ResolvedRequest& r, const PromptEmbeddings& embeddings, const Report& report,
+                   const CheckCancelled& check) {
     const int per_forward = fitted_.options.images_per_forward;
     const Conditioning conditioning = make_conditioning(r, embeddings, per_forward);
     const size_t steps = r.schedule.evaluations.size();
-    std::vector<std::vector<float>> latents;
     for (int i = 0; i < r.request.num_images_per_prompt; i += per_forward) {
       const DenoiseJob job{*r.request.seed + static_cast<uint64_t>(i), per_forward, source_.config.unet.in_channels,
                            fitted_.options.two_passes};
       report("denoise", i, 0, steps);
-      const std::vector<float> all = denoise(
-          *unet_, r, conditioning, job, [&](size_t done) { report("denoise", i, done, steps); }, check);
-      const auto picture = static_cast<std::ptrdiff_t>(all.size() / static_cast<size_t>(per_forward));
-      for (auto one = all.begin(); one != all.end(); one += picture) latents.emplace_back(one, one + picture);
+      denoise(
+          *unet_, r, conditioning, job, latent(i), [&](size_t done) { report("denoise", i, done, steps); }, check);
     }
-    return latents;
+    queue_->synchronize();
+  }
+
+  std::byte* latent(int picture) const {
+    return latents_->data() + static_cast<size_t>(picture) * latent_bytes(fitted_.programs.denoise);
   }
 
   ResolvedRequest resolved(const Request& request) const {
@@ -273,6 +273,13 @@ class Pipeline::Impl {
     decoder_.leave();
   }
 
+  void prepare_latents(int pictures) {
+    const size_t bytes = static_cast<size_t>(pictures) * latent_bytes(fitted_.programs.denoise);
+    if (latents_ && latents_->size() >= bytes) return;
+    latents_.reset();
+    latents_ = backend_->allocate(bytes);
+  }
+
   // Weights stay; what is bound to other addresses goes.
   void prepare_scratch(size_t bytes) {
     if (scratch_ && scratch_->size() >= bytes) return;
@@ -307,18 +314,13 @@ class Pipeline::Impl {
     return decodes_with_tiny_vae() ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
   }
 
-  Image decode(std::vector<float> latent, const ResolvedRequest& r, int index, const Report& report,
-               const CheckCancelled& check) {
+  Image decode(int index, const ResolvedRequest& r, const Report& report, const CheckCancelled& check) {
     report("decode", index, 0, fitted_.programs.decoder.grid.count());
-    if (decodes_with_tiny_vae()) {
-      unscale_latents(latent, tiny_vae_->config);
-    } else {
-      unscale_latents(latent, source_.config.vae);
-    }
     Image image;
     image.width = r.request.width;
     image.height = r.request.height;
-    image.rgb = decoder_.decode(latent, check, [&](size_t done, size_t of) { report("decode", index, done, of); });
+    image.rgb =
+        decoder_.decode(latent(index), check, [&](size_t done, size_t of) { report("decode", index, done, of); });
     image.seed = *r.request.seed + static_cast<uint64_t>(index);
     EngineOptions chosen = options_;
     if (decodes_with_tiny_vae() && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
@@ -342,6 +344,7 @@ class Pipeline::Impl {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<Buffer> scratch_;
+  std::unique_ptr<Buffer> latents_;  // of all pictures of a request, (h, w, C) f32 each
   LoadedWeights unet_weights_;
   std::optional<Executable> unet_;
   DecodeStage decoder_;

@@ -156,6 +156,11 @@ size_t scratch_bytes(const std::vector<const Program*>& programs) {
   return bytes;
 }
 
+size_t latent_bytes(const Program& denoise) {
+  const TensorDesc& noise = denoise.input("noise").ref.desc;  // of as many pictures, whatever the sampler's slots
+  return noise.bytes() / static_cast<size_t>(noise.shape[0]);
+}
+
 Plan make_plan(const Programs& programs, const RequestShape& r, const Target& target, const ProgramOptions& o) {
   Plan plan;
   plan.device = target.name;
@@ -173,6 +178,7 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
     plan.stages.push_back(stage(second, "text_encoder_2", r.texts[1]));
   }
   plan.stages.push_back(stage(programs.denoise, "unet", forwards * r.evaluations));
+  plan.stages.back().io += images * latent_bytes(programs.denoise);
   plan.stages.push_back(decoder_stage(programs.decoder, images));
   plan.decoder = describe(programs.decoder, o.decoder);
 

@@ -65,6 +65,10 @@ std::vector<const Program*> all_programs(const Programs& programs);
 // The largest arena, workspace and stream of all: what they share, since no two run at the same time.
 size_t scratch_bytes(const std::vector<const Program*>& programs);
 
+// Of one picture, as the denoising step leaves it. Those of all pictures of a request are kept on the device until they
+// are decoded.
+size_t latent_bytes(const Program& denoise);
+
 // All that stays is counted, whatever runs: a later request finds it there.
 Plan make_plan(const Programs& programs, const RequestShape& request, const Target& target,
                const ProgramOptions& options);

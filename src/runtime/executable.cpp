@@ -179,6 +179,25 @@ std::vector<float> Executable::read_output(std::string_view name) {
   return values;
 }
 
+void Executable::copy_input(std::string_view name, const DeviceRows& from) {
+  const Ref& ref = program_.input(name).ref;
+  TEMPERA_ASSERT(from.count * from.bytes == ref.desc.bytes());
+  backend_.copy(queue_, address(ref), from);
+}
+
+void Executable::copy_output(std::string_view name, size_t bytes, std::byte* to) {
+  const Ref& ref = program_.output(name).ref;
+  TEMPERA_ASSERT(bytes <= ref.desc.bytes());
+  backend_.copy(queue_, to, {address(ref), 1, bytes, bytes});
+}
+
+bool Executable::draw_input(std::string_view name, const NormalDraw& draw) {
+  const TensorDesc& desc = program_.input(name).ref.desc;
+  TEMPERA_ASSERT(desc.dtype == DType::f32);
+  TEMPERA_ASSERT(draw.pictures * draw.channels * draw.pixels <= desc.shape.elements());
+  return backend_.draw_normal(queue_, address(program_.input(name).ref), draw);
+}
+
 void Executable::leave() {
   if (transfers_) transfers_->finish();
   tell_of_copies();

@@ -73,34 +73,29 @@ class CpuGenerator final : public Generator {
   std::optional<double> waiting_;
 };
 
+constexpr uint64_t kThreadsPerBlock = 256;
+constexpr uint64_t kPerCall = 4;  // values that a counter yields
+
 class CudaGenerator final : public Generator {
  public:
   CudaGenerator(uint64_t seed, CudaDevice device)
-      : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
-        max_blocks_(static_cast<uint64_t>(device.multiprocessors) *
-                    (static_cast<uint64_t>(device.threads_per_multiprocessor) / kThreadsPerBlock)) {}
+      : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}, stream_(seed, device) {}
 
   void normal(std::span<float> out) override {
     if (out.empty()) return;
     const uint64_t n = out.size();
-    const uint64_t threads = std::min((n + kThreadsPerBlock - 1) / kThreadsPerBlock, max_blocks_) * kThreadsPerBlock;
-    const uint64_t rounds = (n - 1) / (threads * kPerCall) + 1;
-    for (uint64_t thread = 0; thread < std::min(threads, n); ++thread) {
-      for (uint64_t round = 0; round < rounds; ++round) {
-        const std::array<float, kPerCall> values = normal4(counter_ + round, thread);
-        for (uint64_t k = 0; k < kPerCall; ++k) {
-          const uint64_t index = thread + threads * (round * kPerCall + k);
-          if (index < n) out[index] = values[k];
+    const PhiloxDraw draw = stream_.next(n);
+    for (uint64_t thread = 0; thread < std::min(draw.threads, n); ++thread) {
+      uint64_t index = thread;
+      for (uint64_t counter = draw.counter; index < n; ++counter)
+        for (const float value : normal4(counter, thread)) {
+          if (index < n) out[index] = value;
+          index += draw.threads;
         }
-      }
     }
-    counter_ += rounds;
   }
 
  private:
-  static constexpr uint64_t kThreadsPerBlock = 256;
-  static constexpr uint64_t kPerCall = 4;  // values that a counter yields
-
   // Philox4x32-10 of the 128-bit counter (counter, thread).
   std::array<uint32_t, 4> philox(uint64_t counter, uint64_t thread) const {
     std::array<uint32_t, 4> c = {static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
@@ -153,11 +148,22 @@ class CudaGenerator final : public Generator {
   }
 
   const std::array<uint32_t, 2> key_;
-  const uint64_t max_blocks_;
-  uint64_t counter_ = 0;  // blocks of four values used by every thread so far
+  PhiloxStream stream_;
 };
 
 }  // namespace
+
+PhiloxStream::PhiloxStream(uint64_t seed, CudaDevice device)
+    : seed_(seed),
+      max_threads_(static_cast<uint64_t>(device.multiprocessors) *
+                   (static_cast<uint64_t>(device.threads_per_multiprocessor) / kThreadsPerBlock) * kThreadsPerBlock) {}
+
+PhiloxDraw PhiloxStream::next(uint64_t elements) {
+  const uint64_t whole_blocks = (elements + kThreadsPerBlock - 1) / kThreadsPerBlock * kThreadsPerBlock;
+  const PhiloxDraw draw{seed_, counter_, std::min(whole_blocks, max_threads_)};
+  if (elements > 0) counter_ += (elements - 1) / (draw.threads * kPerCall) + 1;
+  return draw;
+}
 
 std::unique_ptr<Generator> make_generator(Rng rng, uint64_t seed, CudaDevice device) {
   if (rng == Rng::cuda) return std::make_unique<CudaGenerator>(seed, device);

@@ -26,6 +26,24 @@ struct CudaDevice {
   int threads_per_multiprocessor = 2048;  // 1536 on consumer cards of compute capability 8.6 and 8.9
 };
 
+// One draw of torch.randn on that card: the thread (0, 1, ...) makes the elements thread, thread + threads, ..., four
+// of them from each of the 128-bit Philox counters (counter, thread), (counter + 1, thread), ...
+struct PhiloxDraw {
+  uint64_t seed = 0, counter = 0, threads = 0;
+};
+
+// The draws of a seed, one after the other: what Rng::cuda makes numbers of, and a device that makes them itself.
+class PhiloxStream {
+ public:
+  explicit PhiloxStream(uint64_t seed, CudaDevice device = {});
+  // The next draw, of `elements` values.
+  PhiloxDraw next(uint64_t elements);
+
+ private:
+  uint64_t seed_, max_threads_;
+  uint64_t counter_ = 0;  // counters of every thread that are used up
+};
+
 // As torch.Generator(device).manual_seed(seed). The CPU generator uses the low 32 bits of the seed only, as PyTorch's.
 std::unique_ptr<Generator> make_generator(Rng rng, uint64_t seed, CudaDevice device = {});
 

@@ -45,6 +45,22 @@ TEST(CudaGenerator, TheCardMattersOnlyForLongTensors) {
   EXPECT_NE(draw(*make_generator(Rng::cuda, 5, small), 3073), draw(*make_generator(Rng::cuda, 5), 3073));
 }
 
+TEST(PhiloxStream, CountsWhatEveryThreadUses) {
+  PhiloxStream stream(7, {.multiprocessors = 2, .threads_per_multiprocessor = 1536});
+  const auto expect = [&](uint64_t elements, uint64_t counter, uint64_t threads) {
+    const PhiloxDraw draw = stream.next(elements);
+    EXPECT_EQ(draw.seed, 7u);
+    EXPECT_EQ(draw.counter, counter) << elements;
+    EXPECT_EQ(draw.threads, threads) << elements;
+  };
+  expect(1, 0, 256);
+  expect(257, 1, 512);
+  expect(3072 * 4, 2, 3072);
+  expect(3072 * 4 + 1, 3, 3072);
+  expect(0, 5, 0);
+  expect(4, 5, 256);
+}
+
 TEST(CudaGenerator, UsesAllBitsOfTheSeed) {
   EXPECT_NE(draw(*make_generator(Rng::cuda, 5), 4), draw(*make_generator(Rng::cuda, 5 + (uint64_t{1} << 32)), 4));
   // PyTorch's Mersenne twister does not.

@@ -7,11 +7,20 @@ namespace {
 void add_maps(std::vector<Case>& cases, DType d) {
   for (const Shape& shape : {Shape{1}, Shape{3, 5, 7}, Shape{2, 8, 8, 320}, Shape{4099}}) {
     for (Activation a : kActivations) cases.push_back(make_case(Activate{a}, {activations(d, shape, 5)}));
-    cases.push_back(make_case(Scale{0.5f, 0.5f}, {activations(d, shape)}));
-    cases.push_back(make_case(Scale{1 / 0.13025f, 0}, {activations(d, shape)}));
+    cases.push_back(make_case(Scale{{0.5f}, {0.5f}}, {activations(d, shape)}));
+    cases.push_back(make_case(Scale{{1 / 0.13025f}, {0}}, {activations(d, shape)}));
     for (DType to : kFloats) cases.push_back(make_case(Cast{to}, {activations(d, shape)}));
     cases.push_back(make_case(Add{}, {activations(d, shape), activations(d, shape)}));
   }
+  // A latent's deviations and means, and more channels than a vector.
+  cases.push_back(make_case(Scale{{8, 5.5f, 0.25f, 7}, {-1.5f, 0, 0.5f, 2}}, {activations(d, {2, 5, 7, 4})}));
+  cases.push_back(make_case(Scale{{2, -3, 0.5f}, {1, 0, -1}}, {activations(d, {1, 1, 1, 3})}));
+  Scale wide{{}, {}};
+  for (int c = 0; c < 33; ++c) {
+    wide.factor.push_back(0.25f * static_cast<float>(c - 8));
+    wide.offset.push_back(static_cast<float>(c % 3 - 1));
+  }
+  cases.push_back(make_case(wide, {activations(d, {3, 5, 33})}));
   for (const Shape& shape : {Shape{2}, Shape{13, 34}, Shape{2, 9, 320}, Shape{2, 3, 5, 14}})
     cases.push_back(make_case(GeluGate{}, {activations(d, shape, 2)}));
 }

@@ -21,7 +21,7 @@ const Case& linear_case() {
   return c;
 }
 const Case& scale_case() {
-  static const Case c = make_case(Scale{2, 0}, {activations(DType::f32, {5, 7})});
+  static const Case c = make_case(Scale{{2}, {0}}, {activations(DType::f32, {5, 7})});
   return c;
 }
 
@@ -74,7 +74,7 @@ TEST_F(HarnessTest, FindsASmallErrorEverywhere) {
 }
 
 TEST_F(HarnessTest, FindsOneWrongElementThatTheNormForgives) {
-  const Case large = make_case(Scale{2, 0}, {activations(DType::bf16, {1000, 1000})});
+  const Case large = make_case(Scale{{2}, {0}}, {activations(DType::bf16, {1000, 1000})});
   Kernel kernel =
       spoilt(OpKind::scale, [](const Problem&, const Binding& b) { std::memset(b.output + 4000, 0x40, 2); });
   kernel.info.tolerance_half = 0.01;
@@ -183,6 +183,7 @@ class Deviant final : public Backend {
   std::unique_ptr<Queue> make_queue() override { return host_->make_queue(); }
   void upload(Queue& q, std::byte* to, std::span<const std::byte> from) override { host_->upload(q, to, from); }
   void download(Queue& q, std::span<std::byte> to, const std::byte* from) override { host_->download(q, to, from); }
+  void copy(Queue& q, std::byte* to, const DeviceRows& from) override { host_->copy(q, to, from); }
   std::unique_ptr<Transfers> make_transfers(Queue& q, std::vector<Transfers::Item> items) override {
     return host_->make_transfers(q, std::move(items));
   }

@@ -50,6 +50,7 @@ class CpuBackend final : public Backend {
   void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
     std::copy_n(device, host.size(), host.data());
   }
+  void copy(Queue&, std::byte* to, const DeviceRows& from) override { copy_rows(to, from); }
   size_t free_memory() const override { return free_host_memory(); }
   size_t total_memory() const override { return total_host_memory(); }
   std::vector<std::pair<std::string, std::string>> libraries() const override { return {{"oneDNN", features_.onednn}}; }

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "backend/cuda/rows.h"
+#include "backend/cuda/table.h"
 
 namespace tempera::cuda {
 
@@ -22,7 +25,16 @@ Enqueue bind_add(Machine&, const Problem& p, const Binding& b) {
 
 Enqueue bind_scale(Machine&, const Problem& p, const Binding& b) {
   const auto& op = std::get<Scale>(p.op);
-  return [factor = op.factor, offset = op.offset, x = input(p, b, 0), out = output(p, b),
+  if (op.factor.size() > 1) {
+    static_assert(ChannelScales::kMost == kCudaScaleChannels);
+    ChannelScales scales{static_cast<int>(op.factor.size()), {}, {}};
+    std::ranges::copy(op.factor, scales.factor);
+    std::ranges::copy(op.offset, scales.offset);
+    return [scales, x = input(p, b, 0), out = output(p, b), n = p.output.shape.elements()](cudaStream_t stream) {
+      scale(scales, x, out, n, stream);
+    };
+  }
+  return [factor = op.factor[0], offset = op.offset[0], x = input(p, b, 0), out = output(p, b),
           n = p.output.shape.elements()](cudaStream_t stream) { scale(factor, offset, x, out, n, stream); };
 }
 

@@ -103,6 +103,17 @@ class CudaBackend final : public Backend {
   void download(Queue& queue, std::span<std::byte> host, const std::byte* device) override {
     static_cast<CudaQueue&>(queue).download(host, device);
   }
+  void copy(Queue& queue, std::byte* to, const DeviceRows& from) override {
+    check(cudaMemcpy2DAsync(to, from.bytes, from.data, from.stride, from.bytes, from.count, cudaMemcpyDeviceToDevice,
+                            stream_of(queue)),
+          "cudaMemcpy2DAsync");
+  }
+  bool draw_normal(Queue& queue, std::byte* to, const NormalDraw& draw) override {
+    cuda::normal({draw.seed, draw.counter, draw.threads, draw.pictures, draw.channels, draw.pixels, draw.scale},
+                 reinterpret_cast<float*>(to), stream_of(queue));
+    check(cudaGetLastError(), "noise");
+    return true;
+  }
   std::unique_ptr<Transfers> make_transfers(Queue& queue, std::vector<Transfers::Item> items) override {
     return transfers_.make(static_cast<CudaQueue&>(queue), std::move(items));
   }

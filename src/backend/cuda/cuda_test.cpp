@@ -1,14 +1,17 @@
-// Mostly what needs no card: every row has its function, the file of choices is read with care, and a machine without a
-// card is told so. With one: parameters that travel arrive.
+// Every row has its function, the file of choices is read with care, and a machine without a card is told so; on a
+// card, what the backend does beside its rows.
 #include "backend/cuda/cuda.h"
 
 #include <gmock/gmock.h>
+
+#include <cmath>
 
 #include "backend/cuda/binding.h"
 #include "backend/cuda/device.h"
 #include "backend/cuda/table.h"
 #include "backend/cuda/tuning.h"
 #include "base/error.h"
+#include "sampling/rng.h"
 
 namespace tempera {
 namespace {
@@ -148,6 +151,72 @@ TEST(CudaTuning, TakesWhatIsKnownWhileItsNameIsTheSame) {
   EXPECT_FALSE(cuda::fastest(tuning, {"library", "problem"}, {nothing}, nullptr));
   EXPECT_FALSE(cuda::fastest(tuning, {"library", "problem"}, {nothing, nothing}, nullptr));
   EXPECT_THAT(asked, testing::ElementsAre("second", "nothing", "nothing", "nothing"));
+}
+
+class CudaCard : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cuda_missing().empty()) GTEST_SKIP() << "there is no card";
+    backend_ = make_cuda_backend();
+    queue_ = backend_->make_queue();
+  }
+
+  std::vector<float> read(Buffer& buffer) {
+    std::vector<float> values(buffer.size() / sizeof(float));
+    backend_->download(*queue_, std::as_writable_bytes(std::span(values)), buffer.data());
+    return values;
+  }
+
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Queue> queue_;
+};
+
+TEST_F(CudaCard, CopiesRowsOneBehindTheOther) {
+  std::vector<float> values(7 * 5);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const auto from = backend_->allocate(values.size() * sizeof(float)), to = backend_->allocate(6 * sizeof(float));
+  backend_->upload(*queue_, from->data(), std::as_bytes(std::span(values)));
+  backend_->copy(*queue_, to->data(),
+                 {from->data() + (2 * 7 + 4) * sizeof(float), 3, 2 * sizeof(float), 7 * sizeof(float)});
+  EXPECT_THAT(read(*to), testing::ElementsAre(18, 19, 25, 26, 32, 33));
+  const size_t bytes = 6 * sizeof(float);
+  backend_->copy(*queue_, to->data(), {from->data(), 1, bytes, bytes});
+  EXPECT_THAT(read(*to), testing::ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+// The host's generator is the definition: odd sizes, several values of a counter, several counters of a thread, seeds
+// that pass 32 bits, and draws that go on where others ended.
+TEST_F(CudaCard, DrawsTheNoiseOfTheHost) {
+  constexpr uint64_t kSeed = 0xffffffff;
+  constexpr int kPictures = 3;
+  constexpr float kScale = 0.5f;
+  PhiloxStream stream(kSeed);
+  std::vector<std::unique_ptr<Generator>> generators;
+  for (uint64_t i = 0; i < kPictures; ++i) generators.push_back(make_generator(Rng::cuda, kSeed + i));
+  struct Size {
+    int64_t channels, pixels;
+  };
+  for (const auto [channels, pixels] :
+       {Size{4, 128 * 128}, Size{3, 97}, Size{1, 1}, Size{4, 90'001}, Size{4, 360'003}, Size{4, 128 * 128}}) {
+    const auto n = static_cast<size_t>(channels * pixels);
+    const PhiloxDraw draw = stream.next(n);
+    const auto out = backend_->allocate(kPictures * n * sizeof(float));
+    ASSERT_TRUE(backend_->draw_normal(*queue_, out->data(),
+                                      {draw.seed, draw.counter, draw.threads, kPictures, channels, pixels, kScale}));
+    const std::vector<float> found = read(*out);
+    std::vector<float> planar(n);
+    float most = 0;
+    for (size_t i = 0; i < kPictures; ++i) {
+      generators[i]->normal(planar);
+      for (size_t k = 0; k < n; ++k) {
+        const size_t c = k / static_cast<size_t>(pixels), p = k % static_cast<size_t>(pixels);
+        const float value = found[i * n + p * static_cast<size_t>(channels) + c];
+        const float off = std::abs(value - planar[k] * kScale);
+        most = off <= most ? most : off;  // not a number: is kept
+      }
+    }
+    EXPECT_LE(most, 1e-6f) << channels << " x " << pixels;
+  }
 }
 
 }  // namespace

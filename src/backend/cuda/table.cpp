@@ -1,5 +1,6 @@
 #include "backend/cuda/table.h"
 
+#include <utility>
 #include <vector>
 
 #include "backend/cuda/group_norm_plan.h"
@@ -97,6 +98,12 @@ Refusal refuse_update(const Problem& p) {
   return std::nullopt;
 }
 
+Refusal refuse_scale(const Problem& p) {
+  if (std::cmp_greater(std::get<Scale>(p.op).factor.size(), kCudaScaleChannels))
+    return fmt::format("holds at most {} factors", kCudaScaleChannels);
+  return std::nullopt;
+}
+
 size_t library_workspace(const Problem&) {
   return kCudaLibraryWorkspace;
 }
@@ -164,7 +171,7 @@ std::vector<KernelInfo> make_rows() {
       row("gelu_gate/cuda", OpKind::gelu_gate, kRounds, false),
       row("activate/cuda", OpKind::activate, kRounds, true),
       row("add/cuda", OpKind::add, kRounds, true),
-      row("scale/cuda", OpKind::scale, kRounds, true),
+      row("scale/cuda", OpKind::scale, kRounds, true, nullptr, refuse_scale),
       row("concat/cuda", OpKind::concat, kMoves, false),
       row("upsample2x/cuda", OpKind::upsample2x, kMoves, false),
       row("embed/cuda", OpKind::embed, kMoves, false),

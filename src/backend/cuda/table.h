@@ -15,6 +15,9 @@ inline constexpr size_t kCudaLibraryWorkspace = size_t{64} << 20;
 // Slots that sampler_update holds in registers; samplers need at most six.
 inline constexpr int kCudaSamplerSlots = 8;
 
+// Channels whose factors and offsets scale takes with its arguments.
+inline constexpr int kCudaScaleChannels = 64;
+
 // Channels on the narrow side of a convolution that kernels for few inputs or outputs hold in registers.
 inline constexpr int kCudaNarrow = 4;
 

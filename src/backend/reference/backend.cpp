@@ -124,6 +124,7 @@ class ReferenceBackend final : public Backend {
   void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
     if (!host.empty()) std::memcpy(host.data(), device, host.size());
   }
+  void copy(Queue&, std::byte* to, const DeviceRows& from) override { copy_rows(to, from); }
   size_t free_memory() const override { return free_host_memory(); }
   std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
     return make_host_transfers(std::move(items));

@@ -30,8 +30,11 @@ void activate(const Problem& p, const Binding& b) {
 
 void scale(const Problem& p, const Binding& b) {
   const auto& op = std::get<Scale>(p.op);
-  const double factor = static_cast<double>(op.factor), offset = static_cast<double>(op.offset);
-  for_each(p, [=, x = numbers(p, b, 0), out = result(p, b)](int64_t i) { out.set(i, factor * x[i] + offset); });
+  const auto channels = static_cast<int64_t>(op.factor.size());
+  for_each(p, [&, channels, x = numbers(p, b, 0), out = result(p, b)](int64_t i) {
+    const auto c = static_cast<size_t>(i % channels);
+    out.set(i, static_cast<double>(op.factor[c]) * x[i] + static_cast<double>(op.offset[c]));
+  });
 }
 
 void cast(const Problem& p, const Binding& b) {

@@ -56,7 +56,9 @@ TEST(ReferenceAdd, RoundsToTheDType) {
 }
 
 TEST(ReferenceScale, IsFactorTimesXPlusOffset) {
-  EXPECT_THAT(run_op(Scale{0.5f, 3}, {HostTensor({2}, {2, -4})}, true).values(), ElementsAre(4, 1));
+  EXPECT_THAT(run_op(Scale{{0.5f}, {3}}, {HostTensor({2}, {2, -4})}, true).values(), ElementsAre(4, 1));
+  EXPECT_THAT(run_op(Scale{{0.5f, 2}, {3, -1}}, {HostTensor({2, 2}, {2, -4, 6, 8})}, true).values(),
+              ElementsAre(4, -9, 6, 15));
 }
 
 TEST(ReferenceCast, RoundsToNearestEvenAndKeepsSpecials) {

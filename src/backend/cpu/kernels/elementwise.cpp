@@ -42,6 +42,18 @@ void scale_range(DType type, const void* x, float factor, float offset, void* y,
   });
 }
 
+// Rows [begin, end) of `channels` elements, each channel with its own factor and offset.
+void scale_rows(DType type, const void* x, const float* factor, const float* offset, int64_t channels, void* y,
+                int64_t begin, int64_t end) {
+  with_type(type, x, [&](const auto* in) HWY_ATTR {
+    auto* out = static_cast<std::remove_const_t<std::remove_pointer_t<decltype(in)>>*>(y);
+    for (int64_t row = begin * channels; row < end * channels; row += channels)
+      for_each_vector(0, channels, [&](auto d, int64_t c) HWY_ATTR {
+        store(d, hn::MulAdd(load(d, in + row + c), load(d, factor + c), load(d, offset + c)), out + row + c);
+      });
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace tempera
 HWY_AFTER_NAMESPACE();
@@ -52,6 +64,7 @@ namespace {
 
 HWY_EXPORT(add_range);
 HWY_EXPORT(scale_range);
+HWY_EXPORT(scale_rows);
 
 constexpr int64_t kGrain = 16384;  // elements
 
@@ -102,11 +115,19 @@ Launch bind_add(const Problem& problem, const Binding& at) {
 }
 
 Launch bind_scale(const Problem& problem, const Binding& at) {
-  const Scale op = std::get<Scale>(problem.op);
+  const Scale& op = std::get<Scale>(problem.op);
   const TensorDesc& x = problem.inputs[0];
-  return [op, type = x.dtype, n = x.shape.elements(), in = at.inputs[0], y = at.output](Queue&) {
+  if (op.factor.size() > 1)
+    return [op, type = x.dtype, rows = x.shape.rows(), in = at.inputs[0], y = at.output](Queue&) {
+      const auto channels = static_cast<int64_t>(op.factor.size());
+      parallel_ranges(rows, std::max<int64_t>(1, kGrain / channels), [&](int64_t begin, int64_t end) {
+        HWY_DYNAMIC_DISPATCH(scale_rows)(type, in, op.factor.data(), op.offset.data(), channels, y, begin, end);
+      });
+    };
+  return [factor = op.factor[0], offset = op.offset[0], type = x.dtype, n = x.shape.elements(), in = at.inputs[0],
+          y = at.output](Queue&) {
     parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
-      HWY_DYNAMIC_DISPATCH(scale_range)(type, in, op.factor, op.offset, y, begin, end);
+      HWY_DYNAMIC_DISPATCH(scale_range)(type, in, factor, offset, y, begin, end);
     });
   };
 }

@@ -50,6 +50,22 @@ struct ScaleOp {
   }
 };
 
+struct ChannelScaleOp {
+  ChannelScales scales;
+  In x;
+  Out out;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    Numbers<V> y = load<V>(x, i);
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      const auto c = static_cast<int>((i + k) % scales.channels);
+      y.v[k] = fmaf(scales.factor[c], y.v[k], scales.offset[c]);
+    }
+    store<V>(out, i, y);
+  }
+};
+
 struct CastOp {
   In x;
   Out out;
@@ -159,6 +175,10 @@ void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream) {
 
 void scale(float factor, float offset, In x, Out out, int64_t n, cudaStream_t stream) {
   map(n, n % kVector == 0, ScaleOp{factor, offset, x, out}, stream);
+}
+
+void scale(const ChannelScales& scales, In x, Out out, int64_t n, cudaStream_t stream) {
+  map(n, n % kVector == 0, ChannelScaleOp{scales, x, out}, stream);
 }
 
 void cast(In x, Out out, int64_t n, cudaStream_t stream) {

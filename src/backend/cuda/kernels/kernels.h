@@ -30,6 +30,13 @@ int code_for_this_card();
 // elementwise.cu. The output may be the first input, where their types are equal.
 void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream);
 void scale(float factor, float offset, In x, Out out, int64_t n, cudaStream_t stream);
+// Element i with factor[i % channels] and offset[i % channels].
+struct ChannelScales {
+  static constexpr int kMost = 64;
+  int channels = 0;
+  float factor[kMost], offset[kMost];
+};
+void scale(const ChannelScales& scales, In x, Out out, int64_t n, cudaStream_t stream);
 void cast(In x, Out out, int64_t n, cudaStream_t stream);
 
 // out = a + b. Element (i0, i1, i2, i3) of `shape` reads b at the sum of i * strides, 0 where b is broadcast.
@@ -76,6 +83,14 @@ void guidance(In prediction, const float* step, float* out, int64_t pictures, in
 void sampler_update(const float* state, In prediction, const float* noise, const float* step, float* out, int slots,
                     int64_t slot_elements, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
+
+// normal.cu: backend.h's NormalDraw.
+struct NormalArgs {
+  uint64_t seed, counter, threads;
+  int64_t pictures, channels, pixels;
+  float scale;
+};
+void normal(const NormalArgs& args, float* out, cudaStream_t stream);
 
 // group_norm.cu. x is (pictures, pixels, head); tail, of x's type, has the other channels, or no data.
 struct GroupNormArgs {
