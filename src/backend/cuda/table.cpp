@@ -115,8 +115,7 @@ size_t geglu_workspace(const Problem& p) {
 
 size_t group_norm_workspace(const Problem& p) {
   const Shape& x = p.output.shape;
-  return cuda::group_norm_plan(x[0], x[1] * x[2], x[3], std::get<GroupNorm>(p.op).groups, size_of(p.inputs[0].dtype))
-      .scratch;
+  return cuda::group_norm_plan(x[0], x[1] * x[2], x[3], std::get<GroupNorm>(p.op).groups).scratch;
 }
 
 size_t score_workspace(const Problem& p) {

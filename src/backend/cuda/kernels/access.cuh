@@ -104,12 +104,10 @@ __device__ inline void store(Out to, int64_t at, const Numbers<V>& x) {
 template <int V, DType T>
 using Packed = std::conditional_t<V == kVector && T != DType::f32, uint4, Numbers<V>>;
 
-// Last: halves in eights will not be read again soon, and caches give their place away first.
-template <int V, DType T, bool Last = false>
+template <int V, DType T>
 __device__ inline Packed<V, T> load_packed(In in, int64_t at) {
   if constexpr (V == kVector && T != DType::f32) {
-    const auto* p = reinterpret_cast<const uint4*>(static_cast<const uint16_t*>(in.data) + at);
-    return Last ? __ldcs(p) : *p;
+    return *reinterpret_cast<const uint4*>(static_cast<const uint16_t*>(in.data) + at);
   } else {
     in.type = T;
     return load<V>(in, at);

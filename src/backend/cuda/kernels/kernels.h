@@ -1,6 +1,6 @@
-// The device code as the host sees it: one function per op, plain arguments, each enqueues a few kernels on a stream
-// and checks nothing (the caller asks for the last error). Sums are made in f32 in a fixed order: the same inputs give
-// the same bytes. What each computes is said at the op (ir/ops.h).
+// The device code as the host sees it: one function per op, plain arguments, each enqueues one to three kernels on a
+// stream and checks nothing (the caller asks for the last error). Sums are made in f32 in a fixed order: the same
+// inputs give the same bytes. What each computes is said at the op (ir/ops.h).
 #pragma once
 
 #include <cuda_runtime_api.h>
