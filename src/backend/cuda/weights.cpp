@@ -1,10 +1,8 @@
 #include "backend/cuda/weights.h"
 
-#include <cstring>
 #include <vector>
 
 #include "base/error.h"
-#include "base/half.h"
 #include "base/parallel.h"
 
 namespace tempera {
