@@ -30,10 +30,11 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory, known before anything is loaded: the parts at the moment of the peak. weights stay, stream is
-// what parameters travel through; overhead is what the process takes beside its programs (code, libraries, driver).
+// Bytes of device memory, known before anything is loaded: the parts at the moment of the peak. weights stay;
+// activations are planned by lifetime, with what kernels want beside them; stream is what parameters travel through
+// beyond that; overhead is what the process takes beside its programs (code, libraries, driver).
 struct MemoryPlan {
-  size_t weights = 0, activations = 0, workspace = 0, stream = 0, io = 0, overhead = 0;
+  size_t weights = 0, activations = 0, stream = 0, io = 0, overhead = 0;
   size_t peak_bytes = 0;
   std::string peak_stage;   // the stage that reaches it
   size_t pinned_bytes = 0;  // on a card: of the host, locked for what travels unless --pinned-memory allows less
@@ -43,7 +44,7 @@ struct MemoryPlan {
 struct StagePlan {
   std::string name;                // "text_encoder", "unet", "vae_decoder"
   size_t steps = 0, prologue = 0;  // kernel launches per run; per request
-  size_t weights = 0, activations = 0, workspace = 0, stream = 0, io = 0;
+  size_t weights = 0, activations = 0, stream = 0, io = 0;
   size_t copied = 0;  // bytes of parameters copied to the device per run
   double flops = 0;   // of one run, and once per request
   double flops_prologue = 0;

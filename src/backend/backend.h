@@ -63,7 +63,7 @@ struct WeightPart {
 void read(const WeightPart& part, size_t first, size_t n, DType dtype, std::byte* destination);
 
 // How much of a parameter is packed before done() is told: elements.
-inline constexpr int64_t kPackPiece = int64_t{4} << 20;
+inline constexpr int64_t kPackPiece = int64_t{1} << 20;
 
 // A row of a backend's table: what lowering reads, and how to run it.
 struct Kernel {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
@@ -13,6 +14,9 @@
 
 namespace tempera {
 namespace {
+// What Linux maps around a page that is touched, aligned, where the file is in memory (fault_around_bytes).
+constexpr uintptr_t kFaultAround = 64 << 10;
+
 // Whole pages inside the range as an address and a length; length 0 when there are none.
 std::pair<void*, size_t> whole_pages(std::span<const std::byte> range) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -49,7 +53,11 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::release(std::span<const std::byte> range) const noexcept {
-  if (const auto [address, length] = whole_pages(range); length > 0) ::madvise(address, length, MADV_DONTNEED);
+  if (range.empty()) return;
+  const auto file = reinterpret_cast<uintptr_t>(data_), begin = reinterpret_cast<uintptr_t>(range.data());
+  const uintptr_t from = std::max(file, begin / kFaultAround * kFaultAround);
+  const uintptr_t to = (begin + range.size() + kFaultAround - 1) / kFaultAround * kFaultAround;
+  ::madvise(reinterpret_cast<void*>(from), std::min(to, file + size_) - from, MADV_DONTNEED);
 }
 
 void MappedFile::prefetch(std::span<const std::byte> range) const noexcept {

@@ -20,7 +20,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Drops the pages wholly inside `range` (a part of bytes()) from this process; later reads bring them back.
+  // Drops the pages of `range` (a part of bytes()) from this process, and those that came with them; later reads bring
+  // them back.
   void release(std::span<const std::byte> range) const noexcept;
   // Asks for the pages of `range` ahead of use.
   void prefetch(std::span<const std::byte> range) const noexcept;

@@ -42,7 +42,7 @@ class BenchDevice {
 class BoundProgram {
  public:
   BoundProgram(const Program& program, BenchDevice& device, const CheckCancelled& check = {})
-      : scratch_(device.backend().allocate(Executable::scratch_bytes(program))),
+      : scratch_(device.backend().allocate(program.memory.scratch())),
         executable_(program, device.backend(), device.queue(), *scratch_) {
     executable_.load(RandomWeights(program), check);
     write_random_inputs(executable_);

@@ -167,7 +167,7 @@ class Traces : public Bench {
   std::vector<TraceEvent> traced() {
     std::vector<TraceEvent> events;
     const auto queue = backend_->make_queue();
-    const auto scratch = backend_->allocate(Executable::scratch_bytes(program_));
+    const auto scratch = backend_->allocate(program_.memory.scratch());
     const RandomWeights weights(program_);  // outlives what reads it again and again
     Executable executable(program_, *backend_, *queue, *scratch);
     executable.load(weights);

@@ -28,10 +28,6 @@ int pixel_unit(const VaeConfig& vae, const DecoderOptions& options) {
   return tile_unit(rule_of(options)) * vae.scale();
 }
 
-size_t scratch(const Program& program) {
-  return program.memory.arena + program.memory.workspace + program.memory.stream;
-}
-
 }  // namespace
 
 DecoderOptions decoder_options(const EngineOptions& engine, std::optional<TinyVaeConfig> tiny) {
@@ -92,9 +88,10 @@ StagePlan decoder_stage(const DecoderPrograms& programs, size_t pictures) {
   stage.runs = pictures;
   stage.weights = weight_bytes(programs);
   const auto largest = std::max_element(programs.shapes.begin(), programs.shapes.end(),
-                                        [](const Program& a, const Program& b) { return scratch(a) < scratch(b); });
+                                        [](const Program& a, const Program& b) {
+                                          return a.memory.scratch() < b.memory.scratch();
+                                        });
   stage.activations = largest->memory.arena;
-  stage.workspace = largest->memory.workspace;
   stage.stream = largest->memory.stream;
   for (const Program& shape : programs.shapes) stage.io += shape.memory.io;
   for (const size_t shape : programs.shape_of) {

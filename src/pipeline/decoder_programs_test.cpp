@@ -8,9 +8,9 @@
 namespace tempera {
 namespace {
 
-Program program(const std::string& layout, size_t arena, size_t workspace, size_t steps) {
+Program program(const std::string& layout, size_t arena, size_t stream, size_t steps) {
   Program p;
-  p.memory = {arena, workspace, 1000, 10};
+  p.memory = {.arena = arena, .weights = 1000, .io = 10, .stream = stream};
   p.weights.push_back({{{"w"}}, {DType::f32, {4}}, 0, 1, 0, 1000, layout});
   p.steps.resize(steps);
   p.flops_step = 100;
@@ -29,7 +29,7 @@ TEST(DecoderPrograms, AddUpOverTheTiles) {
   EXPECT_EQ(stage.flops, 800);
   EXPECT_EQ(stage.weights, 2000u);
   EXPECT_EQ(stage.activations, 60u);  // of the shape that wants most in all
-  EXPECT_EQ(stage.workspace, 30u);
+  EXPECT_EQ(stage.stream, 30u);
   EXPECT_EQ(stage.io, 30u);
   EXPECT_EQ(describe(programs, {}), "AutoencoderKL in 8 tiles of 64x64");
 }

@@ -49,7 +49,7 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
     way.two_passes = true;
     add();
   }
-  way.placement.stream = 1;  // the least
+  way.placement.tight = true;
   add();
   return list;
 }
@@ -60,8 +60,8 @@ Fitted with_room_used(const ModelConfig& model, const RequestShape& r, const Tar
   Fitted fitted = lowered(model, r, target, options);
   if (options.placement.denoise != streamed || fitted.plan.memory.peak_bytes >= budget) return fitted;
   options.placement.stay = budget - fitted.plan.memory.peak_bytes;
-  // What stays changes how the rest is cut, by a little.
-  for (int tries = 0; tries < 3; ++tries) {
+  // What stays changes how the rest is cut and where it goes, by a little.
+  for (int tries = 0; tries < 8; ++tries) {
     Fitted more = lowered(model, r, target, options);
     const size_t peak = more.plan.memory.peak_bytes;
     if (peak <= budget) return more;

@@ -26,9 +26,8 @@ Program place(Program program, Residency residency, const Placement& placement, 
   const size_t all = 2 * program.memory.weights;
   StreamOptions options{all, 0, alignment};
   if (residency == Residency::streamed) {
-    const size_t least = least_stream(program, alignment);
-    options.stream =
-        std::min(all, placement.stream > 0 ? std::max(placement.stream, least) : std::max(kStream, 2 * least));
+    const size_t ahead = std::max(kStream, 2 * least_stream(program, alignment));
+    options.stream = placement.tight ? 0 : std::min(all, ahead);
     options.resident = stay;
   }
   return stream_weights(std::move(program), options);

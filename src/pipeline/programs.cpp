@@ -13,7 +13,7 @@ namespace {
 
 Program build(Graph graph, const Target& target, const ProgramOptions& o, Residency residency, size_t stay = 0) {
   LowerOptions lowering;
-  lowering.hoist = !o.eager;
+  lowering.hoist = !o.eager && !o.placement.tight;
   // Flash, on AMX or not, is preferred wherever it can run; only "naive" is a demand.
   if (o.attention == "naive") lowering.exclude = {"attention/flash", "attention/amx"};
   if (!o.eager) graph = optimize(std::move(graph));
@@ -49,6 +49,7 @@ std::string describe(const Programs& programs, const ProgramOptions& o, size_t p
   if (programs.decoder.tiled()) text += fmt::format(" in {} tiles", programs.decoder.grid.count());
   if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
   if (o.two_passes) text += ", guidance in two passes";
+  if (o.placement.tight) text += ", parameters where activations leave room";
   return text;
 }
 
@@ -76,7 +77,6 @@ StagePlan stage(const Program& program, std::string name, size_t runs) {
   s.prologue = program.prologue;
   s.weights = program.memory.weights;
   s.activations = program.memory.arena;
-  s.workspace = program.memory.workspace;
   s.stream = program.memory.stream;
   s.io = program.memory.io;
   s.copied = copied_per_run(program);
@@ -152,7 +152,7 @@ std::vector<const Program*> all_programs(const Programs& programs) {
 
 size_t scratch_bytes(const std::vector<const Program*>& programs) {
   size_t bytes = 0;
-  for (const Program* p : programs) bytes = std::max(bytes, p->memory.arena + p->memory.workspace + p->memory.stream);
+  for (const Program* p : programs) bytes = std::max(bytes, p->memory.scratch());
   return bytes;
 }
 
@@ -188,7 +188,7 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
   for (const Program* p : all_programs(programs)) m.overhead += target.overhead_step * p->steps.size();
   if (target.name == "cuda") m.pinned_bytes = travelling_bytes(programs);
   const StagePlan* most = nullptr;
-  const auto scratch = [](const StagePlan& s) { return s.activations + s.workspace + s.stream; };
+  const auto scratch = [](const StagePlan& s) { return s.activations + s.stream; };
   for (const StagePlan& s : plan.stages) {
     plan.flops += s.flops * static_cast<double>(s.runs) + s.flops_prologue * static_cast<double>(forwards);
     m.weights += s.weights;
@@ -196,7 +196,6 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
     if (most == nullptr || scratch(s) > scratch(*most)) most = &s;
   }
   m.activations = most->activations;
-  m.workspace = most->workspace;
   m.stream = most->stream;
   m.peak_bytes = m.weights + m.io + m.overhead + scratch(*most);
   m.peak_stage = most->name;

@@ -62,7 +62,7 @@ Programs build_programs(const ModelConfig& model, const RequestShape& request, c
 std::vector<const Program*> all_programs(const TextPrograms& programs);
 std::vector<const Program*> all_programs(const Programs& programs);
 
-// The largest arena, workspace and stream of all: what they share, since no two run at the same time.
+// The largest scratch memory of all: what they share, since no two run at the same time.
 size_t scratch_bytes(const std::vector<const Program*>& programs);
 
 // Of one picture, as the denoising step leaves it. Those of all pictures of a request are kept on the device until they

@@ -20,6 +20,8 @@ std::string dump(const Program& program, const Target& target) {
     out += fmt::format("{} {} by {}\n", s, to_string(step.op), target.kernels[step.kernel]->name);
     for (const Ref& input : step.inputs) out += fmt::format("    <- {}\n", to_string(input));
     out += fmt::format("    -> {}\n", to_string(step.output));
+    if (step.workspace.bytes > 0)
+      out += fmt::format("    with arena+{:#x}, {} bytes\n", step.workspace.offset, step.workspace.bytes);
   }
   for (const WeightSlot& w : program.weights)
     out +=
@@ -33,9 +35,9 @@ std::string dump(const Program& program, const Target& target) {
   for (const IoSlot& slot : program.inputs) out += fmt::format("input {} {}\n", slot.name, to_string(slot.ref));
   for (const IoSlot& slot : program.outputs) out += fmt::format("output {} {}\n", slot.name, to_string(slot.ref));
   const MemoryReport& m = program.memory;
-  out += fmt::format("memory: arena {}, workspace {}, weights {}, io {}, peak {}\n", m.arena, m.workspace, m.weights,
-                     m.io, m.peak());
-  if (m.stream > 0) out += fmt::format("stream: {} in {} segments\n", m.stream, program.segments.size());
+  out += fmt::format("memory: arena {}, weights {}, io {}, peak {}\n", m.arena, m.weights, m.io, m.peak());
+  if (!program.segments.empty())
+    out += fmt::format("stream: {} behind the arena, {} segments\n", m.stream, program.segments.size());
   return out;
 }
 

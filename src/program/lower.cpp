@@ -4,7 +4,6 @@
 #include <map>
 
 #include "base/error.h"
-#include "program/memory_plan.h"
 #include "program/program.h"
 
 namespace tempera {
@@ -30,7 +29,6 @@ class Lowering {
     find_storage();
     place_arena();
     emit_steps();
-    program_.memory.workspace = round_up(program_.memory.workspace);
     return std::move(program_);
   }
 
@@ -188,6 +186,7 @@ class Lowering {
       const ValueId id = order_[s];
       const Problem p = problem(id);
       kernels_[s] = choose_kernel(p, runs_over_input(id));
+      workspaces_.push_back({round_up(target_.kernels[kernels_[s]]->workspace(p)), s, s});
       if (storage_[id] != kNone) continue;  // an output
       const ValueId first = graph_.node(id).inputs.empty() ? id : base(graph_.node(id).inputs[0]);
       const bool dies_here = first != id && storage_[first] != kNone && storages_[storage_[first]].in_arena &&
@@ -222,9 +221,13 @@ class Lowering {
       lifetimes.push_back(lifetime);
       owners.push_back(i);
     }
-    const MemoryPlan plan = plan_memory(lifetimes, target_.alignment);
+    lifetimes.insert(lifetimes.end(), workspaces_.begin(), workspaces_.end());
+    const ArenaPlan plan = plan_memory(lifetimes, target_.alignment);
     for (size_t i = 0; i < owners.size(); ++i) storages_[owners[i]].ref = {Space::arena, plan.offsets[i], {}};
+    for (size_t i = 0; i < lifetimes.size(); ++i)
+      if (lifetimes[i].bytes > 0) program_.values.push_back({plan.offsets[i], lifetimes[i]});
     program_.memory.arena = plan.size;
+    workspace_offsets_.assign(plan.offsets.begin() + static_cast<std::ptrdiff_t>(owners.size()), plan.offsets.end());
   }
 
   Ref ref_of(ValueId id) const {
@@ -250,12 +253,12 @@ class Lowering {
       const Node& node = graph_.node(id);
       const Problem p = problem(id);
       const KernelInfo& kernel = *target_.kernels[kernels_[s]];
-      Step step{node.op, kernels_[s], {}, ref_of(id), id, flops(graph_, id)};
+      Step step{node.op, kernels_[s], {}, ref_of(id), {}, id, flops(graph_, id)};
+      if (workspaces_[s].bytes > 0) step.workspace = {workspace_offsets_[s], workspaces_[s].bytes};
       for (uint32_t i = 0; i < node.inputs.size(); ++i) {
         const bool weight = kind_of(graph_.node(base(node.inputs[i])).op) == OpKind::weight;
         step.inputs.push_back(weight ? weight_ref(node.inputs[i], p, kernel, s, i) : ref_of(node.inputs[i]));
       }
-      program_.memory.workspace = std::max(program_.memory.workspace, kernel.workspace(p));
       (s < program_.prologue ? program_.flops_prologue : program_.flops_step) += step.flops;
       program_.steps.push_back(std::move(step));
     }
@@ -272,6 +275,8 @@ class Lowering {
   std::vector<uint32_t> storage_;    // node -> storage
   std::vector<ValueId> overwrites_;  // node -> the input it is written over
   std::vector<Storage> storages_;
+  std::vector<Lifetime> workspaces_;  // step -> its scratch memory
+  std::vector<size_t> workspace_offsets_;
   std::map<std::pair<ValueId, std::string>, size_t> weight_offsets_;
 };
 

@@ -45,10 +45,16 @@ TEST_F(LowerTest, AnOpWithoutKernelsSaysSo) {
   EXPECT_THAT(error_of(), HasSubstr("it has none for this op"));
 }
 
-TEST_F(LowerTest, WorkspaceIsTheLargestOfAllSteps) {
+TEST_F(LowerTest, WorkspacesArePlannedWithTheValues) {
   fake.row(OpKind::linear).workspace = [](const Problem& p) -> size_t { return p.output.bytes(); };
   b.output("y", linear(linear(input("x"), "a", 100), "b", 3));
-  EXPECT_EQ(lowered().memory.workspace, 1600u);
+  const Program p = lowered();
+  EXPECT_EQ(step(p, OpKind::linear, 0).workspace.bytes, 1600u);
+  EXPECT_EQ(step(p, OpKind::linear, 1).workspace.bytes, 64u);
+  const Ref& between = step(p, OpKind::linear, 0).output;
+  for (const Step& s : p.steps)
+    EXPECT_FALSE(overlap(between, {Space::arena, s.workspace.offset, {f32, {static_cast<int64_t>(s.workspace.bytes) / 4}}}));
+  EXPECT_EQ(p.memory.arena, 3200u) << "the value and the larger workspace";
 }
 
 // Weights.
@@ -95,7 +101,7 @@ TEST_F(LowerTest, WithoutReuseNothingIsShared) {
 TEST_F(LowerTest, ReportAddsUp) {
   b.output("y", linear(b.silu(linear(input("x"), "a")), "b"));
   const Program p = lowered();
-  EXPECT_EQ(p.memory.peak(), p.memory.arena + p.memory.workspace + p.memory.weights + p.memory.io);
+  EXPECT_EQ(p.memory.peak(), p.memory.arena + p.memory.weights + p.memory.io);
   EXPECT_EQ(p.memory.io, 512u);
   EXPECT_EQ(p.memory.weights, 2048u);
 }
@@ -111,12 +117,14 @@ once per request:
     <- io+0x0:f32[4x16]
     <- weights+0x0:f32[16x16]
     -> arena+0x0:f32[4x16]
+    with arena+0x100, 128 bytes
 per step:
 1 linear{bias} by linear/plain
     <- io+0x100:f32[4x16]
     <- weights+0x400:f32[16x16]
     <- weights+0x800:f32[16]
     -> arena+0x100:f32[4x16]
+    with arena+0x200, 128 bytes
 2 activate{silu} by activate/plain
     <- arena+0x100:f32[4x16]
     -> arena+0x100:f32[4x16]
@@ -130,7 +138,7 @@ weight q.bias f32[16] at 0x800, 64 bytes
 input text io+0x0:f32[4x16]
 input x io+0x100:f32[4x16]
 output y io+0x200:f32[2x2x16]
-memory: arena 512, workspace 128, weights 2112, io 768, peak 3520
+memory: arena 640, weights 2112, io 768, peak 3520
 )");
 }
 

@@ -5,13 +5,13 @@
 
 namespace tempera {
 
-MemoryPlan plan_memory(const std::vector<Lifetime>& values, size_t alignment) {
+ArenaPlan plan_memory(const std::vector<Lifetime>& values, size_t alignment) {
   const auto round_up = [&](size_t n) { return (n + alignment - 1) / alignment * alignment; };
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a].bytes > values[b].bytes; });
 
-  MemoryPlan plan;
+  ArenaPlan plan;
   plan.offsets.assign(values.size(), 0);
   std::vector<size_t> placed;  // by offset
   for (size_t v : order) {

@@ -11,13 +11,21 @@ namespace tempera {
 struct Lifetime {
   size_t bytes = 0;
   uint32_t first = 0, last = 0;  // steps, both inclusive
+  bool operator==(const Lifetime&) const = default;
 };
 
-struct MemoryPlan {
+// A value that has its place.
+struct Placed {
+  size_t offset = 0;
+  Lifetime lifetime;
+  bool operator==(const Placed&) const = default;
+};
+
+struct ArenaPlan {
   std::vector<size_t> offsets;
   size_t size = 0;
 };
 
-MemoryPlan plan_memory(const std::vector<Lifetime>& values, size_t alignment);
+ArenaPlan plan_memory(const std::vector<Lifetime>& values, size_t alignment);
 
 }  // namespace tempera

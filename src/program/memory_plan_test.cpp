@@ -16,7 +16,7 @@ size_t round_up(size_t n, size_t alignment) {
   return (n + alignment - 1) / alignment * alignment;
 }
 
-void expect_sound(const std::vector<Lifetime>& values, const MemoryPlan& plan, size_t alignment) {
+void expect_sound(const std::vector<Lifetime>& values, const ArenaPlan& plan, size_t alignment) {
   ASSERT_EQ(plan.offsets.size(), values.size());
   size_t sum = 0, end = 0;
   for (size_t a = 0; a < values.size(); ++a) {
@@ -58,7 +58,7 @@ TEST(MemoryPlan, RandomLifetimesAreSound) {
       v.first = below(steps);
       v.last = v.first + below(steps - v.first);
     }
-    const MemoryPlan plan = plan_memory(values, alignment);
+    const ArenaPlan plan = plan_memory(values, alignment);
     expect_sound(values, plan, alignment);
     EXPECT_GE(plan.size, live_peak(values, alignment));
     EXPECT_EQ(plan.offsets, plan_memory(values, alignment).offsets) << "the same every time";
@@ -68,7 +68,7 @@ TEST(MemoryPlan, RandomLifetimesAreSound) {
 TEST(MemoryPlan, AChainNeedsTwoNeighbours) {
   std::vector<Lifetime> chain;
   for (uint32_t i = 0; i < 10; ++i) chain.push_back({100, i, i + 1});
-  const MemoryPlan plan = plan_memory(chain, 64);
+  const ArenaPlan plan = plan_memory(chain, 64);
   EXPECT_EQ(plan.size, 256u);
   expect_sound(chain, plan, 64);
 }

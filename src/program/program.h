@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "program/kernel.h"
+#include "program/memory_plan.h"
 
 namespace tempera {
 
-// Where a value lives. arena: activations, planned by lifetime; weights: packed parameters that stay; io: inputs and
-// outputs, which the caller fills and reads between runs; stream: packed parameters that are brought while they are
-// needed.
+// Where a value lives. arena: activations and what kernels want for a step, planned by lifetime; weights: packed
+// parameters that stay; io: inputs and outputs, which the caller fills and reads between runs; stream: packed parameters
+// that are brought while they are needed, at offsets of the arena or behind it.
 enum class Space : uint8_t { arena, weights, io, stream };
 
 struct Ref {
@@ -23,11 +24,18 @@ struct Ref {
   bool operator==(const Ref&) const = default;
 };
 
+// Scratch memory of one step, in the arena.
+struct Workspace {
+  size_t offset = 0, bytes = 0;
+  bool operator==(const Workspace&) const = default;
+};
+
 struct Step {
   Op op;
   uint32_t kernel = 0;  // index into Target::kernels
   std::vector<Ref> inputs;
   Ref output;
+  Workspace workspace;
   ValueId node = 0;  // of the lowered graph, for dumps and observation
   double flops = 0;
   bool operator==(const Step&) const = default;
@@ -39,7 +47,7 @@ struct WeightSlot {
   TensorDesc desc;    // as the graph has it
   uint32_t step = 0;  // the (first) step that reads it, and as which input: how it is packed
   uint32_t input = 0;
-  size_t offset = 0, bytes = 0;  // in the weights space, or in the stream space where it has a segment
+  size_t offset = 0, bytes = 0;  // in the weights space, or as its segment's
   std::string layout;            // of the packed bytes, see KernelInfo::Packed
   static constexpr uint32_t kResident = ~0u;
   uint32_t segment = kResident;
@@ -48,7 +56,7 @@ struct WeightSlot {
 
 // Parameters that travel to the device together: Program::weights [first_weight, first_weight + weight_count).
 struct Segment {
-  size_t offset = 0, bytes = 0;  // in the stream space
+  size_t offset = 0, bytes = 0;  // of the arena, or behind it
   uint32_t first = 0, last = 0;  // the steps that read it, both inclusive
   uint32_t first_weight = 0, weight_count = 0;
   // When its copy begins: on entry to its part of the program (prologue or body), or after this step, when what lay
@@ -70,8 +78,10 @@ struct IoSlot {
 
 // Bytes this program needs beside the backend's fixed overhead.
 struct MemoryReport {
-  size_t arena = 0, workspace = 0, weights = 0, io = 0, stream = 0;
-  size_t peak() const { return arena + workspace + weights + io + stream; }
+  size_t arena = 0, weights = 0, io = 0;
+  size_t stream = 0;  // behind the arena, for parameters that travel
+  size_t scratch() const { return arena + stream; }
+  size_t peak() const { return scratch() + weights + io; }
   bool operator==(const MemoryReport&) const = default;
 };
 
@@ -80,6 +90,7 @@ struct Program {
   std::vector<Step> steps;
   // Steps [0, prologue) depend on weights and per-request inputs alone: run once per request.
   uint32_t prologue = 0;
+  std::vector<Placed> values;  // all that the arena holds
   std::vector<WeightSlot> weights;
   std::vector<Segment> segments;  // in the order of their first steps
   std::vector<IoSlot> inputs, outputs;

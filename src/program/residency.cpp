@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -12,6 +13,8 @@ namespace {
 
 // Long enough for the full rate of a bus, short enough that steps need not wait long for the first.
 constexpr size_t kSegment = size_t{64} << 20;
+// In the arena, where two of them are at a time.
+constexpr size_t kSmallSegment = size_t{8} << 20;
 
 size_t round_up(size_t n, size_t alignment) {
   return (n + alignment - 1) / alignment * alignment;
@@ -46,16 +49,25 @@ class Streaming {
     const auto end = static_cast<uint32_t>(program_.steps.size());
     keep_resident();
     cut(0, program_.prologue);
-    const auto body = static_cast<uint32_t>(program_.segments.size());
+    body_ = static_cast<uint32_t>(program_.segments.size());
     cut(program_.prologue, end);
-    schedule(0, body, std::nullopt);
-    schedule(body, static_cast<uint32_t>(program_.segments.size()), end - program_.prologue);
-    for (const Segment& g : program_.segments)
-      program_.memory.stream = std::max(program_.memory.stream, g.offset + g.bytes);
+    if (options_.stream == 0) {
+      lay_out_in_arena();
+    } else {
+      lay_out_behind_arena();
+      schedule(0, body_, std::nullopt);
+      schedule(body_, static_cast<uint32_t>(program_.segments.size()), end - program_.prologue);
+    }
+    size_t top = program_.memory.arena;
+    for (const Segment& g : program_.segments) top = std::max(top, g.offset + g.bytes);
+    program_.memory.stream = top - program_.memory.arena;
+    for (uint32_t g = 0; g < program_.segments.size(); ++g) place(g);
     return std::move(program_);
   }
 
  private:
+  using Inside = std::map<uint32_t, size_t>;  // parameter -> offset in its segment
+
   size_t bytes(uint32_t weight) const { return round_up(weights_[weight].bytes, options_.alignment); }
 
   // Spreads the allowance over what the body reads: a parameter stays when that keeps the share of what stays in what
@@ -92,7 +104,7 @@ class Streaming {
   }
 
   // What step s reads that travels and is not in `inside`.
-  std::vector<uint32_t> wanted(uint32_t s, const std::map<uint32_t, size_t>& inside) const {
+  std::vector<uint32_t> wanted(uint32_t s, const Inside& inside) const {
     std::vector<uint32_t> list;
     for (const Read& read : reads_[s])
       if (!resident_[read.weight] && !inside.contains(read.weight) &&
@@ -104,19 +116,13 @@ class Streaming {
   // Cuts the steps into segments of at most kSegment and a quarter of the space, so that copies can run ahead; a step
   // that reads more has one of its own. A parameter that two segments read travels with both.
   void cut(uint32_t begin, uint32_t end) {
-    const size_t most = std::min(kSegment, options_.stream / 4);
-    size_t cursor = 0;
+    const size_t most = options_.stream == 0 ? kSmallSegment : std::min(kSegment, options_.stream / 4);
     Segment segment;
-    std::map<uint32_t, size_t> inside;  // parameter -> offset in the segment
+    Inside inside;
     const auto close = [&] {
       if (inside.empty()) return;
-      TEMPERA_ASSERT(segment.bytes <= options_.stream);
-      if (cursor + segment.bytes > options_.stream) cursor = 0;
-      segment.offset = cursor;
-      cursor += segment.bytes;
-      place(segment, inside);
-      segment = {};
-      inside.clear();
+      program_.segments.push_back(std::exchange(segment, {}));
+      insides_.push_back(std::exchange(inside, {}));
     };
     for (uint32_t s = begin; s < end; ++s) {
       std::vector<uint32_t> more = wanted(s, inside);
@@ -137,14 +143,75 @@ class Streaming {
     close();
   }
 
-  // Adds the segment and its parameters; its steps read there.
-  void place(Segment segment, const std::map<uint32_t, size_t>& inside) {
+  // One behind the other, starting over with each part of the program and where the space ends.
+  void lay_out_behind_arena() {
+    size_t cursor = 0;
+    for (uint32_t g = 0; g < program_.segments.size(); ++g) {
+      Segment& segment = program_.segments[g];
+      TEMPERA_ASSERT(segment.bytes <= options_.stream);
+      if (g == body_ || cursor + segment.bytes > options_.stream) cursor = 0;
+      segment.offset = program_.memory.arena + cursor;
+      cursor += segment.bytes;
+    }
+  }
+
+  // Each lives from the first step of the segment before it to its own last one, planned together with all values.
+  void lay_out_in_arena() {
+    const auto count = static_cast<uint32_t>(program_.segments.size());
+    std::vector<Lifetime> lifetimes;
+    for (uint32_t g = 0; g < count; ++g) {
+      Segment& segment = program_.segments[g];
+      const uint32_t begin = g < body_ ? 0 : program_.prologue;
+      const bool leads = g == 0 || g == body_;
+      const uint32_t from = leads ? begin : program_.segments[g - 1].first;
+      lifetimes.push_back({segment.bytes, from, segment.last});
+      if (from > begin) {
+        segment.after = from - 1;
+      } else if (g >= body_) {
+        segment.after = static_cast<uint32_t>(program_.steps.size()) - 1;  // for the next run
+      }
+    }
+    for (const Placed& value : program_.values) lifetimes.push_back(value.lifetime);
+    const ArenaPlan plan = plan_memory(lifetimes, options_.alignment);
+    for (uint32_t g = 0; g < count; ++g) program_.segments[g].offset = plan.offsets[g];
+    move_values(std::span(plan.offsets).subspan(count));
+    program_.memory.arena = plan.size;
+  }
+
+  // Every value of the arena, and all that is said of it in the steps, to another offset.
+  void move_values(std::span<const size_t> offsets) {
+    std::map<size_t, std::vector<uint32_t>> at;  // offset -> values, none of which live at the same time
+    for (uint32_t v = 0; v < program_.values.size(); ++v) at[program_.values[v].offset].push_back(v);
+    for (uint32_t s = 0; s < program_.steps.size(); ++s) {
+      const auto move = [&](size_t& offset) {
+        const auto lives = [&](uint32_t v) {
+          const Lifetime& lifetime = program_.values[v].lifetime;
+          return lifetime.first <= s && s <= lifetime.last;
+        };
+        const std::vector<uint32_t>& here = at.at(offset);
+        const auto value = std::find_if(here.begin(), here.end(), lives);
+        TEMPERA_ASSERT(value != here.end());
+        offset = offsets[*value];
+      };
+      Step& step = program_.steps[s];
+      for (Ref& input : step.inputs)
+        if (input.space == Space::arena) move(input.offset);
+      if (step.output.space == Space::arena) move(step.output.offset);
+      if (step.workspace.bytes > 0) move(step.workspace.offset);
+    }
+    for (uint32_t v = 0; v < program_.values.size(); ++v) program_.values[v].offset = offsets[v];
+  }
+
+  // Adds the segment's parameters; its steps read there.
+  void place(uint32_t g) {
+    Segment& segment = program_.segments[g];
+    const Inside& inside = insides_[g];
     segment.first_weight = static_cast<uint32_t>(program_.weights.size());
     segment.weight_count = static_cast<uint32_t>(inside.size());
     for (const auto& [w, offset] : inside) {
       WeightSlot slot = weights_[w];
       slot.offset = segment.offset + offset;
-      slot.segment = static_cast<uint32_t>(program_.segments.size());
+      slot.segment = g;
       program_.weights.push_back(std::move(slot));
     }
     for (uint32_t s = segment.first; s <= segment.last; ++s)
@@ -155,7 +222,6 @@ class Streaming {
         ref.space = Space::stream;
         ref.offset = segment.offset + it->second;
       }
-    program_.segments.push_back(segment);
   }
 
   // When each copy may begin: after the last reader of what it covers, and not before the copy ahead of it, since one
@@ -185,6 +251,8 @@ class Streaming {
   const std::vector<std::vector<Read>> reads_;
   const std::vector<WeightSlot> weights_;  // of the program as it came
   std::vector<bool> resident_;
+  std::vector<Inside> insides_;  // by segment
+  uint32_t body_ = 0;            // the first segment of the body
 };
 
 }  // namespace
@@ -202,7 +270,8 @@ size_t least_stream(const Program& program, size_t alignment) {
 }
 
 Program stream_weights(Program program, const StreamOptions& options) {
-  TEMPERA_ASSERT(program.segments.empty() && options.stream >= least_stream(program, options.alignment));
+  TEMPERA_ASSERT(program.segments.empty());
+  TEMPERA_ASSERT(options.stream == 0 || options.stream >= least_stream(program, options.alignment));
   return Streaming(std::move(program), options).run();
 }
 

@@ -2,6 +2,7 @@
 // something that it covers is still to be read.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -40,7 +41,7 @@ class Simulation {
   void copy(uint32_t g) {
     ++copies_;
     const Segment& segment = p_.segments[g];
-    ASSERT_LE(segment.offset + segment.bytes, p_.memory.stream);
+    ASSERT_LE(segment.offset + segment.bytes, p_.memory.scratch());
     for (auto it = there_.begin(); it != there_.end();)
       it = it->first < segment.offset + segment.bytes && it->second.end > segment.offset ? there_.erase(it)
                                                                                          : std::next(it);
@@ -55,7 +56,7 @@ class Simulation {
     for (size_t i = 0; i < p_.steps[s].inputs.size(); ++i) {
       const Ref &now = p_.steps[s].inputs[i], &before = plain_.steps[s].inputs[i];
       if (before.space != Space::weights) {
-        EXPECT_EQ(now, before);
+        expect_same_value(now, before, s);
         continue;
       }
       EXPECT_EQ(now.desc, before.desc);
@@ -67,8 +68,20 @@ class Simulation {
         EXPECT_EQ(there_[now.offset].names, names_at(plain_, before.offset));
       }
     }
+    expect_same_value(p_.steps[s].output, plain_.steps[s].output, s);
     for (uint32_t g = 0; g < p_.segments.size(); ++g)
       if (p_.segments[g].first >= part && p_.segments[g].after == s) copy(g);
+  }
+
+  // Wherever the arena has it now.
+  void expect_same_value(Ref now, const Ref& before, uint32_t s) {
+    for (size_t v = 0; v < plain_.values.size() && before.space == Space::arena; ++v) {
+      const auto& [offset, lifetime] = plain_.values[v];
+      if (offset != before.offset || lifetime.first > s || lifetime.last < s) continue;
+      EXPECT_EQ(now.offset, p_.values[v].offset);
+      now.offset = before.offset;
+    }
+    EXPECT_EQ(now, before);
   }
 
   static std::vector<std::string> names_at(const Program& program, size_t offset) {
@@ -117,6 +130,44 @@ TEST_F(LowerTest, StreamedParametersAreThereWhenTheyAreRead) {
         EXPECT_EQ(streamed.memory.arena, plain.memory.arena);
         Simulation(streamed, plain).run(3);
       }
+  }
+}
+
+// In the arena everything keeps off everything else while it is there, a segment from the start of its copy on.
+TEST_F(LowerTest, ParametersInTheArenaKeepOffItsValues) {
+  fake.row(OpKind::linear).workspace = [](const Problem& p) -> size_t { return p.output.bytes() / 2; };
+  // Several MiB each, so that there are many segments.
+  fake.row(OpKind::linear).packed = [](const Problem& p, int input) -> KernelInfo::Packed {
+    return {p.inputs[static_cast<size_t>(input)].bytes() << 10, "large"};
+  };
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const Program plain = chain(seed, fake.target());
+    for (const size_t resident : {size_t{0}, plain.memory.weights / 3}) {
+      const Program streamed = stream_weights(plain, {0, resident, kAlign});
+      Simulation(streamed, plain).run(3);
+      EXPECT_EQ(streamed.memory.stream, 0u);
+      EXPECT_GT(streamed.segments.size(), 10u);
+      EXPECT_LT(streamed.memory.arena, plain.memory.arena + 3 * least_stream(plain, kAlign));
+      std::vector<Placed> all = streamed.values;
+      for (const Step& step : streamed.steps) {
+        const auto is_it = [&](const Placed& v) {
+          return v.offset == step.workspace.offset && v.lifetime.bytes == step.workspace.bytes &&
+                 v.lifetime.first == static_cast<uint32_t>(&step - streamed.steps.data());
+        };
+        EXPECT_TRUE(std::any_of(streamed.values.begin(), streamed.values.end(), is_it));
+      }
+      for (const Segment& g : streamed.segments) {
+        const uint32_t part = g.first >= plain.prologue ? plain.prologue : 0;
+        all.push_back({g.offset, {g.bytes, g.on_entry() ? part : g.after + 1, g.last}});
+      }
+      for (size_t i = 0; i < all.size(); ++i)
+        for (size_t k = 0; k < i; ++k) {
+          const Lifetime &x = all[i].lifetime, &y = all[k].lifetime;
+          const bool together = x.first <= y.last && y.first <= x.last;
+          const bool apart = all[i].offset + x.bytes <= all[k].offset || all[k].offset + y.bytes <= all[i].offset;
+          EXPECT_TRUE(!together || apart) << i << " and " << k;
+        }
+    }
   }
 }
 

@@ -43,7 +43,7 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
 
 Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier)
     : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
-  TEMPERA_ASSERT(scratch_.size() >= scratch_bytes(program_));
+  TEMPERA_ASSERT(scratch_.size() >= program_.memory.scratch());
   loaded_ = program_.segments.empty() && earlier.buffer != nullptr && same_packing(earlier.slots, program_.weights);
   weights_ = loaded_ ? earlier.buffer : std::shared_ptr<Buffer>(backend_.allocate(program_.memory.weights));
   io_ = backend_.allocate(program_.memory.io);
@@ -52,7 +52,7 @@ Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& 
     Binding binding;
     for (const Ref& input : step.inputs) binding.inputs.push_back(address(input));
     binding.output = address(step.output);
-    binding.workspace = scratch_.data() + program_.memory.arena;
+    binding.workspace = scratch_.data() + step.workspace.offset;
     launches_.push_back(backend_.kernels()[step.kernel].bind(problem_of(step), binding));
   }
   if (program_.segments.empty()) return;
@@ -75,13 +75,12 @@ Executable::~Executable() = default;
 std::byte* Executable::address(const Ref& ref) const {
   switch (ref.space) {
     case Space::arena:
+    case Space::stream:
       return scratch_.data() + ref.offset;
     case Space::weights:
       return weights_->data() + ref.offset;
     case Space::io:
       return io_->data() + ref.offset;
-    case Space::stream:
-      return scratch_.data() + program_.memory.arena + program_.memory.workspace + ref.offset;
   }
   return nullptr;
 }

@@ -40,17 +40,12 @@ class StepWatcher {
 
 class Executable {
  public:
-  // `scratch` holds the program's arena and, behind it, its workspace and the space that parameters travel through;
-  // programs that never run at the same time may share one of the largest size (scratch_bytes), see leave(). The
-  // backend, the queue and the scratch must outlive the executable.
+  // `scratch` holds the program's arena and, behind it, the space that parameters travel through; programs that never
+  // run at the same time may share one of the largest size (MemoryReport::scratch), see leave(). The backend, the queue and the scratch must outlive the executable.
   // Weights of an earlier program are taken over when they are packed just as this one wants them; loaded() tells.
   Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier = {});
 
   ~Executable();
-
-  static size_t scratch_bytes(const Program& program) {
-    return program.memory.arena + program.memory.workspace + program.memory.stream;
-  }
 
   // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
   // tensor when one is missing or has another shape. Parameters that travel are read now or again and again while the

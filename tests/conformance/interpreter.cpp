@@ -14,12 +14,12 @@ Interpreter::Interpreter(Backend& backend, const Program& program,
     return buffer;
   };
   const MemoryReport& m = program.memory;
-  arena_ = take(m.arena), workspace_ = take(m.workspace), weights_ = take(m.weights), io_ = take(m.io);
+  arena_ = take(m.arena), weights_ = take(m.weights), io_ = take(m.io);
 
   std::vector<Problem> problems;
   for (const Step& step : program.steps) {
     Problem problem{step.op, {}, step.output.desc};
-    Binding binding{{}, address(step.output), workspace_->data()};
+    Binding binding{{}, address(step.output), arena_->data() + step.workspace.offset};
     for (const Ref& input : step.inputs) {
       problem.inputs.push_back(input.desc);
       binding.inputs.push_back(address(input));

@@ -80,7 +80,7 @@ class Parts : public ::testing::TestWithParam<Case> {
   Executable& load(Graph graph, const Checkpoint& checkpoint) {
     if (GetParam().optimized) graph = optimize(std::move(graph));
     Program program = lower(graph, backend_->target());
-    scratch_ = backend_->allocate(Executable::scratch_bytes(program));
+    scratch_ = backend_->allocate(program.memory.scratch());
     executable_.emplace(std::move(program), *backend_, *queue_, *scratch_);
     executable_->load(checkpoint);
     return *executable_;

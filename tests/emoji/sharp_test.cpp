@@ -30,7 +30,7 @@ class Half {
  public:
   Half(Backend& backend, Queue& queue, const Graph& graph, const Checkpoint& weights) {
     Program program = lower(optimize(graph), backend.target());
-    scratch_ = backend.allocate(Executable::scratch_bytes(program));
+    scratch_ = backend.allocate(program.memory.scratch());
     executable_.emplace(std::move(program), backend, queue, *scratch_);
     executable_->load(weights);
   }

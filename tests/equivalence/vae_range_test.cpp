@@ -83,7 +83,7 @@ Decoded decode(Backend& backend, DType dtype, bool large, bool observe) {
   const Graph graph = vae_decoder_graph(preset("tiny").vae, options);
   const std::unique_ptr<Queue> queue = backend.make_queue();
   Program program = lower(optimize(graph), backend.target());
-  const std::unique_ptr<Buffer> scratch = backend.allocate(Executable::scratch_bytes(program));
+  const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());
   Executable e(std::move(program), backend, *queue, *scratch);
   if (large) {
     e.load(LargeStream(graph));

@@ -103,10 +103,11 @@ Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
   if (stream != nullptr) {
     StreamOptions streaming = *stream;
     streaming.alignment = backend.target().alignment;
-    streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
+    if (streaming.stream > 0)
+      streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
     program = stream_weights(std::move(program), streaming);
   }
-  const std::unique_ptr<Buffer> scratch = backend.allocate(Executable::scratch_bytes(program));
+  const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());
   const test::RandomCheckpoint checkpoint(graph);
   Executable e(std::move(program), backend, *queue, *scratch);
   std::vector<std::vector<float>> values;
@@ -143,9 +144,9 @@ TEST_P(Allocations, AreCounted) {
 
 TEST_P(Allocations, EndWithLoading) {
   const auto backend = test::make_backend(GetParam());
-  const StreamOptions all{kAll, 0}, little{1, 0}, some_stay{100'000, 1'000'000};
+  const StreamOptions all{kAll, 0}, little{1, 0}, none{0, 0}, some_stay{100'000, 1'000'000};
   for (const DType dtype : test::compute_dtypes(GetParam()))
-    for (const StreamOptions* stream : {static_cast<const StreamOptions*>(nullptr), &all, &little, &some_stay}) {
+    for (const StreamOptions* stream : {static_cast<const StreamOptions*>(nullptr), &all, &little, &none, &some_stay}) {
       const Held steps = held_by_steps(*backend, dtype, stream);
       EXPECT_LE(std::abs(steps.more), kLists) << name(dtype) << (stream == nullptr ? ", resident" : ", streamed");
       EXPECT_LE(steps.at_most, kPacking) << name(dtype) << (stream == nullptr ? ", resident" : ", streamed");

@@ -33,9 +33,9 @@ class CpuBackend final : public Backend {
     add_sampling_kernels(table_);
     target_.name = "cpu";
     // Code and libraries; oneDNN's primitives and their code; pages of the file and a thread: measured, docs/MEMORY.md.
-    target_.overhead = size_t{16} << 20;
-    target_.overhead_step = size_t{28} << 10;
-    target_.stream_overhead = size_t{48} << 20;
+    target_.overhead = size_t{30} << 20;
+    target_.overhead_step = size_t{4} << 10;
+    target_.stream_overhead = size_t{8} << 20;
     for (const Kernel& kernel : table_) target_.kernels.push_back(&kernel.info);
   }
 

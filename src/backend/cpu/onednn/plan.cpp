@@ -164,46 +164,26 @@ std::shared_ptr<const Plan> Library::plan(const ConvSpec& s) {
   return cached = plan;
 }
 
-dnnl::primitive Library::primitive(const std::shared_ptr<const Plan>& plan) {
+Prepared& Library::prepared(const std::shared_ptr<const Plan>& plan) {
   const std::scoped_lock lock(mutex_);
-  auto& made = primitives_[plan.get()];
-  if (!made) made = plan->create();
+  const auto [at, is_new] = prepared_.try_emplace(plan.get());
+  Prepared& made = at->second;
+  if (!is_new) return made;
+  made.primitive = plan->create();
+  const auto put = [&](int index, const Desc& desc) {
+    if (desc.get_size() > 0) made.memories.emplace(index, dnnl::memory(desc, engine_, nullptr));
+  };
+  put(DNNL_ARG_SRC, plan->src);
+  put(DNNL_ARG_WEIGHTS, plan->weights);
+  put(DNNL_ARG_DST, plan->dst);
+  put(DNNL_ARG_BIAS, plan->bias);
+  if (plan->operand != Operand::none && !plan->accumulates) put(plan->operand_argument, plan->dst);
+  put(DNNL_ARG_SCRATCHPAD, {{static_cast<int64_t>(plan->scratch)}, dnnl::memory::data_type::u8, Tag::a});
   return made;
 }
 
-namespace {
-void* writable(const void* p) {
-  return const_cast<void*>(p);  // oneDNN has one memory class for what it reads and what it writes
-}
-}  // namespace
-
 Call::Call(Library& library, std::shared_ptr<const Plan> plan, const CallArgs& args)
-    : plan_(std::move(plan)), primitive_(library.primitive(plan_)), stream_(library.stream()), args_(args) {
-  const auto put = [&](int index, const Desc& desc, const void* p) {
-    memories_.emplace(index, dnnl::memory(desc, library.engine(), writable(p)));
-  };
-  put(DNNL_ARG_SRC, plan_->src, args.src);
-  put(DNNL_ARG_WEIGHTS, plan_->weights, args.weights);
-  put(DNNL_ARG_DST, plan_->dst, args.dst);
-  if (args.bias != nullptr) put(DNNL_ARG_BIAS, plan_->bias, args.bias);
-  if (plan_->operand != Operand::none && !plan_->accumulates) put(plan_->operand_argument, plan_->dst, args.operand);
-  const Desc scratch({static_cast<int64_t>(plan_->scratch)}, dnnl::memory::data_type::u8, Tag::a);
-  if (plan_->scratch > 0) put(DNNL_ARG_SCRATCHPAD, scratch, args.scratch);
-}
-
-void Call::set(const CallArgs& args) {
-  args_ = args;
-  const auto move = [&](int index, const void* p) {
-    const auto it = memories_.find(index);
-    if (it != memories_.end()) it->second.set_data_handle(writable(p));
-  };
-  move(DNNL_ARG_SRC, args.src);
-  move(DNNL_ARG_WEIGHTS, args.weights);
-  move(DNNL_ARG_DST, args.dst);
-  move(DNNL_ARG_BIAS, args.bias);
-  move(plan_->operand_argument, args.operand);
-  move(DNNL_ARG_SCRATCHPAD, args.scratch);
-}
+    : plan_(std::move(plan)), prepared_(library.prepared(plan_)), stream_(library.stream()), args_(args) {}
 
 void Call::run() {
   if (plan_->accumulates) {
@@ -214,7 +194,18 @@ void Call::run() {
     };
     parallel_for(bytes, 65536, std::cref(copy));
   }
-  primitive_.execute(stream_, memories_);
+  const auto move = [&](int index, const void* p) {
+    const auto it = prepared_.memories.find(index);
+    // oneDNN has one memory class for what it reads and what it writes.
+    if (it != prepared_.memories.end()) it->second.set_data_handle(const_cast<void*>(p));
+  };
+  move(DNNL_ARG_SRC, args_.src);
+  move(DNNL_ARG_WEIGHTS, args_.weights);
+  move(DNNL_ARG_DST, args_.dst);
+  move(DNNL_ARG_BIAS, args_.bias);
+  move(plan_->operand_argument, args_.operand);
+  move(DNNL_ARG_SCRATCHPAD, args_.scratch);
+  prepared_.primitive.execute(stream_, prepared_.memories);
 }
 
 }  // namespace tempera::onednn

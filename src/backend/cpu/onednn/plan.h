@@ -1,5 +1,6 @@
 // Plans: oneDNN's answer to one matrix product or convolution (which layout the weights take, how much scratch memory),
-// cached by problem, because lowering and binding ask for the same one many times. A Call is a plan at addresses.
+// cached by problem, because lowering and binding ask for the same one many times. A Call is a plan at addresses: no
+// more than those, since a UNet in two passes makes thousands of them from two hundred plans.
 #pragma once
 
 #include <functional>
@@ -54,6 +55,12 @@ struct Plan {
   std::function<dnnl::primitive()> create;
 };
 
+// A plan compiled, and what oneDNN's execute wants: memory objects, which each call moves to its own addresses.
+struct Prepared {
+  dnnl::primitive primitive;
+  std::unordered_map<int, dnnl::memory> memories;
+};
+
 class Library {
  public:
   // Throws Error(unavailable).
@@ -63,10 +70,9 @@ class Library {
   std::shared_ptr<const Plan> plan(const MatmulSpec& spec);
   std::shared_ptr<const Plan> plan(const ConvSpec& spec);
 
-  // The compiled primitive, shared by every call of the plan: scratch memory is the caller's.
-  dnnl::primitive primitive(const std::shared_ptr<const Plan>& plan);
+  // Shared by every call of the plan, which run one at a time: scratch memory is the caller's.
+  Prepared& prepared(const std::shared_ptr<const Plan>& plan);
 
-  const dnnl::engine& engine() const { return engine_; }
   dnnl::stream& stream() { return stream_; }
 
  private:
@@ -75,7 +81,7 @@ class Library {
   std::mutex mutex_;
   std::map<MatmulSpec, std::shared_ptr<const Plan>> matmuls_;
   std::map<ConvSpec, std::shared_ptr<const Plan>> convolutions_;
-  std::map<const Plan*, dnnl::primitive> primitives_;
+  std::map<const Plan*, Prepared> prepared_;
 };
 
 // Addresses of one call; bias and operand null where the plan has none.
@@ -93,14 +99,13 @@ class Call {
   Call(Library& library, std::shared_ptr<const Plan> plan, const CallArgs& args);
   void run();
   // Moves the call to other data of the same shapes.
-  void set(const CallArgs& args);
+  void set(const CallArgs& args) { args_ = args; }
 
  private:
   std::shared_ptr<const Plan> plan_;
-  dnnl::primitive primitive_;
+  Prepared& prepared_;
   dnnl::stream& stream_;
   CallArgs args_;
-  std::unordered_map<int, dnnl::memory> memories_;
 };
 
 }  // namespace tempera::onednn

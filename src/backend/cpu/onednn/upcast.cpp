@@ -11,17 +11,19 @@
 namespace tempera::onednn {
 namespace {
 
-constexpr int64_t kSlice = 768;          // output channels at a time
-constexpr int64_t kRows = 512;           // rows of a matrix at a time
-constexpr int64_t kBandBytes = 8 << 20;  // of a picture's input rows at a time, in f32
+constexpr int64_t kSlice = 768;            // output channels at a time, and no more than
+constexpr int64_t kSliceBytes = 24 << 20;  // of their weights, in f32
+constexpr int64_t kRows = 512;             // rows of a matrix at a time
+constexpr int64_t kBandBytes = 8 << 20;    // of a picture's input rows at a time, in f32
 
 bf16* as_bf16(std::byte* p) {
   return reinterpret_cast<bf16*>(p);
 }
 
-// The largest divisor of n up to kSlice; n itself where that would be a poor one (n is prime).
-int64_t slice_of(int64_t n) {
-  for (int64_t d = std::min(n, kSlice); d >= 64; --d)
+// Of n output channels with so many weights each: the largest divisor of n up to the limits; n itself where that would
+// be a poor one (n is prime).
+int64_t slice_of(int64_t n, int64_t weights) {
+  for (int64_t d = std::min({n, kSlice, kSliceBytes / (weights * 4)}); d >= 64; --d)
     if (n % d == 0) return d;
   return n;
 }
@@ -110,7 +112,7 @@ class UpcastLinear {
         at_(at),
         store_(p, at, !gated_ && std::get<Linear>(p.op).residual) {
     const auto* linear = std::get_if<Linear>(&p.op);
-    spec_ = {std::min(rows_, kRows), p.inputs[0].shape[-1], slice_of(n_)};
+    spec_ = {std::min(rows_, kRows), p.inputs[0].shape[-1], slice_of(n_, p.inputs[0].shape[-1])};
     spec_.bias = linear != nullptr ? linear->bias : std::get<GegluLinear>(p.op).bias;
     MatmulSpec gate = spec_;
     gate.activation = Activation::gelu;
@@ -193,7 +195,7 @@ class UpcastConv {
              .height = (band_ - 1) * op_.stride + op_.kernel,
              .width = x_shape_[2],
              .channels = x_shape_[3],
-             .out = slice_of(out_shape_[3]),
+             .out = slice_of(out_shape_[3], x_shape_[3] * op_.kernel * op_.kernel),
              .kernel = op_.kernel,
              .stride = op_.stride,
              .pad_top = 0,
