@@ -141,6 +141,12 @@ void return_freed_memory() {
 #endif
 }
 
+void keep_large_blocks_apart() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);  // and no longer adapted to what is freed
+#endif
+}
+
 void copy_rows(std::byte* to, const DeviceRows& from) {
   for (size_t row = 0; row < from.count; ++row)
     std::copy_n(from.data + row * from.stride, from.bytes, to + row * from.bytes);

@@ -23,6 +23,7 @@ class CpuQueue final : public Queue {
 class CpuBackend final : public Backend {
  public:
   CpuBackend() : features_(cpu_features()) {
+    keep_large_blocks_apart();
     add_onednn_kernels(table_);
     add_attention_kernels(table_);
     add_group_norm_kernels(table_);
@@ -33,7 +34,7 @@ class CpuBackend final : public Backend {
     add_sampling_kernels(table_);
     target_.name = "cpu";
     // Code and libraries; oneDNN's primitives and their code; pages of the file and a thread: measured, docs/MEMORY.md.
-    target_.overhead = size_t{30} << 20;
+    target_.overhead = size_t{24} << 20;
     target_.overhead_step = size_t{4} << 10;
     target_.stream_overhead = size_t{8} << 20;
     for (const Kernel& kernel : table_) target_.kernels.push_back(&kernel.info);
