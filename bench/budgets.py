@@ -15,7 +15,7 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs/MEMORY.md"
 PLACE = re.compile(r"(<!-- budgets -->\n).*?(<!-- /budgets -->)", re.DOTALL)
-BUDGETS = ("8GiB", "7GiB", "6.2GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "300MiB")
+BUDGETS = ("8GiB", "7GiB", "6.2GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "300MiB", "200MiB")
 REQUEST = "plan --preset sdxl-base --device cuda --dtype fp16 --images 4 --width 1024 --height 1024 --guidance-scale 5".split()
 GIB = 2**30
 
