@@ -75,8 +75,8 @@ TEST_F(MappedFileTest, ReleasesNothingElse) {
 }
 
 TEST_F(MappedFileTest, RefusesWhatIsNoFile) {
-  EXPECT_THROW(MappedFile("/nowhere/at/all"), Error);
-  EXPECT_THROW(MappedFile(std::filesystem::temp_directory_path()), Error);
+  EXPECT_THROW(MappedFile{"/nowhere/at/all"}, Error);
+  EXPECT_THROW(MappedFile{std::filesystem::temp_directory_path()}, Error);
 }
 
 }  // namespace
