@@ -25,8 +25,8 @@ std::string plan_table(const Plan& plan) {
   const MemoryPlan& memory = plan.memory;
   text += fmt::format("\narithmetic  {}\n", format_flops(plan.flops));
   text += fmt::format("memory      {} at the peak: weights {}, activations {}, stream {}, io {}, overhead {}\n",
-                      bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations),
-                      bytes(memory.stream), bytes(memory.io), bytes(memory.overhead));
+                      bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations), bytes(memory.stream),
+                      bytes(memory.io), bytes(memory.overhead));
   if (memory.pinned_bytes > 0)
     text += fmt::format("host        {} locked for parameters that travel, unless --pinned-memory allows less\n",
                         bytes(memory.pinned_bytes));

@@ -16,8 +16,8 @@ size_t total_host_memory();
 void return_freed_memory();
 
 // From now on blocks of 256 KiB and more are no part of the heap and go back to the system when they are freed. For
-// libraries that take such blocks in every call: oneDNN's products take 0.6 MB for each thread, aligned, which makes the
-// heap grow by tens of megabytes of holes.
+// libraries that take such blocks in every call: oneDNN's products take 0.6 MB for each thread, aligned, which makes
+// the heap grow by tens of megabytes of holes.
 void keep_large_blocks_apart();
 
 // Backend::copy.

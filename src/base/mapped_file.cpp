@@ -15,7 +15,7 @@
 namespace tempera {
 namespace {
 // What Linux maps around a page that is touched, aligned, where the file is in memory (fault_around_bytes).
-constexpr uintptr_t kFaultAround = 64 << 10;
+constexpr size_t kFaultAround = 64 << 10;
 
 // Whole pages inside the range as an address and a length; length 0 when there are none.
 std::pair<void*, size_t> whole_pages(std::span<const std::byte> range) {
@@ -54,10 +54,11 @@ MappedFile::~MappedFile() {
 
 void MappedFile::release(std::span<const std::byte> range) const noexcept {
   if (range.empty()) return;
-  const auto file = reinterpret_cast<uintptr_t>(data_), begin = reinterpret_cast<uintptr_t>(range.data());
-  const uintptr_t from = std::max(file, begin / kFaultAround * kFaultAround);
-  const uintptr_t to = (begin + range.size() + kFaultAround - 1) / kFaultAround * kFaultAround;
-  ::madvise(reinterpret_cast<void*>(from), std::min(to, file + size_) - from, MADV_DONTNEED);
+  const size_t shift = reinterpret_cast<uintptr_t>(data_) % kFaultAround;  // addresses are aligned, not offsets
+  const size_t begin = static_cast<size_t>(range.data() - data_) + shift;
+  const size_t from = std::max(begin / kFaultAround * kFaultAround, shift) - shift;
+  const size_t to = (begin + range.size() + kFaultAround - 1) / kFaultAround * kFaultAround - shift;
+  ::madvise(const_cast<std::byte*>(data_) + from, std::min(to, size_) - from, MADV_DONTNEED);
 }
 
 void MappedFile::prefetch(std::span<const std::byte> range) const noexcept {

@@ -87,10 +87,9 @@ StagePlan decoder_stage(const DecoderPrograms& programs, size_t pictures) {
   stage.name = "vae_decoder";
   stage.runs = pictures;
   stage.weights = weight_bytes(programs);
-  const auto largest = std::max_element(programs.shapes.begin(), programs.shapes.end(),
-                                        [](const Program& a, const Program& b) {
-                                          return a.memory.scratch() < b.memory.scratch();
-                                        });
+  const auto largest =
+      std::max_element(programs.shapes.begin(), programs.shapes.end(),
+                       [](const Program& a, const Program& b) { return a.memory.scratch() < b.memory.scratch(); });
   stage.activations = largest->memory.arena;
   stage.stream = largest->memory.stream;
   for (const Program& shape : programs.shapes) stage.io += shape.memory.io;

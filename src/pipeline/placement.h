@@ -17,7 +17,7 @@ enum class Residency : uint8_t {
 
 struct Placement {
   Residency text = Residency::in_turn, denoise = Residency::resident, decoder = Residency::resident;
-  size_t stay = 0;    // of a streamed UNet: bytes of its parameters that may stay
+  size_t stay = 0;  // of a streamed UNet: bytes of its parameters that may stay
   // As little memory as there can be: parameters travel where activations leave room, and what is constant for a
   // request (keys and values of the prompt) is computed in every run instead of being kept.
   bool tight = false;

@@ -53,7 +53,8 @@ TEST_F(LowerTest, WorkspacesArePlannedWithTheValues) {
   EXPECT_EQ(step(p, OpKind::linear, 1).workspace.bytes, 64u);
   const Ref& between = step(p, OpKind::linear, 0).output;
   for (const Step& s : p.steps)
-    EXPECT_FALSE(overlap(between, {Space::arena, s.workspace.offset, {f32, {static_cast<int64_t>(s.workspace.bytes) / 4}}}));
+    EXPECT_FALSE(
+        overlap(between, {Space::arena, s.workspace.offset, {f32, {static_cast<int64_t>(s.workspace.bytes) / 4}}}));
   EXPECT_EQ(p.memory.arena, 3200u) << "the value and the larger workspace";
 }
 

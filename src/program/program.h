@@ -13,8 +13,8 @@
 namespace tempera {
 
 // Where a value lives. arena: activations and what kernels want for a step, planned by lifetime; weights: packed
-// parameters that stay; io: inputs and outputs, which the caller fills and reads between runs; stream: packed parameters
-// that are brought while they are needed, at offsets of the arena or behind it.
+// parameters that stay; io: inputs and outputs, which the caller fills and reads between runs; stream: packed
+// parameters that are brought while they are needed, at offsets of the arena or behind it.
 enum class Space : uint8_t { arena, weights, io, stream };
 
 struct Ref {

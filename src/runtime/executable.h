@@ -41,8 +41,9 @@ class StepWatcher {
 class Executable {
  public:
   // `scratch` holds the program's arena and, behind it, the space that parameters travel through; programs that never
-  // run at the same time may share one of the largest size (MemoryReport::scratch), see leave(). The backend, the queue and the scratch must outlive the executable.
-  // Weights of an earlier program are taken over when they are packed just as this one wants them; loaded() tells.
+  // run at the same time may share one of the largest size (MemoryReport::scratch), see leave(). The backend, the queue
+  // and the scratch must outlive the executable. Weights of an earlier program are taken over when they are packed just
+  // as this one wants them; loaded() tells.
   Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier = {});
 
   ~Executable();

@@ -74,8 +74,7 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clock
   if (way.stream) {
     StreamOptions streaming = *way.stream;
     streaming.alignment = backend.target().alignment;
-    if (streaming.stream > 0)
-      streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
+    if (streaming.stream > 0) streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
     program = stream_weights(std::move(program), streaming);
   }
   const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());

@@ -103,8 +103,7 @@ Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
   if (stream != nullptr) {
     StreamOptions streaming = *stream;
     streaming.alignment = backend.target().alignment;
-    if (streaming.stream > 0)
-      streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
+    if (streaming.stream > 0) streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
     program = stream_weights(std::move(program), streaming);
   }
   const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());
