@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""What tempera does within a budget of memory, as the table in docs/MEMORY.md: `tempera plan` asked for each. Needs neither a
-card nor a model.
+"""What tempera does within budgets of memory, as the tables in docs/MEMORY.md: `tempera plan` asked for each, which needs
+neither a card nor a model, and beside it what bench/results says of runs that were planned the same.
 
 usage: budgets.py --tempera PATH/tempera [--check]
+
+The runs are rows of `tempera bench table --rows within:8GiB,...`. One whose plan is no longer today's is left out.
 """
 from __future__ import annotations
 
@@ -11,35 +13,75 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs/MEMORY.md"
-PLACE = re.compile(r"(<!-- budgets -->\n).*?(<!-- /budgets -->)", re.DOTALL)
-BUDGETS = ("8GiB", "7GiB", "6.2GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "300MiB", "200MiB")
-REQUEST = "plan --preset sdxl-base --device cuda --dtype fp16 --images 4 --width 1024 --height 1024 --guidance-scale 5".split()
-GIB = 2**30
+Json = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs/MEMORY.md"
+MIB = 2**20
+NONE = "–"
 
 
-def row(tempera: Path, budget: str) -> str:
-    done = subprocess.run([tempera, *REQUEST, "--memory-budget", budget, "--json"], stdout=subprocess.PIPE, text=True)
+@dataclass
+class Table:
+    name: str                 # of its place: <!-- budgets:NAME -->
+    request: str              # for `tempera plan`
+    budgets: tuple[str, ...]
+    results: Path             # what `tempera bench table --output` wrote; need not exist
+
+    @property
+    def place(self) -> re.Pattern[str]:
+        return re.compile(rf"(<!-- budgets:{self.name} -->\n).*?(<!-- /budgets:{self.name} -->)", re.DOTALL)
+
+
+TABLES = (
+    Table("cuda", "--preset sdxl-base --device cuda --dtype fp16 --images 4 --width 1024 --height 1024 --guidance-scale 5",
+          ("8GiB", "7GiB", "6.2GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "250MiB"), ROOT / "bench/results/h100-budgets.json"),
+    Table("cpu", "--preset sdxl-base --device cpu --dtype bf16 --images 1 --width 1024 --height 1024 --guidance-scale 5",
+          ("8GiB", "6GiB", "4GiB", "2GiB", "1GiB", "512MiB", "250MiB"), ROOT / "bench/results/cpu-budgets.json"),
+)
+
+
+def plan_of(tempera: Path, table: Table, budget: str) -> Json:
+    done = subprocess.run([tempera, "plan", *table.request.split(), "--memory-budget", budget, "--json"], stdout=subprocess.PIPE, text=True)
     plan = json.loads(done.stdout)
     if "error" in plan:
         raise SystemExit(f"budgets: error: {plan['error']['message']}")
+    return plan
+
+
+def line(plan: Json, budget: str, measured: Json | None) -> str:
     copied = next(stage["copied"] for stage in plan["stages"] if stage["name"] == "unet")
-    return f"| {budget} | {plan['residency']} | {plan['peak_bytes'] / GIB:.2f} GiB | {f'{copied / GIB:.2f} GiB' if copied else ''} |"
+    run = [NONE] * 3
+    if measured and measured["planned_peak_bytes"] == plan["peak_bytes"]:
+        stages = measured["stages"]
+        run = [f"{measured['measured_peak_bytes'] / MIB:,.0f}", f"{stages['denoise'] / measured['steps']:.3f}", f"{stages['decode']:.2f}"]
+    cells = [budget, plan["residency"], f"{copied / MIB:,.0f}" if copied else "", f"{plan['peak_bytes'] / MIB:,.0f}", *run]
+    return f"| {' | '.join(cells)} |"
+
+
+def text_of(tempera: Path, table: Table) -> str:
+    rows = json.loads(table.results.read_text())["rows"] if table.results.exists() else []
+    measured = {row["row"].removeprefix("within:"): row for row in rows if "failed" not in row}
+    head = ["budget", "choice", "copied by each run of the UNet, MiB", "planned, MiB", "measured, MiB", "s a step", "decoding, s"]
+    return "\n".join([f"| {' | '.join(head)} |", "|---|---|---:|---:|---:|---:|---:|",
+                      *(line(plan_of(tempera, table, budget), budget, measured.get(budget)) for budget in table.budgets)])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tempera", type=Path, required=True, metavar="PATH", help="the built program")
     parser.add_argument("--check", action="store_true", help="change nothing; fail where the document says something else")
     args = parser.parse_args()
-    table = "\n".join(["| budget | choice | peak | copied by each run of the UNet |", "|---|---|---|---|",
-                       *(row(args.tempera.resolve(), budget) for budget in BUDGETS)])
-    text = DOCUMENT.read_text()
-    wanted, places = PLACE.subn(lambda place: f"{place[1]}{table}\n{place[2]}", text)
-    if places != 1:
-        raise SystemExit(f"budgets: error: {DOCUMENT.name} has {places} places for the table: one was expected")
+    text = wanted = DOCUMENT.read_text()
+    for table in TABLES:
+        new = text_of(args.tempera.resolve(), table)
+        wanted, places = table.place.subn(lambda place: f"{place[1]}{new}\n{place[2]}", wanted)
+        if places != 1:
+            raise SystemExit(f"budgets: error: {DOCUMENT.name} has {places} places for the table '{table.name}': one was expected")
     if wanted == text:
         return 0
     if args.check:

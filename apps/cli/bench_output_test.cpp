@@ -106,19 +106,25 @@ TEST(TableMarkdown, HasOneLineForEachRow) {
 }
 
 TEST(TableRows, SayTheirOptionsForTheDevice) {
-  EXPECT_EQ(row_options(*find_rows("fp16").at(0), "cuda"), "--dtype fp16 --attention naive --eager --offload none");
-  EXPECT_EQ(row_options(*find_rows("fp16").at(0), "cpu"), "--dtype bf16 --attention naive --eager --offload none");
-  EXPECT_EQ(row_options(*find_rows("automatic").at(0), "cuda"), "");
-  EXPECT_EQ(row_options(*find_rows("budget_2gib").at(0), "cuda"), "--memory-budget 2GiB --images 1");
+  EXPECT_EQ(row_options(find_rows("fp16").at(0), "cuda"), "--dtype fp16 --attention naive --eager --offload none");
+  EXPECT_EQ(row_options(find_rows("fp16").at(0), "cpu"), "--dtype bf16 --attention naive --eager --offload none");
+  EXPECT_EQ(row_options(find_rows("automatic").at(0), "cuda"), "");
+  EXPECT_EQ(row_options(find_rows("budget_2gib").at(0), "cuda"), "--memory-budget 2GiB --images 1");
   EXPECT_EQ(find_rows("").size(), 13u);
   const auto rows = find_rows("compiled,fp32,compiled");
   ASSERT_EQ(rows.size(), 2u);
-  EXPECT_EQ(rows[0]->key, "fp32");
+  EXPECT_EQ(rows[0].key, "fp32");
   EXPECT_THROW(find_rows("fp32,,fp16"), Error);
+  const auto budgets = find_rows("within:80%,fp32,within:1.5GiB,within:80%");
+  ASSERT_EQ(budgets.size(), 3u);
+  EXPECT_EQ(budgets[0].key, "fp32");
+  EXPECT_EQ(budgets[1].key, "within:80%");
+  EXPECT_EQ(row_options(budgets[2], "cuda"), "--memory-budget 1.5GiB");
+  for (const char* wrong : {"within:", "within:../4GiB", "within"}) EXPECT_THROW(find_rows(wrong), Error);
   EngineOptions own;
   own.tiny_vae = "elsewhere";
-  EXPECT_EQ(row_engine(*find_rows("tiny_vae").at(0), own, "cpu").tiny_vae, "elsewhere");
-  EXPECT_EQ(row_engine(*find_rows("compiled").at(0), own, "cpu").tiny_vae, "");
+  EXPECT_EQ(row_engine(find_rows("tiny_vae").at(0), own, "cpu").tiny_vae, "elsewhere");
+  EXPECT_EQ(row_engine(find_rows("compiled").at(0), own, "cpu").tiny_vae, "");
 }
 
 TEST(ShellWords, CanBeTypedAgain) {

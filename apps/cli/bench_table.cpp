@@ -102,6 +102,7 @@ std::string footer() {
     text += fmt::format("{}: {} ({})\n", row.key, row.title,
                         row_options(row, "cuda").empty() ? "no options" : row_options(row, "cuda"));
   return text +
+         "within:SIZE: tempera within a budget (--memory-budget SIZE), only where --rows asks for it\n"
          "\nHalf precision is fp16 on a card and bf16 on the CPU. Each row runs in a process of its own. Seconds are "
          "from "
          "the prompt to the pixels, the median of all runs but the first, and the least to the most of them; 'first' "
@@ -125,7 +126,8 @@ Run add_bench_table(CLI::App& app) {
         ->group(group)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   };
-  add("--rows", options->rows, "A,B,C", "these alone (default: all)", "Measuring");
+  add("--rows", options->rows, "A,B,C",
+      "these alone (default: all); within:SIZE for a budget of memory, as --memory-budget", "Measuring");
   app.add_option_function<std::string>(
          "--runs", [options](const std::string& text) { options->runs = runs_of(text); },
          fmt::format("requests of each process, the first of them cold (default {}; {} with --quick)", kUsual.runs,

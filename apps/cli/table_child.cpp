@@ -99,7 +99,7 @@ Json result_json(const Result& last, const std::vector<double>& seconds, int ste
 }
 
 Json measure_row(const TableTask& task, Inputs inputs) {
-  const TableRow& row = *find_rows(task.what).at(0);
+  const TableRow row = find_rows(task.what).at(0);
   inputs.engine = row_engine(row, inputs.engine, inputs.engine.device);
   if (row.images > 0) inputs.request.num_images_per_prompt = row.images;
   if (row.embeddings) {
@@ -119,10 +119,11 @@ Json measure_row(const TableTask& task, Inputs inputs) {
     seconds.push_back(seconds_since(start));
     if (i == 0) say({{"pictures", result.images.size()}});
     if (!is_last) continue;
-    const std::optional<double> after = before ? watch.joules() : std::nullopt;
+    // Counters move in steps, on a card of tens of milliseconds: one that stood still says nothing.
+    const double spent = before ? watch.joules().value_or(0) - before.value_or(0) : 0;
     leave_pictures(task, result.images);
     return result_json(result, seconds, inputs.request.num_inference_steps.value(),
-                       before && after ? std::optional(*after - *before) : std::nullopt);
+                       spent > 0 ? std::optional(spent) : std::nullopt);
   }
 }
 
@@ -140,8 +141,8 @@ Json describe_machine(const TableTask& task, const Inputs& inputs) {
   engine.tiny_vae.clear();  // one row's
   const Plan planned = plan(engine, inputs.request);
   std::vector<std::string> dtypes;
-  for (const TableRow* row : find_rows(task.rows)) {
-    std::string dtype = row_engine(*row, {}, planned.device).dtype;
+  for (const TableRow& row : find_rows(task.rows)) {
+    std::string dtype = row_engine(row, {}, planned.device).dtype;
     if (dtype == "auto") dtype = option_of(planned.dtype);
     if (std::ranges::find(dtypes, dtype) == dtypes.end()) dtypes.push_back(dtype);
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "tempera/error.h"
 
@@ -10,6 +11,7 @@ namespace tempera::cli {
 namespace {
 
 constexpr const char* kHalf = "half";
+constexpr std::string_view kWithin = "within:";
 
 EngineOptions engine(std::string dtype, std::string attention, bool eager, std::string offload) {
   EngineOptions options;
@@ -42,6 +44,17 @@ std::string known_rows() {
   return keys;
 }
 
+// One that says its budget; the key is a part of file names.
+TableRow row_within(std::string_view key) {
+  const std::string_view budget = key.substr(kWithin.size());
+  const bool plain =
+      std::ranges::all_of(budget, [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '%'; });
+  if (budget.empty() || !plain)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("--rows names '{}': give a size as --memory-budget takes it, 'within:4GiB'", key));
+  return {std::string(key), fmt::format("tempera within {}", budget), within(std::string(budget))};
+}
+
 }  // namespace
 
 const std::vector<TableRow>& table_rows() {
@@ -63,23 +76,27 @@ const std::vector<TableRow>& table_rows() {
   return rows;
 }
 
-std::vector<const TableRow*> find_rows(std::string_view keys) {
-  std::vector<const TableRow*> wanted;
-  if (keys.empty())
-    for (const TableRow& row : table_rows()) wanted.push_back(&row);
+std::vector<TableRow> find_rows(std::string_view keys) {
+  if (keys.empty()) return table_rows();
+  std::vector<std::string_view> named, budgets;
   while (!keys.empty()) {
     const size_t end = std::min(keys.find(','), keys.size());
     const std::string_view key = keys.substr(0, end);
     keys.remove_prefix(std::min(end + 1, keys.size()));
-    const auto row = std::ranges::find(table_rows(), key, &TableRow::key);
-    if (row == table_rows().end()) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("--rows names '{}': give some of {}, with commas between them", key, known_rows()));
+    if (key.starts_with(kWithin)) {
+      if (std::ranges::find(budgets, key) == budgets.end()) budgets.push_back(key);
+    } else if (std::ranges::find(table_rows(), key, &TableRow::key) != table_rows().end()) {
+      named.push_back(key);
+    } else {
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("--rows names '{}': give some of {}, within:SIZE, with commas between them", key, known_rows()));
     }
-    wanted.push_back(&*row);
   }
-  std::ranges::sort(wanted);  // they lie in the order of the table
-  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  std::vector<TableRow> wanted;
+  for (const TableRow& row : table_rows())
+    if (std::ranges::find(named, row.key) != named.end()) wanted.push_back(row);
+  for (const std::string_view key : budgets) wanted.push_back(row_within(key));
   return wanted;
 }
 

@@ -10,7 +10,7 @@
 namespace tempera::cli {
 
 struct TableRow {
-  std::string_view key, title;
+  std::string key, title;
   // dtype, attention, eager, offload, memory_budget and tiny_vae; the rest is the table's. dtype "half": the best half
   // precision of the device.
   EngineOptions engine = {};
@@ -22,8 +22,9 @@ struct TableRow {
 // In the order in which they are measured; the first is what the others are compared with.
 const std::vector<TableRow>& table_rows();
 
-// The rows called so ("fp16,compiled", empty: all), in the table's order. Throws Error(invalid_argument).
-std::vector<const TableRow*> find_rows(std::string_view keys);
+// The rows called so ("fp16,compiled", empty: all), in the table's order; behind them, in the order given, rows of
+// budgets ("within:4GiB", "within:80%"). Each once. Throws Error(invalid_argument).
+std::vector<TableRow> find_rows(std::string_view keys);
 
 // The half precision of "cpu" or "cuda", as --dtype has it.
 std::string half_precision(std::string_view device);

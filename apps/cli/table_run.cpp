@@ -95,12 +95,12 @@ class Table {
 
   // The exit status: 1 where a row failed.
   int run() {
-    const std::vector<const TableRow*> rows = find_rows(options_.rows);
+    const std::vector<TableRow> rows = find_rows(options_.rows);
     write_model();
     describe();
     bool failed = false;
-    for (const TableRow* row : rows) {
-      Json json = measured(*row);
+    for (const TableRow& row : rows) {
+      Json json = measured(row);
       if (interrupted()) break;
       failed = failed || json.contains("failed");
       document_["rows"].push_back(std::move(json));
@@ -260,7 +260,7 @@ class Table {
 
   // Of the row's pictures from those of the first row of all, as many as both have.
   Json difference(int images) const {
-    const TableTask reference{std::string(table_rows().front().key), {}, 1, task_.pictures, {}};
+    const TableTask reference{table_rows().front().key, {}, 1, task_.pictures, {}};
     if (task_.what == reference.what || !fs::exists(picture_file(reference, 0))) return nullptr;
     double sum = 0, squares = 0;
     int most = 0;

@@ -193,6 +193,11 @@ const Target& cuda_target() {
     t.name = "cuda";
     for (const KernelInfo& info : rows) t.kernels.push_back(&info);
     t.alignment = 256;  // what cudaMalloc gives and vectorised kernels want
+    // Code that the driver loads with a kernel's first launch, its and the libraries' own blocks; recordings; where
+    // parameters travel, what their stream and pieces of the region take: measured, docs/MEMORY.md.
+    t.overhead = size_t{16} << 20;
+    t.overhead_step = size_t{4} << 10;
+    t.stream_overhead = size_t{8} << 20;
     return t;
   }();
   return target;
