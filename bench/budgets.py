@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What tempera does within budgets of memory, as the tables in docs/MEMORY.md: `tempera plan` asked for each, which needs
-neither a card nor a model, and beside it what bench/results says of runs that were planned the same.
+neither a card nor a model, and beside it what bench/results says of runs.
 
 usage: budgets.py --tempera PATH/tempera [--check]
 
-The runs are rows of `tempera bench table --rows within:8GiB,...`. One whose plan is no longer today's is left out.
+The runs are rows of `tempera bench table --rows within:8GiB,...`. Where a run was planned otherwise than today, its plan stands in
+brackets beside what was measured.
 """
 from __future__ import annotations
 
@@ -39,15 +40,20 @@ class Table:
 
 TABLES = (
     Table("cuda", "--preset sdxl-base --device cuda --dtype fp16 --images 4 --width 1024 --height 1024 --guidance-scale 5",
-          ("8GiB", "7GiB", "6.2GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "250MiB"), ROOT / "bench/results/h100-budgets.json"),
+          ("8GiB", "7GiB", "6.2GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "250MiB"), ROOT / "bench/results/budgets/h100.json"),
     Table("cpu", "--preset sdxl-base --device cpu --dtype bf16 --images 1 --width 1024 --height 1024 --guidance-scale 5",
-          ("8GiB", "6GiB", "4GiB", "2GiB", "1GiB", "512MiB", "250MiB"), ROOT / "bench/results/cpu-budgets.json"),
+          ("8GiB", "6GiB", "4GiB", "2GiB", "1GiB", "512MiB", "250MiB"), ROOT / "bench/results/budgets/cpu.json"),
 )
 
 
 def plan_of(tempera: Path, table: Table, budget: str) -> Json:
-    done = subprocess.run([tempera, "plan", *table.request.split(), "--memory-budget", budget, "--json"], stdout=subprocess.PIPE, text=True)
-    plan = json.loads(done.stdout)
+    try:
+        done = subprocess.run([tempera, "plan", *table.request.split(), "--memory-budget", budget, "--json"], stdout=subprocess.PIPE, text=True)
+        plan = json.loads(done.stdout)
+    except OSError as error:
+        raise SystemExit(f"budgets: error: {tempera}: {error.strerror}: give --tempera the built program") from None
+    except ValueError:
+        raise SystemExit(f"budgets: error: {tempera} gave no plan: give --tempera the built program") from None
     if "error" in plan:
         raise SystemExit(f"budgets: error: {plan['error']['message']}")
     return plan
@@ -56,9 +62,10 @@ def plan_of(tempera: Path, table: Table, budget: str) -> Json:
 def line(plan: Json, budget: str, measured: Json | None) -> str:
     copied = next(stage["copied"] for stage in plan["stages"] if stage["name"] == "unet")
     run = [NONE] * 3
-    if measured and measured["planned_peak_bytes"] == plan["peak_bytes"]:
-        stages = measured["stages"]
-        run = [f"{measured['measured_peak_bytes'] / MIB:,.0f}", f"{stages['denoise'] / measured['steps']:.3f}", f"{stages['decode']:.2f}"]
+    if measured:
+        stages, then = measured["stages"], measured["planned_peak_bytes"]
+        planned_then = f" ({then / MIB:,.0f})" if then != plan["peak_bytes"] else ""
+        run = [f"{measured['measured_peak_bytes'] / MIB:,.0f}{planned_then}", f"{stages['denoise'] / measured['steps']:.3f}", f"{stages['decode']:.2f}"]
     cells = [budget, plan["residency"], f"{copied / MIB:,.0f}" if copied else "", f"{plan['peak_bytes'] / MIB:,.0f}", *run]
     return f"| {' | '.join(cells)} |"
 

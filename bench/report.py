@@ -4,9 +4,9 @@
 usage: report.py [--check]
 
 A document marks a place with a pair of comments, bench:NAME.KIND and /bench:NAME.KIND; what is between them comes from
-bench/results/NAME.json. KIND is `table`, `small` (fewer columns), `details` (spread, first picture, energy) or `plot`. A result is either what bench/peers/compare.py or
-`tempera bench table --json` writes, or what `tempera bench ops --json` writes. --check changes nothing and fails where a
-document or a picture is not what the results say.
+bench/results/NAME.json. KIND is `table`, `small` (fewer columns), `details` (spread, first picture, energy) or `plot`. A
+result is either what bench/peers/compare.py or `tempera bench table --json` writes, or what `tempera bench ops --json`
+writes. --check changes nothing and fails where a document or a picture is not what the results say.
 """
 from __future__ import annotations
 
@@ -330,15 +330,16 @@ def rewritten(text: str, results: dict[str, Json], document: Path, root: Path) -
 
 
 def wanted_files(root: Path) -> dict[Path, str | None]:
-    """Every file that follows from the results, and what is to be in it; None for a picture without a result."""
+    """Every file that follows from the results, and what is to be in it; None for a picture that no document shows."""
     results = read_results(root)
     files: dict[Path, str | None] = {path: None for path in sorted((root / PICTURES).glob("bench-*.svg"))}
-    for name, document in results.items():
-        files[root / PICTURES / f"bench-{name}.svg"] = picture_of(name, document)
-    for name in DOCUMENTS:
-        path = root / name
-        if path.exists():
-            files[path] = rewritten(path.read_text(), results, path, root)
+    for path in (root / name for name in DOCUMENTS):
+        if not path.exists():
+            continue
+        text = path.read_text()
+        for name in {place["name"] for place in PLACE.finditer(text) if place["kind"] == "plot"} & results.keys():
+            files[root / PICTURES / f"bench-{name}.svg"] = picture_of(name, results[name])
+        files[path] = rewritten(text, results, path, root)
     return files
 
 

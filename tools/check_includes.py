@@ -33,12 +33,11 @@ LAYERS = {
 }
 
 # Of the backends, the pipeline sees what makes them (and, without one, CUDA's kernel table to plan with and its file of
-# choices to show), nothing of their insides. Benchmarks of kernels are about those insides.
+# choices to show), nothing of their insides.
 GRANTED_HEADERS = {
     "pipeline": ["backend/cpu/cpu.h", "backend/cuda/cuda.h", "backend/cuda/table.h", "backend/cuda/tuning_file.h",
                  "backend/reference/reference.h"],
 }
-FREE_FOLDERS = ["tests", "apps/bench"]
 
 # The public interface is the standard library alone; base/error.h and base/log.h carry its names into src/.
 PUBLIC_USERS = ["base", "pipeline", "apps", "include"]
@@ -51,16 +50,14 @@ VENDORS = {
     "cuda": ["src/backend/cuda/"],
     "cudnn": ["src/backend/cuda/"],
     "cublas": ["src/backend/cuda/"],
-    "nvrtc": ["src/backend/cuda/"],
     "omp.h": ["src/base/", "src/backend/cpu/"],
     "png.h": ["src/image/"],
     "zlib.h": ["src/image/"],
     "utf8proc.h": ["src/text/"],
     "CLI/": ["apps/"],
-    "spdlog/": ["apps/"],
     "gtest/": ["tests/", "_test.cpp", "/test_files.h", "_fixture.h"],
     "gmock/": ["tests/", "_test.cpp", "/test_files.h", "_fixture.h"],
-    "benchmark/": ["apps/bench/", "_bench.cpp"],
+    "benchmark/": ["_bench.cpp"],
     "fmt/": ["src/", "apps/", "tests/"],
     "nlohmann/": ["src/", "apps/", "tests/"],
 }
@@ -94,7 +91,7 @@ def layer_of_include(header):
 
 
 def is_test(name):
-    return name.endswith("_test.cpp") or any(name.startswith(folder + "/") for folder in FREE_FOLDERS)
+    return name.endswith("_test.cpp") or name.startswith("tests/")
 
 
 def check_own(name, header):

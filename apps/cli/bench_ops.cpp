@@ -1,10 +1,9 @@
 // tempera bench ops: what every kernel of a model takes, beside what the machine can do.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -15,6 +14,7 @@
 #include "fields.h"
 #include "interrupt.h"
 #include "json_text.h"
+#include "number_of.h"
 #include "progress_bar.h"
 #include "tempera/bench.h"
 #include "tempera/tempera.h"
@@ -50,14 +50,6 @@ bool shapes_programs(const Field& field) {
   return std::ranges::find(kNames, field.name) != kNames.end();
 }
 
-int repeats_of(const std::string& text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    throw Error(ErrorCode::invalid_argument, fmt::format("--repeats is '{}': give a number from 1 to 1000", text));
-  return value;
-}
-
 int run(const Options& options) {
   catch_interrupts();
   BenchOpsOptions bench = options.bench;
@@ -74,9 +66,7 @@ int run(const Options& options) {
 }
 
 std::string footer() {
-  std::string presets;
-  for (const std::string_view name : preset_list()) presets += fmt::format("{}{}", presets.empty() ? "" : ", ", name);
-  return "Presets: " + presets +
+  return fmt::format("Presets: {}", fmt::join(preset_list(), ", ")) +
          "\n\nWeights and inputs are random, so that a preset needs no file. The ceilings are measured just before, on "
          "the same device: arithmetic is the fastest product of square matrices by the device's own kernel for linear "
          "layers, memory the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once. The "
@@ -95,7 +85,8 @@ Run add_bench_ops(CLI::App& app) {
       ->group("Measuring")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option_function<std::string>(
-         "--repeats", [options](const std::string& text) { options->bench.repeats = repeats_of(text); },
+         "--repeats",
+         [options](const std::string& text) { options->bench.repeats = number_of("--repeats", text, 1, 1000); },
          fmt::format("measurements of each kernel; the median counts (default {})", options->bench.repeats))
       ->type_name("N")
       ->group("Measuring")

@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <charconv>
 #include <memory>
 #include <string>
 
 #include "commands.h"
 #include "fields.h"
 #include "interrupt.h"
+#include "number_of.h"
 #include "output_pattern.h"
 #include "table_child.h"
 #include "table_rows.h"
@@ -18,7 +18,6 @@
 namespace tempera::cli {
 namespace {
 
-constexpr const char* kPrompt = "a photo of an astronaut riding a horse on mars";
 constexpr const char* kPreset = "sdxl-base";
 
 // What is measured where no option says otherwise.
@@ -31,7 +30,7 @@ constexpr double kGuidance = 5;
 void fill_in(TableOptions& options) {
   const Conditions& usual = options.quick ? kQuick : kUsual;
   Request& request = options.inputs.request;
-  if (!options.inputs.prompt_given) request.prompt = kPrompt;
+  if (!options.inputs.prompt_given) request.prompt = kBenchPrompt;
   if (request.num_images_per_prompt == 0) request.num_images_per_prompt = usual.images;
   if (request.width == 0) request.width = usual.side;
   if (request.height == 0) request.height = usual.side;
@@ -63,14 +62,6 @@ int run(TableOptions options) {
   return run_table(options);
 }
 
-int runs_of(const std::string& text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > 1000)
-    throw Error(ErrorCode::invalid_argument, fmt::format("--runs is '{}': give a number from 1 to 1000", text));
-  return value;
-}
-
 // The list of fields says what holds everywhere else.
 void describe_conditions(CLI::App& app) {
   const auto both = [](const char* what, auto usual, auto quick) {
@@ -84,7 +75,7 @@ void describe_conditions(CLI::App& app) {
       ->description(fmt::format("how strongly the prompt counts (default {})", kGuidance));
   app.get_option("--seed")->description("seed of the first picture; picture i has seed + i (default 0)");
   app.get_option("--scheduler")->description("sampler by name (default euler)");
-  app.get_option("--prompt")->description(fmt::format("what to draw (default: {})", kPrompt));
+  app.get_option("--prompt")->description(fmt::format("what to draw (default: {})", kBenchPrompt));
   app.get_option("--model")->description(
       "diffusers folder or single .safetensors file (with --quick, default: the "
       "small one that comes with tempera)");
@@ -104,12 +95,11 @@ std::string footer() {
   return text +
          "within:SIZE: tempera within a budget (--memory-budget SIZE), only where --rows asks for it\n"
          "\nHalf precision is fp16 on a card and bf16 on the CPU. Each row runs in a process of its own. Seconds are "
-         "from "
-         "the prompt to the pixels, the median of all runs but the first, and the least to the most of them; 'first' "
-         "is "
-         "from the start of the process to the pixels of its first run. 'ceiling' is the arithmetic of a run over the "
-         "fastest product of square matrices that the device gave just before. Pictures are compared with those of the "
-         "row fp32, in levels of 8 bits.\n\nTemporary files go to TMPDIR: with random weights of sdxl-base, 7 GB.\n\n"
+         "from the prompt to the pixels, the median of all runs but the first; 'spread' is the slowest of them less "
+         "the fastest. 'first' is from the start of the process to the pixels of its first run. 'ceiling' is the "
+         "arithmetic of a run over the fastest product of square matrices that the device gave just before. Pictures "
+         "are compared with those of the row fp32, in levels of 8 bits.\n\nTemporary files go to TMPDIR: with random "
+         "weights of sdxl-base, 7 GB.\n\n"
          "Exit status: 0 done, 1 a row failed, 2 the request or a file is wrong, 130 stopped by Ctrl-C.";
 }
 
@@ -129,7 +119,7 @@ Run add_bench_table(CLI::App& app) {
   add("--rows", options->rows, "A,B,C",
       "these alone (default: all); within:SIZE for a budget of memory, as --memory-budget", "Measuring");
   app.add_option_function<std::string>(
-         "--runs", [options](const std::string& text) { options->runs = runs_of(text); },
+         "--runs", [options](const std::string& text) { options->runs = number_of("--runs", text, 1, 1000); },
          fmt::format("requests of each process, the first of them cold (default {}; {} with --quick)", kUsual.runs,
                      kQuick.runs))
       ->type_name("N")

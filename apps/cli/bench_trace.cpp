@@ -21,8 +21,6 @@
 namespace tempera::cli {
 namespace {
 
-constexpr const char* kPrompt = "a photo of an astronaut riding a horse on mars";
-
 struct Options {
   Inputs inputs;
   std::string output;  // empty: no file
@@ -34,7 +32,7 @@ int run(const Options& options) {
   catch_interrupts();
   ignore_write_signals();
   Request request = options.inputs.request;
-  if (!options.inputs.prompt_given) request.prompt = kPrompt;
+  if (!options.inputs.prompt_given) request.prompt = kBenchPrompt;
 
   ProgressBar bar(stderr);
   std::vector<TraceEvent> events;
@@ -72,7 +70,7 @@ Run add_bench_trace(CLI::App& app) {
   app.footer(fmt::format(
       "Without a prompt: {}.\n\nThe picture is not kept. Every run of a program is waited for and none is replayed, so "
       "that the whole takes somewhat longer than with tempera generate; the file is replaced if it exists.",
-      kPrompt));
+      kBenchPrompt));
   return [options] { return run(*options); };
 }
 

@@ -16,6 +16,9 @@ using Run = std::function<int()>;
 // What to do, by command.
 using Commands = std::map<const CLI::App*, Run>;
 
+// What `tempera bench` draws without a prompt.
+inline constexpr const char* kBenchPrompt = "a photo of an astronaut riding a horse on mars";
+
 // Adds `name` to `app`, the program or a command that has commands of its own. What neither it nor its options claim is
 // left over for refuse_left_over.
 void add_command(CLI::App& app, Commands& commands, const char* name, const char* description,

@@ -21,12 +21,12 @@ std::string names_of(const Field& field) {
   return field.name == "prompt" ? "prompt," + names : names;
 }
 
-// "denoising steps (default 50)".
+// "how many pictures (default 1)".
 std::string help_of(const Field& field) {
   std::string help(field.help);
-  const std::optional<std::string> preset = field.get(Request(), EngineOptions());
+  const std::optional<std::string> usual = field.get(Request(), EngineOptions());
   const bool said = help.find("(default") != std::string::npos;
-  if (preset && !preset->empty() && !said) help += fmt::format(" (default {})", *preset);
+  if (usual && !usual->empty() && !said) help += fmt::format(" (default {})", *usual);
   return help;
 }
 

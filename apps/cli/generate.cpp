@@ -1,5 +1,5 @@
 // tempera generate: a prompt in, PNG files out.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <chrono>
@@ -74,11 +74,9 @@ nlohmann::ordered_json result_json(const Result& result, const std::vector<std::
 
 // "12.3 s (load 1.0, text 0.2, denoise 9.1, decode 2.0), peak memory 6.46 GiB".
 std::string summary(const Result& result, double total_seconds) {
-  std::string stages;
-  for (const Stage& stage : result.stages) {
-    stages += fmt::format("{}{} {:.1f}", stages.empty() ? "" : ", ", stage.name, stage.seconds);
-  }
-  return fmt::format("{:.1f} s ({}), peak memory {}", total_seconds, stages,
+  std::vector<std::string> stages;
+  for (const Stage& stage : result.stages) stages.push_back(fmt::format("{} {:.1f}", stage.name, stage.seconds));
+  return fmt::format("{:.1f} s ({}), peak memory {}", total_seconds, fmt::join(stages, ", "),
                      format_bytes(static_cast<double>(result.measured_peak_bytes)));
 }
 
@@ -110,10 +108,7 @@ int run(const Options& options) {
 }
 
 std::string footer() {
-  std::string samplers;
-  for (const std::string_view name : scheduler_list())
-    samplers += fmt::format("{}{}", samplers.empty() ? "" : ", ", name);
-  return "Samplers: " + samplers +
+  return fmt::format("Samplers: {}", fmt::join(scheduler_list(), ", ")) +
          "\n\nFiles that --output names are replaced. Without --output nothing is: the next free number is taken. "
          "Several pictures of one plain name become NAME.png, NAME-1.png, NAME-2.png, ...\n\n"
          "Exit status: 0 done, 1 it failed, 2 the request or a file is wrong, 130 stopped by Ctrl-C.";

@@ -5,8 +5,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 
 #include "fields.h"
+#include "number_of.h"
 #include "tempera/error.h"
 
 namespace tempera::cli {
@@ -87,6 +89,23 @@ TEST(Mistakes, NameTheOptionAndTheRemedy) {
   EXPECT_EQ(error_of({"--prompt", "--steps", "4"}),
             "--prompt needs a value (TEXT), but the option --steps follows it (see tempera --help)");
   EXPECT_THAT(error_of({"a", "--steps", "0"}), HasSubstr("--steps is '0'"));
+}
+
+TEST(NumberOf, TakesWholeNumbersWithinTheBounds) {
+  EXPECT_EQ(number_of("--runs", "1", 1, 1000), 1);
+  EXPECT_EQ(number_of("--runs", "1000", 1, 1000), 1000);
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  EXPECT_EQ(number_of<uint64_t>("--seed", "18446744073709551615", 0, kMost), kMost);
+  for (const std::string text : {"0", "1001", "", "abc", "3x", "3.5", " 3", "99999999999999999999"}) {
+    try {
+      number_of("--runs", text, 1, 1000);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      EXPECT_EQ(error.what(), "--runs is '" + text + "': give a number from 1 to 1000");
+    }
+  }
+  EXPECT_THROW(number_of<uint64_t>("--seed", "-1", 0, kMost), Error);
 }
 
 TEST(SeparateEmptyValues, LeavesEverythingElseAlone) {

@@ -62,9 +62,10 @@ int run(const Options& options) {
 
 Run add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("model", options->model,
+  app.add_option("model,--model", options->model,
                  "diffusers folder or single .safetensors file (default: the one that comes with tempera)")
-      ->type_name("MODEL");
+      ->type_name("MODEL")
+      ->group("Engine");
   add_fields(app, options->inputs, [](const Field& field) {
     return field.name == "model_config" || field.name == "tokenizer" || field.name == "variant";
   });

@@ -130,7 +130,7 @@ int run(const std::vector<std::string>& arguments) {
   } catch (const Error& error) {
     return report(error, json);
   } catch (const std::bad_alloc&) {
-    return report({ErrorCode::out_of_memory, "out of memory: ask for a smaller or for fewer pictures"}, json);
+    return report({ErrorCode::out_of_memory, "out of memory: ask for smaller pictures or for fewer"}, json);
   } catch (const std::exception& error) {
     return report({ErrorCode::internal, fmt::format("internal error: {}; please report it", error.what())}, json);
   }

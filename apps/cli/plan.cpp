@@ -1,5 +1,5 @@
 // tempera plan: what a request would take, without reading weights.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <memory>
@@ -33,12 +33,6 @@ int run(const Options& options) {
   return 0;
 }
 
-std::string footer() {
-  std::string presets;
-  for (const std::string_view name : preset_list()) presets += fmt::format("{}{}", presets.empty() ? "" : ", ", name);
-  return "Presets: " + presets + "\n\nNo GPU is needed to plan for --device cuda.";
-}
-
 }  // namespace
 
 Run add_plan(CLI::App& app) {
@@ -46,7 +40,7 @@ Run add_plan(CLI::App& app) {
   add_fields(app, options->inputs, [](const Field&) { return true; });
   app.add_flag("--json", options->json, "the plan as JSON: peak_bytes, its parts, every stage")->group("Output");
   app.add_flag("--listing", options->listing, "every step with its kernel and its place in memory")->group("Output");
-  app.footer(footer());
+  app.footer(fmt::format("Presets: {}\n\nNo GPU is needed to plan for --device cuda.", fmt::join(preset_list(), ", ")));
   return [options] { return run(*options); };
 }
 

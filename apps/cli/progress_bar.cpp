@@ -26,7 +26,7 @@ std::string format_rate(double rate, std::string_view unit) {
   return rate >= 1 ? fmt::format("{:.2f} {}/s", rate, unit) : fmt::format("{:.2f} s/{}", 1 / rate, unit);
 }
 
-std::string format_count(const ProgressLine& line) {
+std::string format_done(const ProgressLine& line) {
   if (line.unit == "B") return format_bytes(line.done) + " of " + format_bytes(line.total);
   return fmt::format("{:.0f}/{:.0f}", line.done, line.total);
 }
@@ -42,7 +42,7 @@ std::string format_duration(double seconds) {
 std::string format_progress(const ProgressLine& line, int columns) {
   const double fraction = line.total > 0 ? std::clamp(line.done / line.total, 0.0, 1.0) : 0.0;
   std::string head = fmt::format("{:<8}{:>3.0f}% ", line.label, std::floor(fraction * 100));
-  std::string tail = " " + format_count(line);
+  std::string tail = " " + format_done(line);
   if (line.rate > 0) {
     tail += "  " + format_rate(line.rate, line.unit);
     if (line.done < line.total) tail += "  " + format_duration((line.total - line.done) / line.rate) + " left";

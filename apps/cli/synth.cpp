@@ -1,13 +1,15 @@
 // tempera synth: a model of a known kind's names and shapes with random weights, for measuring without a download.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
+#include <limits>
 #include <memory>
 #include <string>
 
 #include "commands.h"
 #include "console.h"
 #include "interrupt.h"
+#include "number_of.h"
 #include "progress_bar.h"
 #include "tempera/tempera.h"
 
@@ -43,14 +45,21 @@ Run add_synth(CLI::App& app) {
   const SynthOptions defaults;
   app.add_option("out", options->out, "file ending in .safetensors, or the folder of a diffusers model; must not exist")
       ->type_name("OUT");
-  std::string presets;
-  for (const std::string_view name : preset_list()) presets += fmt::format("{}{}", presets.empty() ? "" : ", ", name);
-  app.add_option("--preset", options->synth.preset, fmt::format("{} (default {})", presets, defaults.preset))
-      ->type_name("NAME");
+  app.add_option("--preset", options->synth.preset,
+                 fmt::format("{} (default {})", fmt::join(preset_list(), ", "), defaults.preset))
+      ->type_name("NAME")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--dtype", options->synth.dtype, fmt::format("fp16, bf16 or fp32 (default {})", defaults.dtype))
-      ->type_name("TYPE");
-  app.add_option("--seed", options->synth.seed, fmt::format("of the weights (default {})", defaults.seed))
-      ->type_name("N");
+      ->type_name("TYPE")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.add_option_function<std::string>(
+         "--seed",
+         [options](const std::string& text) {
+           options->synth.seed = number_of<uint64_t>("--seed", text, 0, std::numeric_limits<uint64_t>::max());
+         },
+         fmt::format("of the weights (default {})", defaults.seed))
+      ->type_name("N")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   return [options] { return run(*options); };
 }
 

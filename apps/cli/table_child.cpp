@@ -65,7 +65,9 @@ void leave_pictures(const TableTask& task, const std::vector<Image>& images) {
     const std::filesystem::path path = picture_file(task, static_cast<int>(i));
     std::ofstream file(path, std::ios::binary);
     file.write(reinterpret_cast<const char*>(images[i].rgb.data()), static_cast<std::streamsize>(images[i].rgb.size()));
-    if (!file.flush()) throw Error(ErrorCode::io, fmt::format("cannot write '{}'", path.string()));
+    if (!file.flush())
+      throw Error(ErrorCode::io,
+                  fmt::format("cannot write '{}': is there room, and may it be written?", path.string()));
   }
 }
 
@@ -185,7 +187,7 @@ int run_table_task(const TableTask& task, const Inputs& inputs) {
   } catch (const Error& error) {
     return failed(error.code(), error.what());
   } catch (const std::bad_alloc&) {
-    return failed(ErrorCode::out_of_memory, "out of memory");
+    return failed(ErrorCode::out_of_memory, "out of memory: ask for smaller pictures or for fewer");
   }
 }
 

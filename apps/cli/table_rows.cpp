@@ -1,6 +1,6 @@
 #include "table_rows.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -39,9 +39,9 @@ EngineOptions within(std::string budget) {
 }
 
 std::string known_rows() {
-  std::string keys;
-  for (const TableRow& row : table_rows()) keys += fmt::format("{}{}", keys.empty() ? "" : ", ", row.key);
-  return keys;
+  std::vector<std::string_view> keys;
+  for (const TableRow& row : table_rows()) keys.push_back(row.key);
+  return fmt::format("{}", fmt::join(keys, ", "));
 }
 
 // One that says its budget; the key is a part of file names.
@@ -120,18 +120,17 @@ EngineOptions row_engine(const TableRow& row, EngineOptions engine, std::string_
 
 std::string row_options(const TableRow& row, std::string_view device) {
   const EngineOptions engine = row_engine(row, {}, device), plain;
-  std::string text;
-  const auto add = [&text](std::string_view word) { text += fmt::format("{}{}", text.empty() ? "" : " ", word); };
+  std::vector<std::string> words;
   for (const Field& field : request_fields()) {
     const std::optional<std::string> value = field.get({}, engine);
     if (!value || value == field.get({}, plain)) continue;
-    add(field.flag);
-    if (!field.placeholder.empty()) add(*value);
+    words.emplace_back(field.flag);
+    if (!field.placeholder.empty()) words.push_back(*value);
   }
-  if (row.slicing) add("--vae-slicing");
-  if (row.embeddings) add("--prompt-embeds FILE");
-  if (row.images > 0) add(fmt::format("--images {}", row.images));
-  return text;
+  if (row.slicing) words.emplace_back("--vae-slicing");
+  if (row.embeddings) words.emplace_back("--prompt-embeds FILE");
+  if (row.images > 0) words.push_back(fmt::format("--images {}", row.images));
+  return fmt::format("{}", fmt::join(words, " "));
 }
 
 }  // namespace tempera::cli

@@ -33,10 +33,16 @@ namespace fs = std::filesystem;
 class Scratch {
  public:
   Scratch() {
-    std::string pattern = fs::temp_directory_path() / "tempera-table-XXXXXX";
+    std::error_code error;
+    const fs::path folder = fs::temp_directory_path(error);
+    const char* named = std::getenv("TMPDIR");
+    if (error)
+      throw Error(ErrorCode::io, fmt::format("TMPDIR is '{}', which is no folder: set it to one that can be written",
+                                             named != nullptr ? named : ""));
+    std::string pattern = folder / "tempera-table-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr)
-      throw Error(ErrorCode::io, fmt::format("cannot make a folder in '{}': set TMPDIR to one that can be written",
-                                             fs::temp_directory_path().string()));
+      throw Error(ErrorCode::io,
+                  fmt::format("cannot make a folder in '{}': set TMPDIR to one that can be written", folder.string()));
     path_ = pattern;
   }
   ~Scratch() {
@@ -90,7 +96,11 @@ class Table {
  public:
   explicit Table(const TableOptions& options) : options_(options), bar_(stderr) {
     task_.pictures = options.task.pictures.empty() ? scratch_.path() : options.task.pictures;
-    fs::create_directories(task_.pictures);
+    std::error_code error;
+    fs::create_directories(task_.pictures, error);
+    if (error)
+      throw Error(ErrorCode::io,
+                  fmt::format("cannot make the folder '{}' of --pictures: name another one", task_.pictures.string()));
   }
 
   // The exit status: 1 where a row failed.
@@ -258,20 +268,25 @@ class Table {
     throw Error(ErrorCode::internal, fmt::format("no ceiling was measured for {}", dtype));
   }
 
-  // Of the row's pictures from those of the first row of all, as many as both have.
+  // Of the row's pictures from those of the first row of all, as many as both have. Null where there are none or, of an
+  // earlier call, of another size.
   Json difference(int images) const {
     const TableTask reference{table_rows().front().key, {}, 1, task_.pictures, {}};
-    if (task_.what == reference.what || !fs::exists(picture_file(reference, 0))) return nullptr;
+    if (task_.what == reference.what) return nullptr;
     double sum = 0, squares = 0;
-    int most = 0;
-    for (int i = 0; i < images; ++i) {
-      const PictureDifference one =
-          picture_difference(read_values(picture_file(reference, i)), read_values(picture_file(task_, i)));
+    int most = 0, compared = 0;
+    std::error_code ignored;
+    for (; compared < images && fs::exists(picture_file(reference, compared), ignored); ++compared) {
+      const std::vector<uint8_t> wanted = read_values(picture_file(reference, compared)),
+                                 found = read_values(picture_file(task_, compared));
+      if (wanted.size() != found.size() || found.empty()) return nullptr;
+      const PictureDifference one = picture_difference(wanted, found);
       sum += one.mean;
       squares += one.squares;
       most = std::max(most, one.max);
     }
-    const PictureDifference all{sum / images, most, squares / images};
+    if (compared == 0) return nullptr;
+    const PictureDifference all{sum / compared, most, squares / compared};
     return {{"mean", all.mean}, {"max", all.max}, {"psnr", std::isfinite(all.psnr()) ? Json(all.psnr()) : Json()}};
   }
 

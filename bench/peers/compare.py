@@ -24,6 +24,7 @@ import measuring
 from measuring import Json
 
 FOLDER = Path(__file__).resolve().parent
+# All of measuring.KEYS and tempera's own.
 TEMPERA_KEYS = (*measuring.KEYS[:-1], "automatic", "one_picture", "budget_2gib")
 PEERS = {"diffusers": "diffusers_table.py", "sd-cpp": "sd_cpp_table.py"}
 
@@ -37,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-model", type=Path, metavar="PATH", help="the same weights as the peer wants them (default: --model)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="(default cpu)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of both (default: their own choice)")
-    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="how often each row is measured on both sides (default 2)")
+    parser.add_argument("--rounds", type=measuring.positive, default=2, metavar="N", help="how often each row is measured on both sides (default 2)")
     parser.add_argument("--turns", choices=("rows", "tables"), default="rows",
                         help="whose turn it is changes after every row, or after all rows of the call (default rows)")
     parser.add_argument("--tempera-options", default="", metavar="OPTIONS", help="further options of tempera bench table, in one word")
@@ -62,9 +63,9 @@ def condition_options(args: argparse.Namespace) -> list[str]:
 class Engine:
     """One side: its command, the rows it has, and what it said of each in every round."""
 
-    def __init__(self, name: str, command: list[str], keys: list[str], pictures: Path | None) -> None:
+    def __init__(self, name: str, command: list[str], keys: list[str], pictures: Path) -> None:
         self.name, self.command, self.keys = name, command, keys
-        self.keep = ["--pictures", str(pictures)] if pictures else []
+        self.keep = ["--pictures", str(pictures)]
         self.said: dict[str, list[Json]] = {}
         self.document: Json = {}
 
@@ -157,19 +158,16 @@ def read_file(path: Path) -> Json:
 
 
 def engines(args: argparse.Namespace, rows: list[str], pictures: Path) -> tuple[Engine, Engine]:
-    help_text = subprocess.run([args.tempera, "bench", "table", "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
-    keeps = "--pictures" in help_text           # else pictures are only compared within one call, with --turns tables
     ours = [str(args.tempera), "bench", "table", "--model", str(args.model), *condition_options(args), *shlex.split(args.tempera_options)]
     script = [sys.executable, str(FOLDER / PEERS[args.peer]), "--model", str(args.peer_model or args.model)]
     theirs = [*script, *(["--binary", str(args.binary)] if args.peer == "sd-cpp" else []), *condition_options(args), *shlex.split(args.peer_options)]
-    return (Engine("tempera", ours, [key for key in TEMPERA_KEYS if key in rows], pictures / "tempera" if keeps else None),
+    return (Engine("tempera", ours, [key for key in TEMPERA_KEYS if key in rows], pictures / "tempera"),
             Engine(args.peer, theirs, [key for key in measuring.KEYS if key in rows], pictures / "peer"))
 
 
 def main() -> int:
     args = arguments()
-    every = (*TEMPERA_KEYS, *(key for key in measuring.KEYS if key not in TEMPERA_KEYS))
-    rows = measuring.chosen_rows(args.rows, every)
+    rows = measuring.chosen_rows(args.rows, TEMPERA_KEYS)
     before = read_file(args.output) if args.add and args.output.exists() else {}
     if not args.tempera.is_file():
         raise SystemExit(f"compare: error: {args.tempera}: no such file: give --tempera the built program")

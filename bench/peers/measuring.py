@@ -28,6 +28,13 @@ KEYS = ("fp32", "fp16", "attention", "compiled", "model_offload", "sequential_of
         "prompt_embeds", "tiny_vae", "one_picture")
 
 
+def positive(text: str) -> int:
+    """For options that count something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': give a number, 1 or more")
+    return int(text)
+
+
 def add_conditions(parser: argparse.ArgumentParser) -> None:
     """What is drawn, by the names and with the usual values of `tempera bench table`."""
     group = parser.add_argument_group("conditions")
@@ -38,7 +45,7 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--steps", type=int, default=25, metavar="N", help="denoising steps (default 25)")
     group.add_argument("--guidance-scale", type=float, default=5.0, metavar="X", help="(default 5)")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="picture i has seed + i (default 0)")
-    group.add_argument("--runs", type=int, default=3, metavar="N", help="requests of each row, the first of them cold (default 3)")
+    group.add_argument("--runs", type=positive, default=3, metavar="N", help="requests of each row, the first of them cold (default 3)")
     group.add_argument("--rows", default="", metavar="A,B,C", help="these alone (default: all)")
 
 
@@ -54,7 +61,7 @@ def chosen_rows(text: str, known: tuple[str, ...] = KEYS) -> list[str]:
     named = [key for key in text.split(",") if key]
     for key in named:
         if key not in known:
-            raise SystemExit(f"--rows names '{key}': give some of {', '.join(known)}, with commas between them")
+            raise SystemExit(f"{Path(sys.argv[0]).stem}: error: --rows names '{key}': give some of {', '.join(known)}, with commas between them")
     return [key for key in known if not named or key in named]
 
 

@@ -117,7 +117,7 @@ class Program:
         for line in process.stdout:                     # its progress bar ends lines with \r, which counts too
             if not line.strip():
                 continue
-            last = line.strip() if "ERROR" in line or "error" in line.lower() or not last else last
+            last = line.strip() if "error" in line.lower() or not last else last
             if BEGIN.search(line) and card:
                 energy = card.joules()
             for stage, pattern in STAGES.items():

@@ -124,7 +124,7 @@ class Pipeline {
 
   // Runs the text encoders on the request's prompts and writes what the UNet wants of them, for
   // Request::prompt_embeds: the same pictures without text encoders. `out` ends in .safetensors; it is replaced, and
-  // appears whole or not at all.
+  // appears whole or not at all. EngineOptions::offload holds here, memory_budget is for generate().
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
   // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment, as its driver

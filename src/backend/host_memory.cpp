@@ -48,13 +48,19 @@ class HostTransfers final : public Transfers {
   void await(uint32_t item) override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return done_[item] == wanted_[item] || error_; });
-    if (error_) std::rethrow_exception(error_);
+    if (!error_) return;
+    told_ = true;
+    std::rethrow_exception(error_);
   }
 
   void finish() override {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return (waiting_.empty() && !busy_) || error_; });
-    if (error_) std::rethrow_exception(error_);
+    changed_.wait(lock, [&] { return !busy_ && (waiting_.empty() || error_); });
+    if (!error_) return;
+    waiting_.clear();
+    done_ = wanted_;
+    const std::exception_ptr error = std::exchange(error_, nullptr);
+    if (!std::exchange(told_, false)) std::rethrow_exception(error);
   }
 
   void watch(bool on) override {
@@ -103,6 +109,7 @@ class HostTransfers final : public Transfers {
   std::deque<uint32_t> waiting_;
   std::vector<uint64_t> wanted_, done_;  // how often each was started and written
   std::exception_ptr error_;
+  bool told_ = false;  // error_, by await()
   bool busy_ = false, stop_ = false, watched_ = false;
   std::vector<Copied> copied_;
   std::thread thread_;

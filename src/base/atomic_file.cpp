@@ -86,7 +86,8 @@ void AtomicFile::commit() {
   if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_with(errno);
   rename_to_path();
   temporary_.clear();
-  if (const int error = flush_folder(folder_of(path_)); error != 0) fail_with(error);
+  // A folder that may be written and not read cannot be opened for that.
+  if (const int error = flush_folder(folder_of(path_)); error != 0 && error != EACCES) fail_with(error);
 }
 
 void AtomicFile::rename_to_path() {

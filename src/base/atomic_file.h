@@ -12,7 +12,8 @@ namespace tempera {
 enum class IfExists { replace, fail };
 
 // All functions throw Error(io) "cannot write '<path>': <reason>", or Error(invalid_argument) when `path` exists and
-// must not; whatever fails, `path` is as it was before.
+// must not; whatever fails, `path` is as it was before, unless it is the last: the
+// flush of the folder that holds the new name.
 class AtomicFile {
  public:
   // Creates the temporary file; its mode is 0666 less the umask. With IfExists::fail an existing `path` is refused

@@ -2,6 +2,8 @@
 // instructions (F16C, AVX2), and a resolver picks at run time, so that one binary serves every x86-64.
 #include "base/half.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/error.h"
@@ -108,6 +110,11 @@ void convert_to(const void* source, DType type, To* to, size_t n) {
 }
 
 }  // namespace
+
+bool can_convert(DType from) {
+  constexpr std::array kKnown = {DType::f32, DType::f16, DType::bf16, DType::f64, DType::i32, DType::i64, DType::u8};
+  return std::find(kKnown.begin(), kKnown.end(), from) != kKnown.end();
+}
 
 void convert(const void* source, DType from, void* destination, DType to, size_t n) {
   if (from == to) {

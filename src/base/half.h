@@ -16,6 +16,9 @@ struct bf16 {
   uint16_t bits = 0;
 };
 
+// Whether convert() knows numbers of that type: all but those of 8 bits with a sign or a point, int16 and bool.
+bool can_convert(DType from);
+
 inline float to_float(float x) {
   return x;
 }

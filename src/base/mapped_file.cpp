@@ -28,7 +28,7 @@ std::pair<void*, size_t> whole_pages(std::span<const std::byte> range) {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const auto reason = [] { return std::error_code(errno, std::generic_category()).message(); };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would wait
   if (fd < 0) fail(ErrorCode::bad_file, "cannot open '{}': {}", path.string(), reason());
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {

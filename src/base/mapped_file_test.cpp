@@ -1,6 +1,7 @@
 #include "base/mapped_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -61,6 +62,13 @@ TEST_F(MappedFileTest, ReleasesAllThatWasTouched) {
   }
   EXPECT_EQ(resident(file), 0u);
   EXPECT_EQ(sum(file.bytes()), all);
+}
+
+// Opening one for reading waits for who writes.
+TEST_F(MappedFileTest, RefusesANamedPipe) {
+  std::filesystem::remove(path_);
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_THROW(MappedFile{path_}, Error);
 }
 
 TEST_F(MappedFileTest, ReleasesNothingElse) {

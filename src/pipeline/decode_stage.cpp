@@ -57,6 +57,7 @@ void DecodeStage::load(const DecoderPrograms& programs, Backend& backend, Queue&
 }
 
 void DecodeStage::unbind() {
+  inside_ = nullptr;
   shapes_.clear();
   programs_ = nullptr;
 }
@@ -67,6 +68,15 @@ void DecodeStage::watch(StepWatcher* watcher) {
 
 void DecodeStage::leave() {
   for (Executable& shape : shapes_) shape.leave();
+  inside_ = nullptr;
+}
+
+// The one of the tile before, also of the picture before, may have parameters under way in the memory they share.
+Executable& DecodeStage::enter(size_t index) {
+  Executable& shape = shapes_[index];
+  if (inside_ != nullptr && inside_ != &shape) inside_->leave();
+  inside_ = &shape;
+  return shape;
 }
 
 std::vector<uint8_t> DecodeStage::decode(const std::byte* latent, const CheckCancelled& check,
@@ -83,9 +93,7 @@ std::vector<uint8_t> DecodeStage::decode(const std::byte* latent, const CheckCan
   size_t done = 0;
   for (const TileSpan& row : grid.rows)
     for (const TileSpan& column : grid.columns) {
-      const size_t index = programs_->shape_of[done];
-      if (done > 0 && programs_->shape_of[done - 1] != index) shapes_[programs_->shape_of[done - 1]].leave();
-      Executable& shape = shapes_[index];
+      Executable& shape = enter(programs_->shape_of[done]);
       shape.copy_input("latent", cut(latent, shape.program().input("latent").ref.desc, grid, row, column));
       shape.run(check);
       std::vector<float> tile = shape.read_output("image");

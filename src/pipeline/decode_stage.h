@@ -30,10 +30,12 @@ class DecodeStage {
                               const std::function<void(size_t done, size_t of)>& on_tile);
 
  private:
+  Executable& enter(size_t index);
   std::vector<uint8_t> decode_whole(const std::byte* latent, const CheckCancelled& check);
 
   const DecoderPrograms* programs_ = nullptr;
   std::deque<Executable> shapes_;
+  Executable* inside_ = nullptr;  // of shapes_: the last that ran since all were left
   std::vector<LoadedWeights> packings_;
 };
 

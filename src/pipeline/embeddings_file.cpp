@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/utf8.h"
 #include "weights/safetensors.h"
 #include "weights/safetensors_writer.h"
 
@@ -127,10 +128,10 @@ void check_embeddings_path(const std::filesystem::path& path) {
 
 void write_embeddings(const std::filesystem::path& path, const PromptEmbeddings& embeddings, int tokens,
                       const Request& request) {
-  std::map<std::string, std::string> said = {{"format", "pt"}, {"prompt", request.prompt}};
-  if (request.prompt_2) said["prompt_2"] = *request.prompt_2;
-  if (request.negative_prompt) said["negative_prompt"] = *request.negative_prompt;
-  if (request.negative_prompt_2) said["negative_prompt_2"] = *request.negative_prompt_2;
+  std::map<std::string, std::string> said = {{"format", "pt"}, {"prompt", valid_utf8(request.prompt)}};
+  if (request.prompt_2) said["prompt_2"] = valid_utf8(*request.prompt_2);
+  if (request.negative_prompt) said["negative_prompt"] = valid_utf8(*request.negative_prompt);
+  if (request.negative_prompt_2) said["negative_prompt_2"] = valid_utf8(*request.negative_prompt_2);
   if (request.clip_skip) said["clip_skip"] = fmt::format("{}", *request.clip_skip);
 
   std::vector<TensorSpec> specs;

@@ -74,6 +74,13 @@ TEST_F(Embeddings, SurviveTheFile) {
   EXPECT_EQ(SafetensorsFile(file_).get("negative_prompt_embeds").dims, (std::vector<int64_t>{1, kTokens, 96}));
 }
 
+TEST_F(Embeddings, PromptsThatAreNoTextAreKeptAsTextIsMadeOfThem) {
+  Request request;
+  request.prompt = "caf\xe9";
+  write_embeddings(file_, {row(1), {}}, kTokens, request);
+  EXPECT_EQ(read_embeddings(file_, model_).prompt, "caf\xef\xbf\xbd");
+}
+
 TEST_F(Embeddings, OfOtherProgramsAreRead) {
   for (const DType dtype : {DType::f16, DType::bf16}) {
     EXPECT_EQ(problem({tensor("prompt_embeds", {154, 96}, dtype, 0.5f), tensor("pooled_prompt_embeds", {64}, dtype)}),

@@ -110,7 +110,7 @@ MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  if (error == std::errc() && std::isfinite(value) && value > 0 && value < 1e9) {
+  if (error == std::errc() && std::isfinite(value) && value >= 1e-3 && value < 1e9) {  // GB, MB: a kilobyte at least
     if (unit == "%" && value <= 100) return {0, value / 100};
     if (unit == "GiB" || unit == "G") return {static_cast<size_t>(value * 1024 * kMebibyte), 0};
     if (unit == "MiB" || unit == "M") return {static_cast<size_t>(value * kMebibyte), 0};

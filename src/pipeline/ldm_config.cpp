@@ -16,6 +16,8 @@ constexpr int kHeadWidth = 64;
 constexpr int kMaxDim = 1 << 24;
 // Beyond any model; ends a count in a hostile file early.
 constexpr int kMaxCount = 1000;
+// Of levels and of resnets in one: all their names are made before they are checked, and more are refused then.
+constexpr int kMaxVaeCount = 20;
 
 // A tensor that only one kind of checkpoint has, by a part of its name.
 struct Sign {
@@ -70,11 +72,11 @@ class Shapes {
          dims_to_string(tensors_.get(name).dims));
   }
 
-  // How many of name(0), name(1), ... there are.
+  // How many of name(0), name(1), ... there are, or `most`.
   template <class Name>
-  int count(const Name& name) const {
+  int count(const Name& name, int most = kMaxCount) const {
     int n = 0;
-    while (n < kMaxCount && has(name(n))) ++n;
+    while (n < most && has(name(n))) ++n;
     return n;
   }
 
@@ -204,9 +206,11 @@ LdmLayout read_layout(const Shapes& shapes, bool refiner) {
 
   // Pruned files may lack the encoder, so the decoder tells.
   const std::string vae = shapes.has("vae.decoder.conv_in.weight") ? "vae." : "first_stage_model.";
-  layout.vae_levels = shapes.count([&](int i) { return fmt::format("{}decoder.up.{}.block.0.conv1.weight", vae, i); });
+  layout.vae_levels =
+      shapes.count([&](int i) { return fmt::format("{}decoder.up.{}.block.0.conv1.weight", vae, i); }, kMaxVaeCount);
   layout.vae_resnets =
-      shapes.count([&](int i) { return fmt::format("{}decoder.up.0.block.{}.conv1.weight", vae, i); }) - 1;
+      shapes.count([&](int i) { return fmt::format("{}decoder.up.0.block.{}.conv1.weight", vae, i); }, kMaxVaeCount) -
+      1;
   return layout;
 }
 

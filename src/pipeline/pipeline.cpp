@@ -332,7 +332,6 @@ class Pipeline::Impl {
   LogSink log_;
   DeviceChoice choice_;
   ModelSource source_;
-  std::optional<TextStage> text_;
   MemoryBudget budget_ = parse_memory_budget(options_.memory_budget);
   size_t free_memory_ = 0;  // before this pipeline took any
   // Of the last request, kept for the next of its shape.
@@ -345,6 +344,8 @@ class Pipeline::Impl {
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<Buffer> scratch_;
   std::unique_ptr<Buffer> latents_;  // of all pictures of a request, (h, w, C) f32 each
+  // What runs on them goes before them.
+  std::optional<TextStage> text_;
   LoadedWeights unet_weights_;
   std::optional<Executable> unet_;
   DecodeStage decoder_;

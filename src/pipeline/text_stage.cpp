@@ -118,9 +118,10 @@ void TextStage::encode_with(int encoder, const std::vector<std::string>& texts, 
     }
     executable.run();
     for (const int skip : skips) {
-      TextFeatures& features = known_[{encoder, text, skip}];
+      TextFeatures features;
       features.hidden = executable.read_output(fmt::format("hidden.{}", skip));
       if (encoder == 1) features.pooled = executable.read_output("pooled");
+      known_.insert_or_assign({encoder, text, skip}, std::move(features));
     }
   }
 }

@@ -21,6 +21,9 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
   int64_t rows = 0;
   for (const std::string& name : slot.source.names) {
     const TensorView view = checkpoint.get(name);
+    if (!can_convert(view.dtype))
+      fail(ErrorCode::bad_file, "{} holds numbers of type {}: use a file with weights in float16, bfloat16 or float32",
+           checkpoint.origin(name), tempera::name(view.dtype));
     const std::span<const int64_t> want = slot.desc.shape.dims();
     const bool fits =
         view.dims.size() == want.size() && std::equal(want.begin() + 1, want.end(), view.dims.begin() + 1);

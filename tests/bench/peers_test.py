@@ -55,7 +55,7 @@ class Measuring(unittest.TestCase):
     def test_rows_come_in_the_order_of_the_table(self):
         self.assertEqual(measuring.chosen_rows("compiled,fp32"), ["fp32", "compiled"])
         self.assertEqual(measuring.chosen_rows(""), list(measuring.KEYS))
-        with self.assertRaisesRegex(SystemExit, "--rows names 'cake'"):
+        with self.assertRaisesRegex(SystemExit, "^peers_test: error: --rows names 'cake'"):
             measuring.chosen_rows("cake")
 
     def test_commands_without_one_machine_s_folders(self):
@@ -225,6 +225,11 @@ class Scripts(unittest.TestCase):
         file = json.loads(self.output.read_text())
         self.assertEqual([[r["row"] for r in one["rows"]] for one in file["runs"]], [["fp32", "vae_slicing"]] * 2)
         self.assertEqual(len(file["commands"]), 2)
+
+    def test_none_cannot_be_counted(self):
+        for done in (self.sd_cpp("--runs", "0"), self.compare("--rounds", "0"), self.diffusers("--runs", "few")):
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr, r"argument --(runs|rounds): '(0|few)': give a number, 1 or more\n$")
 
     def test_compare_ends_where_an_engine_does_not_start(self):
         done = self.compare("--rows", "fp32", calls=self.folder / "broken")

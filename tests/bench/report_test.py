@@ -195,6 +195,12 @@ class Places(unittest.TestCase):
         self.assertIn("Not run: there is no `bench/results/h.json`.", self.document.read_text())
         self.assertFalse(self.picture.exists())
 
+    def test_a_picture_that_no_document_shows_is_not_drawn(self):
+        self.report()
+        self.document.write_text(self.BEFORE.replace("bench:h.plot", "bench:h.small"))
+        self.assertEqual(self.report(), 0)
+        self.assertFalse(self.picture.exists())
+
     def test_mistakes_are_one_sentence(self):
         for text, said in (("<!-- bench:h.table -->\n", "has no partner"), ("<!-- bench:h.cake -->\n<!-- /bench:h.cake -->\n", "there is no 'cake'"),
                            ("<!-- bench:h.table -->\n<!-- /bench:h.plot -->\n", "has no partner")):

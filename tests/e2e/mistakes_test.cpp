@@ -173,6 +173,19 @@ TEST_F(Mistakes, BrokenConfig) {
   expect_error(generate_from(model), kMistake, {"config.json", "JSON"});
 }
 
+// Numbers that a weight cannot be made of: in halves' place, since those are as long.
+TEST_F(Mistakes, WeightsOfATypeThatIsNotKnown) {
+  const fs::path model = scratch_.path() / "synthetic";
+  ASSERT_EQ(run_tempera({"synth", "--preset", "tiny", "--dtype", "fp16", model}).status, 0);
+  const fs::path weights = model / "unet" / "diffusion_pytorch_model.safetensors";
+  std::string bytes = read_file(weights);
+  const std::string half = "\"F16\"";
+  for (size_t at = bytes.find(half); at != std::string::npos; at = bytes.find(half, at))
+    bytes.replace(at, 5, "\"I16\"");
+  write_file(weights, bytes);
+  expect_error(generate_from(model), kMistake, {"diffusion_pytorch_model.safetensors", "i16", "float16"});
+}
+
 TEST_F(Mistakes, Pickle) {
   expect_error(generate_from(file_of("model.ckpt", "\x80\x02}q\x01.")), kMistake, {"model.ckpt", "pickle"});
   expect_error(generate_from(file_of("zip.safetensors", std::string("PK\x03\x04\0\0\0\0", 8))), kMistake,

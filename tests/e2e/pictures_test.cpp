@@ -128,6 +128,22 @@ TEST_F(Pictures, DoNotDependOnWhereParametersAre) {
   EXPECT_EQ(png_of(folder_.path() / "b.png").image.rgb, picture);
 }
 
+// Tiles of several shapes bring their parameters into the same memory, again for every picture.
+TEST_F(Pictures, DoNotDependOnWhereTheParametersOfTilesAre) {
+  const std::vector<std::string> tiled = {"--width",         "160", "--height", "160",
+                                          "--vae-tile-size", "128", "--images", "3"};
+  const auto pictures = [&](const std::string& offload) {
+    std::vector<std::string> arguments = tiled;
+    arguments.insert(arguments.end(), {"--offload", offload, "--output", "{index}.png"});
+    EXPECT_EQ(generate(arguments).status, 0) << offload;
+    std::vector<std::vector<uint8_t>> drawn;
+    for (const char* name : {"0.png", "1.png", "2.png"}) drawn.push_back(png_of(folder_.path() / name).image.rgb);
+    return drawn;
+  };
+  const auto resident = pictures("none");
+  for (const char* offload : {"model", "sequential"}) EXPECT_EQ(pictures(offload), resident) << offload;
+}
+
 // Every way to decode draws about the same picture of the same latent, and none depends on the number of pictures.
 TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
   const std::vector<std::vector<std::string>> ways = {{},

@@ -25,7 +25,6 @@ TEST(CpuBackend, MemoryIsAlignedZeroAndWritable) {
 
 TEST(CpuBackend, RefusesMoreThanThereIs) {
   const auto backend = make_cpu_backend();
-  EXPECT_GT(available_host_memory(), size_t{1} << 20);
   try {
     (void)backend->allocate(size_t{1} << 60);
     FAIL() << "an exbibyte was granted";

@@ -3,24 +3,14 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <fstream>
-#include <limits>
-#include <string>
 
+#include "backend/host_memory.h"
 #include "base/error.h"
 
 namespace tempera {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-
-// The number in a file such as /sys/fs/cgroup/memory.max; nothing when it is missing or says "max".
-std::optional<size_t> number_in(const char* path) {
-  std::ifstream file(path);
-  size_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;
-}
 
 class HostBuffer final : public Buffer {
  public:
@@ -42,29 +32,15 @@ class HostBuffer final : public Buffer {
 
 }  // namespace
 
-size_t available_host_memory() {
-  size_t available = std::numeric_limits<size_t>::max();
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string key, unit; meminfo >> key;) {
-    size_t kilobytes = 0;
-    meminfo >> kilobytes;
-    std::getline(meminfo, unit);
-    if (key == "MemAvailable:") available = kilobytes * 1024;
-  }
-  const auto limit = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
-  if (limit && used) available = std::min(available, *limit - std::min(*limit, *used));
-  return available;
-}
-
 std::unique_ptr<Buffer> allocate_host_buffer(size_t bytes) {
-  const size_t available = available_host_memory();
+  const size_t available = free_host_memory();
   const auto refuse = [&] {
     fail(
         ErrorCode::out_of_memory,
         "not enough memory: {} MiB are needed at once and {} MiB are free; ask for a smaller picture or a memory limit",
         (bytes >> 20) + 1, available >> 20);
   };
-  if (bytes > available) refuse();
+  if (available > 0 && bytes > available) refuse();  // 0: the system does not say
   const bool huge = bytes >= kHugePage;
   const size_t mapped = std::max<size_t>(bytes, 1) + (huge ? kHugePage : 0);
   void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -8,10 +8,8 @@
 
 namespace tempera {
 
-// Bytes that can be taken now without swapping: MemAvailable, or less in a control group with a limit.
-size_t available_host_memory();
-
-// At least `bytes`, aligned to 64 bytes (to 2 MiB when it is that large). Throws Error(out_of_memory).
+// At least `bytes`, aligned to 64 bytes (to 2 MiB when it is that large). Throws Error(out_of_memory) where
+// free_host_memory() is less.
 std::unique_ptr<Buffer> allocate_host_buffer(size_t bytes);
 
 }  // namespace tempera

@@ -1,6 +1,5 @@
 // Products and convolutions by NVIDIA's libraries, with what they cannot fuse in a kernel after them, or by our own
-// kernels for Hopper, whichever is faster. Biases come in
-// the output's type, the one that fused epilogues read.
+// kernels for Hopper, whichever is faster. Biases come in the output's type, the one that fused epilogues read.
 #include <string>
 #include <utility>
 #include <vector>

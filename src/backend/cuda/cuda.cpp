@@ -127,6 +127,7 @@ class CudaBackend final : public Backend {
       enqueue();
     } catch (...) {
       cudaStreamEndCapture(stream, &graph);
+      cudaGetLastError();  // of this recording, which is told already
       if (graph != nullptr) cudaGraphDestroy(graph);
       throw;
     }

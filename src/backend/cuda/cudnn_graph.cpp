@@ -36,11 +36,13 @@ bool allowed(const Descriptor& engine, bool exact) {
   std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
   const int64_t count = engine.get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, notes.data(),
                                    static_cast<int64_t>(notes.size()));
-  return std::none_of(notes.begin(), notes.begin() + count, [exact](cudnnBackendNumericalNote_t note) {
-    return note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note == CUDNN_NUMERICAL_NOTE_FFT ||
-           note == CUDNN_NUMERICAL_NOTE_WINOGRAD || note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION ||
-           (exact && note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
-  });
+  return std::none_of(notes.begin(), notes.begin() + std::min<int64_t>(count, std::ssize(notes)),
+                      [exact](cudnnBackendNumericalNote_t note) {
+                        return note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note == CUDNN_NUMERICAL_NOTE_FFT ||
+                               note == CUDNN_NUMERICAL_NOTE_WINOGRAD ||
+                               note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION ||
+                               (exact && note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
+                      });
 }
 
 // A plan and the addresses it runs on.

@@ -40,7 +40,7 @@ class Descriptor {
   // Whether the object is valid and supported: asked where "no" is an answer.
   bool try_finalize();
 
-  // How many values came, of at most `room`.
+  // How many values there are; of them the first `room` come.
   int64_t get(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, void* values, int64_t room) const;
 
  private:

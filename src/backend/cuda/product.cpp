@@ -97,8 +97,10 @@ class Product {
                    "cublasLtMatrixLayoutCreate");
     if (spec_.batches > 1) {
       const auto set_layout = [&](cublasLtMatrixLayoutAttribute_t attribute, const auto& value) {
-        library_.check(library_.cublasLtMatrixLayoutSetAttribute(made, attribute, &value, sizeof value),
-                       "cublasLtMatrixLayoutSetAttribute");
+        const cublasStatus_t status = library_.cublasLtMatrixLayoutSetAttribute(made, attribute, &value, sizeof value);
+        if (status == CUBLAS_STATUS_SUCCESS) return;
+        library_.cublasLtMatrixLayoutDestroy(made);
+        library_.check(status, "cublasLtMatrixLayoutSetAttribute");
       };
       const int32_t count = spec_.batches;
       set_layout(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, count);
@@ -126,7 +128,11 @@ std::vector<cublasLtMatmulAlgo_t> Product::algorithms() const {
   cublasLtMatmulPreference_t preference = nullptr;
   library_.check(library_.cublasLtMatmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
-    library_.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
+    const cublasStatus_t status =
+        library_.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
+    if (status == CUBLAS_STATUS_SUCCESS) return;
+    library_.cublasLtMatmulPreferenceDestroy(preference);
+    library_.check(status, "cublasLtMatmulPreferenceSetAttribute");
   };
   const size_t workspace = kCudaLibraryWorkspace;
   const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;

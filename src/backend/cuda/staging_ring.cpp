@@ -1,6 +1,7 @@
 #include "backend/cuda/staging_ring.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -30,7 +31,11 @@ void StagingRing::without(Lock& lock, const Work& work) {
 StagingRing::StagingRing(StagingMemory& memory, std::span<const Transfers::Item> items, Device device, int threads)
     : memory_(memory), items_(items), device_(std::move(device)), started_(items.size()), copied_(items.size()) {
   for (const Transfers::Item& item : items) TEMPERA_ASSERT(item.bytes <= memory.bytes.size());
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  try {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  } catch (const std::system_error&) {  // the system has no more: fewer do as well
+    if (threads_.empty()) throw;
+  }
 }
 
 StagingRing::~StagingRing() {
@@ -65,7 +70,9 @@ void StagingRing::start(uint32_t item) {
 void StagingRing::await(uint32_t item) {
   Lock lock(mutex_);
   changed_.wait(lock, [&] { return copied_[item] == started_[item] || error_; });
-  if (error_) std::rethrow_exception(error_);
+  if (!error_) return;
+  told_ = true;
+  std::rethrow_exception(error_);
 }
 
 void StagingRing::finish() {
@@ -75,7 +82,14 @@ void StagingRing::finish() {
     without(lock, [&] { device_.wait(places_.front().item); });
     places_.pop_front();
   }
-  if (error_) std::rethrow_exception(error_);
+  if (!error_) return;
+  // What did not arrive is forgotten: the ring is as new.
+  waiting_.clear();
+  places_.clear();
+  end_ = 0;
+  copied_ = started_;
+  const std::exception_ptr error = std::exchange(error_, nullptr);
+  if (!std::exchange(told_, false)) std::rethrow_exception(error);
 }
 
 void StagingRing::run() {

@@ -45,7 +45,7 @@ class StagingRing {
   // Returns when every copy of the item that was started has been enqueued. Throws what packing or copying threw.
   void await(uint32_t item);
   // Returns when all that was started has arrived, or, where something was thrown, when nothing is under way; then
-  // throws it.
+  // throws it, unless await() has. After that the ring is as new.
   void finish();
 
  private:
@@ -76,7 +76,8 @@ class StagingRing {
   size_t end_ = 0;                          // of the newest place
   std::vector<uint64_t> started_, copied_;  // how often, by item
   std::exception_ptr error_;
-  int packing_ = 0;  // threads
+  int packing_ = 0;    // threads
+  bool told_ = false;  // error_, by await()
   bool making_room_ = false, stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -197,7 +197,7 @@ const Target& cuda_target() {
     // parameters travel, what their stream and pieces of the region take: measured, docs/MEMORY.md.
     t.overhead = size_t{16} << 20;
     t.overhead_step = size_t{4} << 10;
-    t.stream_overhead = size_t{8} << 20;
+    t.stream_overhead = size_t{16} << 20;
     return t;
   }();
   return target;

@@ -101,7 +101,7 @@ struct GroupNormArgs {
   int channels, head, groups;
   float eps;
   Activation activation;
-  float* scratch;  // group_norm_scratch() floats
+  float* scratch;  // group_norm_plan().scratch bytes
 };
 void group_norm(const GroupNormArgs& args, cudaStream_t stream);
 
