@@ -147,8 +147,9 @@ std::shared_ptr<const Plan> Library::plan(const ConvSpec& s) {
   auto& cached = convolutions_[s];
   if (cached) return cached;
   const auto type = type_of(s.dtype);
-  const Desc src({s.batch, s.channels, s.height, s.width}, type, Tag::nhwc);
-  const Desc dst({s.batch, s.out, s.out_height(), s.out_width()}, type_of(s.to), Tag::nhwc);
+  const Tag images = s.blocked ? Tag::nChw8c : Tag::nhwc;
+  const Desc src({s.batch, s.channels, s.height, s.width}, type, images);
+  const Desc dst({s.batch, s.out, s.out_height(), s.out_width()}, type_of(s.to), images);
   const Desc weights({s.out, s.channels, s.kernel, s.kernel}, type, Tag::any);
   const Desc bias = s.bias ? Desc({s.out}, dnnl::memory::data_type::f32, Tag::a) : Desc();
   const auto plan = translate(s.dtype, [&] {

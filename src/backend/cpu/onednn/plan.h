@@ -31,7 +31,8 @@ struct MatmulSpec {
   auto operator<=>(const MatmulSpec&) const = default;
 };
 
-// Images (N, H, W, C); weights are given as (out, channels, kernel, kernel) before packing. Pads are in pixels.
+// Images (N, H, W, C), or (N, C / 8, H, W, 8) where they are `blocked`; weights are given as (out, channels, kernel,
+// kernel) before packing. Pads are in pixels.
 struct ConvSpec {
   int64_t batch = 0, height = 0, width = 0, channels = 0, out = 0;
   int64_t kernel = 3, stride = 1, pad_top = 1, pad_bottom = 1, pad_left = 1, pad_right = 1;
@@ -39,6 +40,7 @@ struct ConvSpec {
   bool bias = false;
   Activation activation = Activation::none;
   Operand operand = Operand::none;
+  bool blocked = false;
   auto operator<=>(const ConvSpec&) const = default;
   int64_t out_height() const { return (height + pad_top + pad_bottom - kernel) / stride + 1; }
   int64_t out_width() const { return (width + pad_left + pad_right - kernel) / stride + 1; }

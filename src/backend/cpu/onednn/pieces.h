@@ -1,0 +1,138 @@
+// What rows share that go through a problem piece by piece, with the piece at hand in f32 in scratch memory.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/cpu/kernels/bf16.h"
+#include "backend/cpu/onednn/rows.h"
+#include "backend/cpu/onednn/weights.h"
+#include "base/error.h"
+
+namespace tempera::onednn {
+
+// Of n output channels with so many weights each, how many to expand at a time: the largest divisor of n up to some
+// hundreds and 24 MiB in f32; n itself where that would be a poor one (n is prime).
+inline int64_t slice_of(int64_t n, int64_t weights) {
+  constexpr int64_t kSlice = 768, kSliceBytes = 24 << 20;
+  for (int64_t d = std::min({n, kSlice, kSliceBytes / (weights * 4)}); d >= 64; --d)
+    if (n % d == 0) return d;
+  return n;
+}
+
+// The f32 plan's layout, holding bf16.
+inline WeightLayout stored_bf16(WeightLayout layout) {
+  layout.dtype = DType::bf16;
+  layout.name = "bf16 in place of " + layout.name;
+  return layout;
+}
+
+inline void load_row(const bf16* x, float* y, int64_t n) {
+  expand_bf16(x, y, n);
+}
+inline void load_row(const float* x, float* y, int64_t n) {
+  std::copy_n(x, n, y);
+}
+
+inline void expand(const bf16* x, float* y, int64_t n) {
+  parallel_ranges(n, 16384, [&](int64_t begin, int64_t end) { expand_bf16(x + begin, y + begin, end - begin); });
+}
+
+inline void store_row(const float* y, const bf16* residual, bf16* out, int64_t n) {
+  round_bf16(y, residual, out, n);
+}
+inline void store_row(const float* y, const float* residual, float* out, int64_t n) {
+  if (residual == nullptr) {
+    std::copy_n(y, n, out);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = y[i] + residual[i];
+  }
+}
+
+// Where results go: columns of the output's rows, which are `stride` elements apart, plus the residual's where there is
+// one; in bf16, or in f32 where the output is part of a wider residual stream.
+class Store {
+ public:
+  Store(const Problem& p, const Binding& at, bool residual)
+      : to_(p.output.dtype),
+        stride_(p.output.shape[-1]),
+        out_(at.output),
+        residual_(residual && at.output != nullptr ? at.inputs.back() : nullptr) {}
+
+  // y (rows, width) to the elements from `first` on.
+  void operator()(const float* y, int64_t rows, int64_t width, int64_t first) const {
+    parallel_ranges(rows, grain_for(width * 4), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) row(y + r * width, width, first + r * stride_);
+    });
+  }
+
+  // n values to the elements from `first` on.
+  void row(const float* y, int64_t n, int64_t first) const {
+    if (to_ == DType::f32) {
+      write<float>(y, n, first);
+    } else {
+      write<bf16>(y, n, first);
+    }
+  }
+
+ private:
+  template <class T>
+  void write(const float* y, int64_t n, int64_t first) const {
+    const T* residual = residual_ == nullptr ? nullptr : reinterpret_cast<const T*>(residual_) + first;
+    store_row(y, residual, reinterpret_cast<T*>(out_) + first, n);
+  }
+
+  DType to_;
+  int64_t stride_;
+  std::byte* out_;
+  const std::byte* residual_;
+};
+
+// Takes pieces of f32 memory off a workspace, each aligned.
+class Pieces {
+ public:
+  explicit Pieces(std::byte* base) : base_(base) {}
+  float* take(size_t bytes) {
+    std::byte* piece = base_ == nullptr ? nullptr : base_ + used_;
+    used_ += (bytes + 63) / 64 * 64;
+    return reinterpret_cast<float*>(piece);
+  }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+// A row for inputs of one type. Run(library, problem, binding) is made with an empty binding to be asked: workspace(),
+// layout() and pieces() of weight 1, shares_layout() for whether all its products want that one.
+template <class Run>
+void add_row_of_pieces(std::vector<Kernel>& table, const std::shared_ptr<Library>& library, std::string_view name,
+                       OpKind op, DType dtype) {
+  KernelInfo info = kernel_info(name, op);
+  info.tolerance_f32 = 1e-5;
+  info.tolerance_half = 6e-3;
+  const auto describe = [library](const Problem& p) { return Run(*library, p, {}); };
+  info.refuse = [describe, dtype](const Problem& p) -> std::optional<std::string> {
+    if (p.inputs[0].dtype != dtype) return fmt::format("is for {} alone", tempera::name(dtype));
+    bool shares = false;
+    const auto refused = refuse_plan(p, [&] { shares = describe(p).shares_layout(); });
+    if (refused || shares) return refused;
+    return "finds no weight layout that all its products share";
+  };
+  info.workspace = [describe](const Problem& p) { return describe(p).workspace(); };
+  info.packed = [describe](const Problem& p, int input) {
+    const Run run = describe(p);
+    return packed_weight(p, input, run.layout(), run.pieces());
+  };
+  table.push_back({info, [library](const Problem& p, const Binding& at) -> Launch { return Run(*library, p, at); },
+                   [describe](const Problem& p, int input, std::span<const WeightPart> parts, std::byte* to) {
+                     const Run run = describe(p);
+                     pack_input(p, input, parts, run.layout(), run.pieces(), to);
+                   }});
+}
+
+}  // namespace tempera::onednn
