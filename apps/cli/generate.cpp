@@ -48,7 +48,7 @@ std::vector<std::filesystem::path> save(const Result& result, const OutputPatter
     std::error_code ignored;
     return !replace && std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
   };
-  const std::vector<std::filesystem::path> files = pattern.names(seeds, taken);
+  std::vector<std::filesystem::path> files = pattern.names(seeds, taken);
   for (size_t i = 0; i < files.size(); ++i) save_png(files[i], result.images[i], replace);
   return files;
 }

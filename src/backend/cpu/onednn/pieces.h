@@ -119,7 +119,7 @@ void add_row_of_pieces(std::vector<Kernel>& table, const std::shared_ptr<Library
   info.refuse = [describe, dtype](const Problem& p) -> std::optional<std::string> {
     if (p.inputs[0].dtype != dtype) return fmt::format("is for {} alone", tempera::name(dtype));
     bool shares = false;
-    const auto refused = refuse_plan(p, [&] { shares = describe(p).shares_layout(); });
+    auto refused = refuse_plan(p, [&] { shares = describe(p).shares_layout(); });
     if (refused || shares) return refused;
     return "finds no weight layout that all its products share";
   };
