@@ -118,8 +118,11 @@ class BandConv {
     return ((c / kBlock * rows + i) * width + column) * kBlock;
   }
 
-  // Channels [c, c + n) of pixels [column, column + count) between a band and as many rows of `pixels`.
+  // Some channels of neighbouring pixels, on their way between an image and a band.
   using Turned = std::array<std::array<float, kChannels>, kPixels>;
+
+  // Calls move(pixel, channel, how many) for all n channels of `count` pixels, in the pieces that lie together in a
+  // band.
   template <class Move>
   void turn(int64_t n, int64_t count, const Move& move) const {
     const int64_t step = blocked_ ? kBlock : n;
