@@ -115,6 +115,11 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {1, 3, 5, 584}, 3, kThree);
   conv(cases, d, {1, 9, 7, 16}, 4, kHalve);
   conv(cases, d, {1, 6, 7, 16}, 3, {5, 1, 2, 2});
+  // Pictures large enough for transforms to pay, which tiles of four by four do not fill.
+  conv(cases, d, {1, 33, 35, 48}, 64, kThree);
+  conv(cases, d, {2, 65, 67, 16}, 32, with_residual(kThree));
+  conv(cases, d, {1, 66, 66, 32}, 32, {3, 1, 0, 0});
+  conv(cases, d, {1, 64, 66, 32}, 32, {3, 1, 2, 0, false, Activation::silu, true});
   for (Activation a : kActivations)
     for (bool bias : {false, true})
       for (bool residual : {false, true}) conv(cases, d, {2, 5, 7, 12}, 20, {3, 1, 1, 1, bias, a, residual});
@@ -123,6 +128,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   for (bool residual : {false, true}) {
     conv(cases, d, {1, 6, 6, 320}, 320, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {2, 7, 5, 12}, 20, {3, 2, 1, 1, true, Activation::silu, residual, DType::f32});
+    conv(cases, d, {1, 65, 66, 32}, 32, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 6, 6, 4}, 40, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 6, 6, 40}, 4, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 5, 7, 9}, 7, {1, 1, 0, 0, false, Activation::none, residual, DType::f32});

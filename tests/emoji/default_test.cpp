@@ -45,8 +45,8 @@ std::string least_with_tiny_vae(std::vector<std::string> request) {
 TEST(EmojiByDefault, DecodesWithItsTinyAutoencoderWhereNothingElseFits) {
   const TemporaryFolder folder;
   const std::vector<std::string> request = {
-      "generate", "a red apple", "--device", "cpu",    "--dtype", "fp32",   "--width",         "512", "--height",
-      "512",      "--steps",     "1",        "--seed", "1",       "--json", "--vae-tile-size", "512"};
+      "generate", "a red apple", "--device", "cpu",    "--dtype", "fp32",   "--width",         "640", "--height",
+      "640",      "--steps",     "1",        "--seed", "1",       "--json", "--vae-tile-size", "640"};
   const auto generate = [&](const char* file, std::vector<std::string> more) {
     more.insert(more.begin(), request.begin(), request.end());
     more.insert(more.end(), {"--output", folder.path() / file});

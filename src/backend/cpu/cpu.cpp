@@ -24,6 +24,7 @@ class CpuBackend final : public Backend {
  public:
   CpuBackend() : features_(cpu_features()) {
     keep_large_blocks_apart();
+    add_conv_winograd_kernels(table_);
     add_onednn_kernels(table_);
     add_attention_kernels(table_);
     add_group_norm_kernels(table_);

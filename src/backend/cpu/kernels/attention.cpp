@@ -80,11 +80,12 @@ std::optional<std::string> refuse_naive(const Problem& problem) {
   return std::nullopt;
 }
 
-using ChooseIsa = const FlashIsa& (*)(DType);
+using ChooseIsa = const FlashIsa& (*)(const AttentionShape&);
 
 Kernel flash_kernel(std::string_view name, std::optional<std::string> (*refuse)(const Problem&), ChooseIsa isa) {
   const auto plan = [isa](const Problem& problem) {
-    return plan_flash(attention_shape(problem), isa(problem.output.dtype), thread_count());
+    const AttentionShape shape = attention_shape(problem);
+    return plan_flash(shape, isa(shape), thread_count());
   };
   KernelInfo info{.name = name, .op = OpKind::attention, .tolerance_f32 = 1e-5, .tolerance_half = 1e-2};
   info.refuse = refuse;
@@ -151,8 +152,10 @@ bool has_bf16_products() {
 #endif
 }
 
-const FlashIsa& flash_isa(DType dtype) {
-  return dtype == DType::bf16 && has_bf16_products() ? flash_isa_pairs() : flash_isa_f32();
+const FlashIsa& flash_isa(const AttentionShape& shape) {
+  constexpr int64_t kManyKeys = 256;
+  const bool pairs = shape.dtype == DType::bf16 && shape.keys >= kManyKeys && has_bf16_products();
+  return pairs ? flash_isa_pairs() : flash_isa_f32();
 }
 
 FlashPlan plan_flash(const AttentionShape& shape, const FlashIsa& isa, int threads) {
@@ -201,8 +204,8 @@ void run_flash(const FlashPlan& plan, const Binding& at) {
 }
 
 void add_attention_kernels(std::vector<Kernel>& table) {
-  table.push_back(
-      flash_kernel("attention/amx", refuse_tiles, [](DType) -> const FlashIsa& { return flash_isa_tiles(); }));
+  table.push_back(flash_kernel("attention/amx", refuse_tiles,
+                               [](const AttentionShape&) -> const FlashIsa& { return flash_isa_tiles(); }));
   table.push_back(flash_kernel("attention/flash", refuse_flash, flash_isa));
   KernelInfo naive{.name = "attention/naive", .op = OpKind::attention, .tolerance_f32 = 1e-5, .tolerance_half = 1e-2};
   naive.refuse = refuse_naive;

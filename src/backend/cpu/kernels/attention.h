@@ -64,8 +64,9 @@ const FlashIsa& flash_isa_pairs();
 const FlashIsa& flash_isa_tiles();
 // Whether this processor has the instructions for pairs.
 bool has_bf16_products();
-// What attention/flash takes for `dtype` here.
-const FlashIsa& flash_isa(DType dtype);
+// What attention/flash takes here: pairs where bf16 has many keys. Over few of them (a prompt's 77) the rounding of
+// probabilities does not average out, and f32 costs little.
+const FlashIsa& flash_isa(const AttentionShape& shape);
 
 // Where the scratch of one thread has its parts, in bytes.
 struct FlashScratch {

@@ -75,8 +75,8 @@ int main(int argc, char** argv) {
   bench::set_threads_from(argc, argv);
   benchmark::Initialize(&argc, argv);
   benchmark::AddCustomContext("threads", std::to_string(thread_count()));
-  benchmark::AddCustomContext("f32 kernels", flash_isa(DType::f32).name);
-  benchmark::AddCustomContext("bf16 kernels", flash_isa(DType::bf16).name);
+  benchmark::AddCustomContext("f32 kernels", flash_isa_f32().name);
+  benchmark::AddCustomContext("bf16 kernels", flash_isa_pairs().name);
   benchmark::AddCustomContext("f32 peak", bench::peak_name(bench::PeakKind::f32));
   benchmark::AddCustomContext("bf16 peak", bench::peak_name(bench::PeakKind::bf16));
   benchmark::RunSpecifiedBenchmarks();

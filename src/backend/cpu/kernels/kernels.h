@@ -14,5 +14,6 @@ void add_elementwise_kernels(std::vector<Kernel>& table);  // add, scale, cast
 void add_movement_kernels(std::vector<Kernel>& table);     // concat, upsample2x, embed, gather_row
 void add_sampling_kernels(std::vector<Kernel>& table);     // timestep_embedding and the ops of the denoising loop
 void add_attention_kernels(std::vector<Kernel>& table);
+void add_conv_winograd_kernels(std::vector<Kernel>& table);  // conv2d: to be asked before those on oneDNN
 
 }  // namespace tempera

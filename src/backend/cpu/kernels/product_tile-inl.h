@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "backend/cpu/kernels/vector-inl.h"
+#include "hwy/cache_control.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tempera {
@@ -26,6 +27,9 @@ constexpr int kTileVectors = 2;
 constexpr int64_t kTileColumns = kTileVectors * kLanes;
 // Depths are multiples of this: fewer turns of the loop let the processor predict its end.
 constexpr int kDepthStep = 4;
+// How far ahead of the sums b is fetched into the first-level cache, in steps of the depth.
+constexpr int kAhead = 12;
+constexpr int64_t kLineElements = 16;
 
 // Two neighbours along the depth.
 struct BfloatPair {
@@ -101,7 +105,10 @@ HWY_INLINE void product_tile(const Element* HWY_RESTRICT a, int64_t lda, const E
     for (int step = 0; step < kDepthStep; ++step) {
       FloatVector row[kVectors];
       HWY_UNROLL(4)
-      for (int v = 0; v < kVectors; ++v) row[v] = load_lanes(d, b + (step * kVectors + v) * kLanes);
+      for (int v = 0; v < kVectors; ++v) {
+        row[v] = load_lanes(d, b + (step * kVectors + v) * kLanes);
+        if (v * kLanes % kLineElements == 0) hwy::Prefetch(b + ((kAhead + step) * kVectors + v) * kLanes);
+      }
       HWY_UNROLL(16)
       for (int r = 0; r < kTileRows; ++r) {
         const FloatVector x = broadcast(d, a + r * lda + k + step);

@@ -7,7 +7,6 @@ namespace tempera {
 
 void add_onednn_kernels(std::vector<Kernel>& table) {
   const auto library = std::make_shared<onednn::Library>();
-  onednn::add_conv_band_kernels(table, library);
   onednn::add_conv2d_kernels(table, library);
   onednn::add_linear_kernels(table, library);
   onednn::add_conv_upcast_kernels(table, library);

@@ -30,13 +30,6 @@ inline WeightLayout stored_bf16(WeightLayout layout) {
   return layout;
 }
 
-inline void load_row(const bf16* x, float* y, int64_t n) {
-  expand_bf16(x, y, n);
-}
-inline void load_row(const float* x, float* y, int64_t n) {
-  std::copy_n(x, n, y);
-}
-
 inline void expand(const bf16* x, float* y, int64_t n) {
   parallel_ranges(n, 16384, [&](int64_t begin, int64_t end) { expand_bf16(x + begin, y + begin, end - begin); });
 }

@@ -7,8 +7,6 @@ namespace tempera::onednn {
 
 void add_linear_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);  // linear, geglu_linear
 void add_conv2d_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);
-// conv2d in f32 band by band, where that pays: to be asked before the row above.
-void add_conv_band_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);
 // The same ops for bf16 on machines whose processor has no bf16 arithmetic: to be asked last.
 void add_conv_upcast_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);
 void add_upcast_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);

@@ -1,7 +1,7 @@
 // Products of bf16 models on processors without bf16 arithmetic: weights stay bf16 in memory, in the order that the f32
 // kernel wants; a slice of output channels is expanded to f32 at a time, then the activations in blocks of rows, and
 // the results are rounded back. Half the memory of f32 at nearly its speed: the expansions are a small part of the
-// products. Convolutions likewise: conv_bands.cpp.
+// products. Convolutions likewise: conv_upcast.cpp.
 #include "backend/cpu/onednn/pieces.h"
 
 namespace tempera::onednn {

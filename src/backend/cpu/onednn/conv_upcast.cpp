@@ -1,12 +1,9 @@
-// Convolutions in bands of rows, as f32 images in blocks of eight channels, (C / 8, rows, W, 8): oneDNN's AVX2 kernel
-// runs at 170 to 200 GFLOP/s on them, whatever their width, where the same kernel on whole NHWC images falls from 170
-// to 100 as they become wider (two cores of Zen 3, 128 to 640 channels, 64 to 512 pixels wide). Turning a band round
-// costs a few per cent. Rows beyond the picture are zeros of the band's own, so that all bands are one problem.
-//
-// Two rows of the table: f32, and bf16 on processors without bf16 arithmetic, whose weights stay bf16 in memory and are
-// expanded slice by slice of output channels (upcast.cpp).
+// conv2d for bf16 on processors without bf16 arithmetic: weights stay bf16 in memory and are expanded slice by slice of
+// output channels (upcast.cpp), pictures band by band of rows. Where oneDNN has its AVX2 kernel, as f32 images in
+// blocks of eight channels, (C / 8, rows, W, 8): it runs at 170 to 200 GFLOP/s on them, whatever their width, where the
+// same kernel on whole NHWC images falls from 170 to 100 as they become wider (two cores of Zen 3, 128 to 640 channels,
+// 64 to 512 pixels wide). Rows beyond the picture are zeros of the band's own, so that all bands are one problem.
 #include <array>
-#include <type_traits>
 
 #include "backend/cpu/onednn/pieces.h"
 
@@ -18,11 +15,6 @@ constexpr int64_t kBlock = 8;            // channels
 constexpr int64_t kPixels = 8;           // turned round at a time,
 constexpr int64_t kChannels = 512;       // so many channels of them
 constexpr std::string_view kDirect = "jit:avx2";
-
-// Turning an image round moves memory in proportion to its channels, convolving it computes in proportion to their
-// product: f32 images pay for it from so many channels on (one half of the harmonic mean of those in and out), wide
-// ones earlier, since they gain more.
-constexpr int64_t kWide = 128, kPays = 128, kPaysWide = 64;
 
 // Null where oneDNN's AVX2 kernel does not take it, or the processor has better ones, on which this was not measured.
 std::shared_ptr<const Plan> blocked_plan(Library& library, ConvSpec spec) {
@@ -37,11 +29,9 @@ std::shared_ptr<const Plan> blocked_plan(Library& library, ConvSpec spec) {
   }
 }
 
-// T is the type of x and of the weights in memory.
-template <class T>
-class BandConv {
+class UpcastConv {
  public:
-  BandConv(Library& library, const Problem& p, const Binding& at)
+  UpcastConv(Library& library, const Problem& p, const Binding& at)
       : op_(std::get<Conv2d>(p.op)),
         head_(p.inputs[0].shape[3]),
         x_shape_(p.inputs[0].shape),
@@ -55,7 +45,7 @@ class BandConv {
              .height = (band_ - 1) * op_.stride + op_.kernel,
              .width = x_shape_[2],
              .channels = x_shape_[3],
-             .out = kExpands ? slice_of(out_shape_[3], x_shape_[3] * op_.kernel * op_.kernel) : out_shape_[3],
+             .out = slice_of(out_shape_[3], x_shape_[3] * op_.kernel * op_.kernel),
              .kernel = op_.kernel,
              .stride = op_.stride,
              .pad_top = 0,
@@ -67,7 +57,7 @@ class BandConv {
     plan_ = make_plan(library);
     Pieces pieces(at.workspace);
     x_ = pieces.take(static_cast<size_t>(spec_.height * row_bytes));
-    w_ = pieces.take(kExpands ? static_cast<size_t>(plan_->layout.elements) * 4 : 0);
+    w_ = pieces.take(static_cast<size_t>(plan_->layout.elements) * 4);
     y_ = pieces.take(static_cast<size_t>(band_ * out_shape_[2] * spec_.out) * 4);
     scratch_ = pieces.take(plan_->scratch);
     workspace_ = pieces.used();
@@ -75,16 +65,14 @@ class BandConv {
   }
 
   size_t workspace() const { return workspace_; }
-  WeightLayout layout() const { return kExpands ? stored_bf16(plan_->layout) : plan_->layout; }
+  WeightLayout layout() const { return stored_bf16(plan_->layout); }
   int pieces() const { return static_cast<int>(out_shape_[3] / spec_.out); }
   static bool shares_layout() { return true; }
 
   void operator()(Queue&) const {
     for (int64_t o = 0; o < out_shape_[3]; o += spec_.out) {
-      if constexpr (kExpands) {
-        const int64_t elements = plan_->layout.elements;
-        expand(reinterpret_cast<const bf16*>(at_.inputs[1]) + o / spec_.out * elements, w_, elements);
-      }
+      const int64_t elements = plan_->layout.elements;
+      expand(reinterpret_cast<const bf16*>(at_.inputs[1]) + o / spec_.out * elements, w_, elements);
       call_->set(args(o));
       for (int64_t n = 0; n < out_shape_[0]; ++n)
         for (int64_t row = 0; row < out_shape_[1]; row += band_) band(n, std::min(row, out_shape_[1] - band_), o);
@@ -92,24 +80,17 @@ class BandConv {
   }
 
  private:
-  static constexpr bool kExpands = std::is_same_v<T, bf16>;
-
   std::shared_ptr<const Plan> make_plan(Library& library) {
     const bool whole =
         spec_.kernel > 1 && head_ % kBlock == 0 && spec_.channels % kBlock == 0 && spec_.out % kBlock == 0;
-    const int64_t mean = spec_.channels * spec_.out / (spec_.channels + spec_.out);
-    const bool pays = kExpands || mean >= (spec_.width >= kWide ? kPaysWide : kPays);
-    if (!kExpands && !(whole && pays)) fail(ErrorCode::unavailable, "does not pay for these channels");
     std::shared_ptr<const Plan> plan = whole ? blocked_plan(library, spec_) : nullptr;
     blocked_ = plan != nullptr;
-    if (!kExpands && !blocked_) fail(ErrorCode::unavailable, "is for oneDNN's AVX2 kernel");
     return blocked_ ? plan : library.plan(spec_);
   }
 
   CallArgs args(int64_t o) const {
     const float* bias = op_.bias ? reinterpret_cast<const float*>(at_.inputs[2]) + o : nullptr;
-    const void* weights = kExpands ? static_cast<const void*>(w_) : at_.inputs[1];
-    return {x_, weights, bias, nullptr, y_, scratch_};
+    return {x_, w_, bias, nullptr, y_, scratch_};
   }
 
   // Where channel c of pixel `column` in row i of a band is, of `rows` rows of `width` pixels of `channels` channels.
@@ -134,13 +115,13 @@ class BandConv {
   void load(int64_t row, int64_t i) const {
     const int64_t width = x_shape_[2], channels = x_shape_[3];
     const auto part = [&](const std::byte* from, int64_t own, int64_t first) {
-      const T* x = reinterpret_cast<const T*>(from) + row * width * own;
+      const bf16* x = reinterpret_cast<const bf16*>(from) + row * width * own;
       Turned pixels;
       for (int64_t column = 0; column < width; column += kPixels)
         for (int64_t c0 = 0; c0 < own; c0 += kChannels) {
           const int64_t count = std::min(kPixels, width - column), n = std::min(kChannels, own - c0);
           for (int64_t p = 0; p < count; ++p)
-            load_row(x + (column + p) * own + c0, pixels[static_cast<size_t>(p)].data(), n);
+            expand_bf16(x + (column + p) * own + c0, pixels[static_cast<size_t>(p)].data(), n);
           turn(n, count, [&](int64_t p, int64_t c, int64_t step) {
             std::copy_n(pixels[static_cast<size_t>(p)].data() + c, step,
                         x_ + place(i, column + p, first + c0 + c, spec_.height, width, channels));
@@ -207,12 +188,8 @@ class BandConv {
 
 }  // namespace
 
-void add_conv_band_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library) {
-  add_row_of_pieces<BandConv<float>>(table, library, "conv2d/bands", OpKind::conv2d, DType::f32);
-}
-
 void add_conv_upcast_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library) {
-  add_row_of_pieces<BandConv<bf16>>(table, library, "conv2d/upcast", OpKind::conv2d, DType::bf16);
+  add_row_of_pieces<UpcastConv>(table, library, "conv2d/upcast", OpKind::conv2d, DType::bf16);
 }
 
 }  // namespace tempera::onednn
