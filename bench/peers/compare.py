@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tempera-options", default="", metavar="OPTIONS", help="further options of tempera bench table, in one word")
     parser.add_argument("--peer-options", default="", metavar="OPTIONS", help="further options of the peer's script, in one word")
     measuring.add_conditions(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="written anew after every row")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="written anew after every round of a row, or of all with --turns tables")
     parser.add_argument("--pictures", type=Path, metavar="DIR",
                         help="keep the pictures' values there: with --add, rows are compared with the fp32 rows of earlier calls")
     parser.add_argument("--add", action="store_true", help="keep what NAME.json has of other rows and engines")
@@ -183,8 +183,8 @@ def main() -> int:
             for _ in range(args.rounds):
                 for side in sides:
                     side.measure(turn)
-            done = [side.result(text) for side, text in zip(sides, shown) if side.document]
-            measuring.write_json(args.output, merged(before, done, measuring.command_line()))
+                done = [side.result(text) for side, text in zip(sides, shown) if side.document]
+                measuring.write_json(args.output, merged(before, done, measuring.command_line()))
     failed = any("failed" in row for side in sides for said in side.said.values() for row in said)
     return 1 if failed else 0
 

@@ -86,8 +86,10 @@ void values(DType type, const std::byte* x, const WinogradTiles& tiles, const Wi
     for (int64_t i = 0; i < block.count; ++i) {
       const int64_t tile = block.first + i, n = tile / tiles.per_picture(), place = tile % tiles.per_picture();
       const int64_t top = place / tiles.across() * kT - tiles.pad, left = place % tiles.across() * kT - tiles.pad;
-      const auto* patch = pictures + ((n * tiles.height + top) * tiles.width + left) * s.channels;
-      const auto at = [&](int64_t row, int64_t column) { return (row * tiles.width + column) * s.channels; };
+      const int64_t first_row = n * tiles.height + top;
+      const auto at = [&](int64_t row, int64_t column) {
+        return ((first_row + row) * tiles.width + left + column) * s.channels;
+      };
       const auto inside = [&](int64_t row, int64_t column) {
         return top + row >= 0 && top + row < tiles.height && left + column >= 0 && left + column < tiles.width;
       };
@@ -95,12 +97,13 @@ void values(DType type, const std::byte* x, const WinogradTiles& tiles, const Wi
       float* v = s.values + i * s.values_row;
       for (int64_t c = 0; c < s.channels; c += kLanes)
         if (whole) {
-          transform_patch([&](int64_t row, int64_t column) HWY_ATTR { return load(d, patch + at(row, column) + c); },
+          transform_patch([&](int64_t row, int64_t column)
+                              HWY_ATTR { return load(d, pictures + (at(row, column) + c)); },
                           v + c, s.values_step);
         } else {
           transform_patch(
               [&](int64_t row, int64_t column)
-                  HWY_ATTR { return inside(row, column) ? load(d, patch + at(row, column) + c) : hn::Zero(d); },
+                  HWY_ATTR { return inside(row, column) ? load(d, pictures + (at(row, column) + c)) : hn::Zero(d); },
               v + c, s.values_step);
         }
     }
