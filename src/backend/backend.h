@@ -90,7 +90,7 @@ class Transfers {
   virtual void start(uint32_t item) = 0;
   // What the queue is given from now on waits for the item. Throws what `fill` threw.
   virtual void await(uint32_t item) = 0;
-  // Returns when nothing is under way: before others use the memory.
+  // Returns when nothing is under way: before others use the memory. Throws what `fill` threw, unless await() has.
   virtual void finish() = 0;
 
   // How a copy went, by the clock of whoever made it.

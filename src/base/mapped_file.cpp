@@ -14,8 +14,9 @@
 
 namespace tempera {
 namespace {
-// What Linux maps around a page that is touched, aligned, where the file is in memory (fault_around_bytes).
-constexpr size_t kFaultAround = 64 << 10;
+// The most that Linux maps around a page that is touched, aligned, where the file is in memory: fault_around_bytes, 64
+// KiB, or as much as lies there in one piece.
+constexpr size_t kFaultAround = 2 << 20;
 
 // Whole pages inside the range as an address and a length; length 0 when there are none.
 std::pair<void*, size_t> whole_pages(std::span<const std::byte> range) {

@@ -15,7 +15,7 @@ constexpr double kMebibyte = 1 << 20;
 
 Fitted lowered(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options) {
   Fitted fitted{build_programs(model, r, target, options), options, {}};
-  fitted.plan = make_plan(fitted.programs, r, target, options);
+  fitted.plan = make_plan(model, fitted.programs, r, target, options);
   return fitted;
 }
 

@@ -86,6 +86,18 @@ StagePlan stage(const Program& program, std::string name, size_t runs) {
   return s;
 }
 
+// What the host keeps of a request beside the programs' memory: the finished pictures; the prompts' features as the text
+// encoders give them (those of one text for each row), as embeddings, and as a forward of the UNet wants them; the
+// vocabulary (text/bpe.h: 64 bytes for a token and its merge).
+size_t host_bytes(const ModelConfig& model, const RequestShape& r, const ProgramOptions& o) {
+  constexpr size_t kToken = 64;
+  const auto size = [](int n) { return static_cast<size_t>(n); };
+  const size_t row = (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
+                     sizeof(float) * (r.guidance ? 2 : 1);
+  const size_t text = o.text ? row + size(model.text_encoder_2.vocab_size) * kToken : 0;
+  return size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
+}
+
 }  // namespace
 
 RequestShape shape_of(const ResolvedRequest& r) {
@@ -161,7 +173,8 @@ size_t latent_bytes(const Program& denoise) {
   return noise.bytes() / static_cast<size_t>(noise.shape[0]);
 }
 
-Plan make_plan(const Programs& programs, const RequestShape& r, const Target& target, const ProgramOptions& o) {
+Plan make_plan(const ModelConfig& model, const Programs& programs, const RequestShape& r, const Target& target,
+               const ProgramOptions& o) {
   Plan plan;
   plan.device = target.name;
   plan.dtype = name(o.dtype);
@@ -186,7 +199,9 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
   MemoryPlan& m = plan.memory;
   m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(programs));
   for (const Program* p : all_programs(programs)) m.overhead += target.overhead_step * p->steps.size();
-  if (target.name == "cuda") m.pinned_bytes = travelling_bytes(programs);
+  const bool on_host = target.name == "cpu";
+  if (on_host) m.io += host_bytes(model, r, o);
+  if (!on_host) m.pinned_bytes = travelling_bytes(programs);
   const StagePlan* most = nullptr;
   const auto scratch = [](const StagePlan& s) { return s.activations + s.stream; };
   for (const StagePlan& s : plan.stages) {
@@ -199,7 +214,7 @@ Plan make_plan(const Programs& programs, const RequestShape& r, const Target& ta
   m.stream = most->stream;
   m.peak_bytes = m.weights + m.io + m.overhead + scratch(*most);
   m.peak_stage = most->name;
-  plan.residency = describe(programs, o, target.name == "cuda" ? images : 1);
+  plan.residency = describe(programs, o, on_host ? 1 : images);
   return plan;
 }
 

@@ -70,7 +70,7 @@ size_t scratch_bytes(const std::vector<const Program*>& programs);
 size_t latent_bytes(const Program& denoise);
 
 // All that stays is counted, whatever runs: a later request finds it there.
-Plan make_plan(const Programs& programs, const RequestShape& request, const Target& target,
+Plan make_plan(const ModelConfig& model, const Programs& programs, const RequestShape& request, const Target& target,
                const ProgramOptions& options);
 
 }  // namespace tempera

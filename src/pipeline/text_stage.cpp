@@ -39,6 +39,7 @@ TextStage::TextStage(const ModelSource& source, LogSink log) : source_(source), 
   const std::filesystem::path& first_folder = source.config.text_encoder ? source.tokenizer : source.tokenizer_2;
   tokenizers_.push_back(open_tokenizer(first_folder, source, first));
   tokenizers_.push_back(open_tokenizer(source.tokenizer_2, source, second));
+  tokenizers_[1].share_vocabulary(tokenizers_[0]);
   if (tokenizers_[0].max_length() != tokenizers_[1].max_length())
     fail(ErrorCode::bad_file, "the two tokenizers of '{}' pad to {} and {} tokens: they must agree",
          source.path.string(), tokenizers_[0].max_length(), tokenizers_[1].max_length());

@@ -24,6 +24,9 @@ class Bpe {
   std::optional<int32_t> id(std::string_view token) const;
   int size() const { return static_cast<int>(tokens_.size()); }  // the largest id, plus one
 
+  // Whether both give the same ids to every word.
+  bool operator==(const Bpe& other) const { return tokens_ == other.tokens_ && merges_ == other.merges_; }
+
   // Adds a token that no merge makes, at its own id. Nothing happens when it is there with that id already; otherwise a
   // token or id that is taken is Error(bad_file).
   void add(std::string_view token, int64_t id, std::string_view what);
@@ -59,6 +62,7 @@ class Bpe {
   };
   struct Merge {
     int32_t left, right, joined;
+    bool operator==(const Merge&) const = default;
   };
   int32_t find_rank(int32_t left, int32_t right) const;  // -1: the pair has no merge
   void insert(std::string token, int64_t id, std::string_view what);

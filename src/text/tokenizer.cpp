@@ -28,6 +28,10 @@ Tokenizer::Tokenizer(TokenizerFiles files) : files_(std::move(files)) {
   }
 }
 
+void Tokenizer::share_vocabulary(const Tokenizer& other) {
+  if (*files_.bpe == *other.files_.bpe) files_.bpe = other.files_.bpe;
+}
+
 Tokenizer::Encoding Tokenizer::encode(std::string_view text) const {
   Encoding encoding;
   auto& ids = encoding.ids;
@@ -35,7 +39,7 @@ Tokenizer::Encoding Tokenizer::encode(std::string_view text) const {
   append_text(valid_utf8(text), false, ids);
   const auto most = static_cast<size_t>(max_length()) - 1;  // the last place is for EOS
   if (ids.size() > most) {
-    encoding.truncated = files_.bpe.decode(std::span(ids).subspan(most));
+    encoding.truncated = files_.bpe->decode(std::span(ids).subspan(most));
     ids.resize(most);
   }
   encoding.eos_index = static_cast<int>(ids.size());
@@ -73,7 +77,7 @@ void Tokenizer::append_text(std::string_view text, bool normalised, std::vector<
 }
 
 void Tokenizer::append_words(std::string_view text, std::vector<int32_t>& ids) const {
-  for (const std::string_view word : split_words(text)) files_.bpe.encode(word, files_.unknown, ids);
+  for (const std::string_view word : split_words(text)) files_.bpe->encode(word, files_.unknown, ids);
 }
 
 // The longest of the added tokens that `text` has at `at`, a byte position. A token and the text are valid UTF-8, so a

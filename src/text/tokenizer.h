@@ -22,6 +22,9 @@ class Tokenizer {
   static Tokenizer from_folder(const std::filesystem::path& folder);
   explicit Tokenizer(TokenizerFiles files);
 
+  // Keeps no vocabulary of its own where the other's is the same, as those of SDXL are: 3 MB.
+  void share_vocabulary(const Tokenizer& other);
+
   struct Encoding {
     std::vector<int32_t> ids;  // max_length() of them: BOS, text, EOS, padding
     int tokens = 0;            // without the padding
@@ -32,7 +35,7 @@ class Tokenizer {
   Encoding encode(std::string_view text) const;
 
   int max_length() const { return files_.max_length; }       // BOS and EOS included: 77 for SDXL
-  int vocabulary_size() const { return files_.bpe.size(); }  // ids are smaller: the rows that the embedding must have
+  int vocabulary_size() const { return files_.bpe->size(); }  // ids are smaller: the rows that the embedding must have
   int32_t bos() const { return files_.bos; }
   int32_t eos() const { return files_.eos; }
   int32_t pad() const { return files_.pad; }

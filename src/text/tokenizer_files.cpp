@@ -231,14 +231,14 @@ TokenizerFiles parse_tokenizer_files(const TokenizerTexts& texts) {
   const std::string config_what = file_name(texts, "tokenizer_config.json");
   const json tokenizer = parse_object(texts.tokenizer, tokenizer_what);
   json config = parse_object(texts.config, config_what);
-  TokenizerFiles files{.bpe = parse_model(texts, tokenizer),
+  TokenizerFiles files{.bpe = std::make_shared<Bpe>(parse_model(texts, tokenizer)),
                        .added = {},
                        .bos = 0,
                        .eos = 0,
                        .pad = 0,
                        .unknown = 0,
                        .max_length = parse_max_length(config, config_what)};
-  AddedTokens added(files.bpe, files.added);
+  AddedTokens added(*files.bpe, files.added);
 
   // A configuration that lists its added tokens is complete; otherwise the older files count, and override it.
   if (const auto decoder = config.find("added_tokens_decoder"); decoder != config.end() && decoder->is_object()) {
@@ -250,7 +250,7 @@ TokenizerFiles parse_tokenizer_files(const TokenizerTexts& texts) {
   }
   for (const Role& role : kRoles) {
     AddedToken token = parse_role(config, role, config_what);
-    const auto id = files.bpe.id(token.content);
+    const auto id = files.bpe->id(token.content);
     if (!id) {
       fail(ErrorCode::bad_file, "'{}': the vocabulary lacks the {} '{}'", texts.folder, role.name,
            token.content.substr(0, 100));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,7 @@ struct AddedToken {
 };
 
 struct TokenizerFiles {
-  Bpe bpe;
+  std::shared_ptr<Bpe> bpe;
   std::vector<AddedToken> added;
   int32_t bos, eos, pad, unknown;
   int max_length;  // BOS and EOS included

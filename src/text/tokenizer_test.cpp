@@ -95,6 +95,20 @@ TEST(Tokenizer, GivesTheIdsOfTransformersWithTheVocabularyOfClip) {
   }
 }
 
+TEST(Tokenizer, SharesAVocabularyThatIsTheSame) {
+  const Tokenizer first = Tokenizer::from_folder(kData / "two_files");
+  for (const char* folder : {"two_files", "one_file"}) {
+    const Tokenizer alone = Tokenizer::from_folder(kData / folder);
+    Tokenizer shared = Tokenizer::from_folder(kData / folder);
+    shared.share_vocabulary(first);
+    EXPECT_EQ(shared.vocabulary_size(), alone.vocabulary_size());
+    for (const json& row : read_json_file(kData / "expected.json")[folder]) {
+      const auto text = row["text"].get<std::string>();
+      EXPECT_EQ(shared.encode(text).ids, alone.encode(text).ids) << text;
+    }
+  }
+}
+
 TEST(Tokenizer, AnyBytesEncode) {
   const Tokenizer tokenizer = Tokenizer::from_folder(kData / "two_files");
   EXPECT_EQ(tokenizer.encode("a \xFF\xC3 b").ids, tokenizer.encode("a \uFFFD\uFFFD b").ids);
