@@ -29,6 +29,8 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
   add();
   way.placement.decoder = in_turn;
   add();
+  way.placement.text = streamed;
+  add();
   if (!way.decoder.tiling) {
     way.decoder.tiling = true;
     add();
@@ -39,7 +41,7 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
     way.images_per_forward = 1;
     add();
   }
-  way.placement.text = way.placement.decoder = streamed;
+  way.placement.decoder = streamed;
   add();
   if (first.decoder.tile_pixels == 0) {
     way.decoder.tile_pixels = 256;
