@@ -86,14 +86,15 @@ StagePlan stage(const Program& program, std::string name, size_t runs) {
   return s;
 }
 
-// What the host keeps of a request beside the programs' memory: the finished pictures; the prompts' features as the text
-// encoders give them (those of one text for each row), as embeddings, and as a forward of the UNet wants them; the
+// What the host keeps of a request beside the programs' memory: the finished pictures; the prompts' features as the
+// text encoders give them (those of one text for each row), as embeddings, and as a forward of the UNet wants them; the
 // vocabulary (text/bpe.h: 64 bytes for a token and its merge).
 size_t host_bytes(const ModelConfig& model, const RequestShape& r, const ProgramOptions& o) {
   constexpr size_t kToken = 64;
   const auto size = [](int n) { return static_cast<size_t>(n); };
-  const size_t row = (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
-                     sizeof(float) * (r.guidance ? 2 : 1);
+  const size_t row =
+      (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
+      sizeof(float) * (r.guidance ? 2 : 1);
   const size_t text = o.text ? row + size(model.text_encoder_2.vocab_size) * kToken : 0;
   return size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
 }

@@ -34,7 +34,7 @@ class Tokenizer {
   // Any bytes; what is not UTF-8 counts as U+FFFD.
   Encoding encode(std::string_view text) const;
 
-  int max_length() const { return files_.max_length; }       // BOS and EOS included: 77 for SDXL
+  int max_length() const { return files_.max_length; }        // BOS and EOS included: 77 for SDXL
   int vocabulary_size() const { return files_.bpe->size(); }  // ids are smaller: the rows that the embedding must have
   int32_t bos() const { return files_.bos; }
   int32_t eos() const { return files_.eos; }
