@@ -56,7 +56,8 @@ struct Schedule {
 
   // update[row][column] of evaluation i.
   double coefficient(size_t i, int row, int column) const {
-    return evaluations[i].update[static_cast<size_t>(row * (slots + 2) + column)];
+    const size_t columns = static_cast<size_t>(slots) + 2;
+    return evaluations[i].update[static_cast<size_t>(row) * columns + static_cast<size_t>(column)];
   }
 };
 
