@@ -97,12 +97,13 @@ TEST(Tokenizer, GivesTheIdsOfTransformersWithTheVocabularyOfClip) {
 
 TEST(Tokenizer, SharesAVocabularyThatIsTheSame) {
   const Tokenizer first = Tokenizer::from_folder(kData / "two_files");
+  const json expected = read_json_file(kData / "expected.json");
   for (const char* folder : {"two_files", "one_file"}) {
     const Tokenizer alone = Tokenizer::from_folder(kData / folder);
     Tokenizer shared = Tokenizer::from_folder(kData / folder);
     shared.share_vocabulary(first);
     EXPECT_EQ(shared.vocabulary_size(), alone.vocabulary_size());
-    for (const json& row : read_json_file(kData / "expected.json")[folder]) {
+    for (const json& row : expected[folder]) {
       const auto text = row["text"].get<std::string>();
       EXPECT_EQ(shared.encode(text).ids, alone.encode(text).ids) << text;
     }

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -18,8 +17,9 @@ namespace {
 
 using nlohmann::json;
 
-// Beside 5 %: what code, stacks and generated kernels take differs by this much from what the plan holds for them.
-constexpr double kFixed = 8e6;
+// Beside 5 %: a plan holds for code, stacks, generated kernels, pages of the file and the vocabulary what full-size
+// models take on any processor, more than this small one.
+constexpr double kMore = 2e6, kLess = 16e6;
 
 class Memory : public ::testing::Test {
  protected:
@@ -44,8 +44,10 @@ class Memory : public ::testing::Test {
     const json memory = json::parse(ran.out).at("memory");
     const auto planned = memory.at("planned_peak_bytes").get<double>();
     const auto measured = memory.at("measured_peak_bytes").get<double>();
-    EXPECT_LE(std::abs(measured - planned), 0.05 * planned + kFixed) << fmt::format(
-        "{}: planned {:.1f} MB, measured {:.1f} MB", fmt::join(options, " "), planned / 1e6, measured / 1e6);
+    const std::string said = fmt::format("{}: planned {:.1f} MB, measured {:.1f} MB", fmt::join(options, " "),
+                                         planned / 1e6, measured / 1e6);
+    EXPECT_LE(measured, 1.05 * planned + kMore) << said;
+    EXPECT_GE(measured, 0.95 * planned - kLess) << said;
     const std::string bytes = read_file(picture);
     return read_png(std::as_bytes(std::span(bytes)), picture).image.rgb;
   }
