@@ -30,9 +30,9 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory, known before anything is loaded: the parts at the moment of the peak. weights stay;
-// activations are planned by lifetime, with what kernels want beside them; stream is what parameters travel through
-// beyond that; overhead is what the process takes beside its programs (code, libraries, driver).
+// Bytes of device memory, known before anything is loaded, at the peak. weights stay; activations are planned by
+// lifetime, with what kernels want beside them; stream is what parameters travel through beyond that; io: what goes in
+// and comes out (on the CPU prompts and pictures too); overhead: of the process (code, libraries, driver).
 struct MemoryPlan {
   size_t weights = 0, activations = 0, stream = 0, io = 0, overhead = 0;
   size_t peak_bytes = 0;
