@@ -28,19 +28,23 @@ LAYERS = {
     "backend/cpu": ["backend", "program", "ir", "base"],
     "backend/cuda": ["backend", "program", "ir", "base"],
     "runtime": ["program", "backend", "weights", "ir", "base"],
-    "pipeline": ["weights", "text", "image", "sampling", "ir", "models", "passes", "program", "backend", "runtime", "base"],
+    "source": ["weights", "models", "sampling", "ir", "base"],
+    "pipeline": ["source", "weights", "text", "image", "sampling", "ir", "models", "passes", "program", "backend",
+                 "runtime", "base"],
+    "measure": ["pipeline", "source", "weights", "sampling", "ir", "models", "program", "backend", "runtime", "base"],
     "apps": [],
 }
 
-# Of the backends, the pipeline sees what makes them (and, without one, CUDA's kernel table to plan with and its file of
-# choices to show), nothing of their insides.
+# Of the backends, the pipeline sees what makes them (and, without a card, CUDA's kernel table to plan with), and measure
+# the file of CUDA's choices; nothing of their insides.
 GRANTED_HEADERS = {
-    "pipeline": ["backend/cpu/cpu.h", "backend/cuda/cuda.h", "backend/cuda/table.h", "backend/cuda/tuning_file.h",
-                 "backend/reference/reference.h"],
+    "pipeline": ["backend/cpu/cpu.h", "backend/cuda/cuda.h", "backend/cuda/table.h", "backend/reference/reference.h"],
+    "measure": ["backend/cuda/tuning_file.h"],
 }
 
-# The public interface is the standard library alone; base/error.h and base/log.h carry its names into src/.
-PUBLIC_USERS = ["base", "pipeline", "apps", "include"]
+# The public interface is the standard library alone; base/error.h and base/log.h carry its names into src/. runtime fills
+# the structures of tempera/bench.h.
+PUBLIC_USERS = ["base", "runtime", "source", "pipeline", "measure", "apps", "include"]
 
 # Vendor header (prefix) -> path prefixes that may include it.
 VENDORS = {

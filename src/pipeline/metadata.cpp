@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
-#include "pipeline/tiny_vae.h"
+#include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 
 namespace tempera {

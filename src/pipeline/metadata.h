@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 #include "pipeline/resolve.h"
 #include "pipeline/tiling.h"
 

@@ -13,12 +13,12 @@
 #include "pipeline/embeddings_file.h"
 #include "pipeline/fit.h"
 #include "pipeline/metadata.h"
-#include "pipeline/model_source.h"
-#include "pipeline/open.h"
+#include "source/model_source.h"
+#include "source/open.h"
 #include "pipeline/programs.h"
 #include "pipeline/text_stage.h"
-#include "pipeline/tiny_vae.h"
-#include "pipeline/tracer.h"
+#include "source/tiny_vae.h"
+#include "runtime/tracer.h"
 #include "tempera/tempera.h"
 
 namespace tempera {

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "pipeline/embeddings_file.h"
 #include "pipeline/fit.h"
-#include "pipeline/open.h"
-#include "pipeline/tiny_vae.h"
+#include "source/open.h"
+#include "source/tiny_vae.h"
 #include "text/tokenizer.h"
 
 namespace tempera {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "models/config.h"
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 #include "sampling/config.h"
 #include "sampling/schedule.h"
 #include "tempera/request.h"

@@ -7,7 +7,7 @@
 #include <tuple>
 
 #include "pipeline/conditioning.h"
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 #include "pipeline/programs.h"
 #include "runtime/executable.h"
 #include "text/tokenizer.h"

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "pipeline/test_models.h"
+#include "source/test_models.h"
 
 namespace {
 using tempera::TensorView;

@@ -10,10 +10,10 @@
 
 #include "backend/reference/reference.h"
 #include "ir/builder.h"
-#include "pipeline/bench_bound.h"
-#include "pipeline/bench_steps.h"
+#include "measure/bench_bound.h"
+#include "runtime/bench_steps.h"
 #include "pipeline/planned.h"
-#include "pipeline/tracer.h"
+#include "runtime/tracer.h"
 #include "program/residency.h"
 
 namespace tempera {

@@ -1,4 +1,4 @@
-#include "pipeline/default_model.h"
+#include "source/default_model.h"
 
 #include <array>
 

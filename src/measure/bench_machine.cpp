@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "pipeline/bench_bound.h"
+#include "measure/bench_bound.h"
 #include "pipeline/devices.h"
 
 namespace tempera {

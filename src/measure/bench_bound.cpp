@@ -1,10 +1,10 @@
-#include "pipeline/bench_bound.h"
+#include "measure/bench_bound.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "ir/builder.h"
-#include "pipeline/bench_steps.h"
+#include "runtime/bench_steps.h"
 
 namespace tempera {
 namespace {

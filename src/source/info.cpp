@@ -2,8 +2,8 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
-#include "pipeline/open.h"
-#include "pipeline/tiny_vae.h"
+#include "source/open.h"
+#include "source/tiny_vae.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
 

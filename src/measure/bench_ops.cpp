@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "pipeline/bench_bound.h"
-#include "pipeline/bench_steps.h"
+#include "measure/bench_bound.h"
+#include "runtime/bench_steps.h"
 #include "pipeline/planned.h"
 
 namespace tempera {

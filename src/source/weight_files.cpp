@@ -1,4 +1,4 @@
-#include "pipeline/weight_files.h"
+#include "source/weight_files.h"
 
 #include <fmt/format.h>
 

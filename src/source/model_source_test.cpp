@@ -1,5 +1,5 @@
 // A model is the same model however it is stored; what is no model, or only part of one, is refused in one sentence.
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include <set>
 
 #include "models/config_writer.h"
-#include "pipeline/ldm_config.h"
-#include "pipeline/test_models.h"
+#include "source/ldm_config.h"
+#include "source/test_models.h"
 #include "weights/safetensors.h"
 #include "weights/test_files.h"
 

@@ -1,4 +1,4 @@
-#include "pipeline/ldm_config.h"
+#include "source/ldm_config.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
-#include "pipeline/tracer.h"
+#include "runtime/tracer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "pipeline/bench_steps.h"
+#include "runtime/bench_steps.h"
 
 namespace tempera {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "models/config.h"
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 
 namespace tempera {
 

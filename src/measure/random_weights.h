@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "pipeline/random_values.h"
+#include "measure/random_values.h"
 #include "program/program.h"
 #include "runtime/executable.h"
 #include "weights/checkpoint.h"

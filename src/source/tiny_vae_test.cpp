@@ -1,12 +1,12 @@
 // A tiny autoencoder is found wherever it lies, and what cannot decode the model's latents is refused before any work.
-#include "pipeline/tiny_vae.h"
+#include "source/tiny_vae.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "models/config_writer.h"
 #include "models/inventory.h"
-#include "pipeline/test_models.h"
+#include "source/test_models.h"
 #include "weights/test_files.h"
 
 namespace tempera {

@@ -1,4 +1,4 @@
-#include "pipeline/random_values.h"
+#include "measure/random_values.h"
 
 #include <algorithm>
 #include <array>

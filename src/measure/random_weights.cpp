@@ -1,4 +1,4 @@
-#include "pipeline/random_weights.h"
+#include "measure/random_weights.h"
 
 #include <fmt/format.h>
 

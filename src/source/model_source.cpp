@@ -1,4 +1,4 @@
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 
 #include <algorithm>
 #include <cctype>
@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/config_json.h"
-#include "pipeline/ldm_config.h"
-#include "pipeline/weight_files.h"
+#include "source/ldm_config.h"
+#include "source/weight_files.h"
 #include "weights/safetensors.h"
 
 namespace tempera {

@@ -1,10 +1,10 @@
-#include "pipeline/tiny_vae.h"
+#include "source/tiny_vae.h"
 
 #include "base/error.h"
 #include "base/json.h"
 #include "models/config_json.h"
 #include "models/inventory.h"
-#include "pipeline/weight_files.h"
+#include "source/weight_files.h"
 #include "weights/safetensors.h"
 
 namespace tempera {

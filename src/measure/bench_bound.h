@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "pipeline/random_weights.h"
+#include "measure/random_weights.h"
 #include "tempera/bench.h"
 
 namespace tempera {

@@ -1,7 +1,7 @@
 // The model that engine options name, or the one that comes with tempera.
 #pragma once
 
-#include "pipeline/model_source.h"
+#include "source/model_source.h"
 #include "tempera/request.h"
 
 namespace tempera {

@@ -8,8 +8,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "pipeline/model_source.h"
-#include "pipeline/test_models.h"
+#include "source/model_source.h"
+#include "source/test_models.h"
 #include "weights/safetensors.h"
 #include "weights/test_files.h"
 

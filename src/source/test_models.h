@@ -13,7 +13,7 @@
 
 #include "models/config.h"
 #include "models/inventory.h"
-#include "pipeline/ldm_config.h"
+#include "source/ldm_config.h"
 #include "weights/naming.h"
 #include "weights/safetensors_writer.h"
 

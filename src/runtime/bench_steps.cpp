@@ -1,4 +1,4 @@
-#include "pipeline/bench_steps.h"
+#include "runtime/bench_steps.h"
 
 #include <fmt/format.h>
 

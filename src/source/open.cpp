@@ -1,0 +1,22 @@
+#include "source/open.h"
+
+#include "source/default_model.h"
+
+namespace tempera {
+
+OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
+  OpenOptions open;
+  open.model_config = options.model_config;
+  open.tokenizer = options.tokenizer;
+  open.variant = options.variant;
+  open.log = log;
+  return open;
+}
+
+ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders) {
+  OpenOptions open = open_options(options, log);
+  open.text_encoders = text_encoders;
+  return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);
+}
+
+}  // namespace tempera
