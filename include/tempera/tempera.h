@@ -30,25 +30,27 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory, known before anything is loaded, at the peak. weights stay; activations are planned by
-// lifetime, with what kernels want beside them; stream is what parameters travel through beyond that; io: what goes in
-// and comes out (on the CPU prompts and pictures too); overhead: of the process (code, libraries, driver).
+// Bytes of device memory at the peak, known before anything is loaded.
 struct MemoryPlan {
-  size_t weights = 0, activations = 0, stream = 0, io = 0, overhead = 0;
-  size_t peak_bytes = 0;
-  std::string peak_stage;   // the stage that reaches it
-  size_t pinned_bytes = 0;  // on a card: of the host, locked for what travels unless --pinned-memory allows less
+  size_t weights = 0;      // packed parameters that stay on the device
+  size_t activations = 0;  // intermediate values and kernels' workspaces of the stage that needs most; shared by all stages
+  size_t stream = 0;       // staging space after the activations, for parameters that are copied in during a run
+  size_t kept = 0;         // results that are constant for a request, such as keys and values of its prompt
+  size_t io = 0;           // inputs, outputs and the sampler's state; on a CPU also prompts and pictures
+  size_t overhead = 0;     // the process: code, libraries, driver
+  size_t peak_bytes = 0;   // the sum
+  std::string peak_stage;  // the stage with the most activations and stream
+  size_t pinned_bytes = 0;  // on a card: locked host memory for parameters that are copied in, where pinned_memory allows it
 };
 
-// One program of the pipeline as it will run.
+// One program of the pipeline as it will run. Memory in bytes, arithmetic in floating-point operations.
 struct StagePlan {
   std::string name;                // "text_encoder", "unet", "vae_decoder"
-  size_t steps = 0, prologue = 0;  // kernel launches per run; per request
-  size_t weights = 0, activations = 0, stream = 0, io = 0;
-  size_t copied = 0;  // bytes of parameters copied to the device per run
-  double flops = 0;   // of one run, and once per request
-  double flops_prologue = 0;
-  size_t runs = 0;  // for this request
+  size_t steps = 0, prologue = 0;  // kernel launches in each run, and once for each request
+  size_t weights = 0, activations = 0, stream = 0, kept = 0, io = 0;  // as in MemoryPlan
+  size_t copied = 0;                                                  // parameters copied to the device in each run
+  double flops = 0, flops_prologue = 0;                               // of one run, and once for each request
+  size_t runs = 0;                                                    // for this request
 };
 
 // One way to answer a request within less memory.

@@ -47,6 +47,7 @@ struct Binding {
   std::vector<std::byte*> inputs;
   std::byte* output = nullptr;
   std::byte* workspace = nullptr;
+  bool operator==(const Binding&) const = default;
 };
 
 // A parameter as the checkpoint has it: one part per name, all in host memory.
@@ -85,6 +86,9 @@ class Transfers {
     size_t bytes = 0;
     std::function<void(std::byte* host)> fill;
   };
+  static void rebase(std::vector<Item>& items, const std::byte* from, std::byte* to) {
+    for (Item& item : items) item.to = to + (item.to - from);
+  }
   virtual ~Transfers() = default;
   // Begins when the work that the queue has been given so far is done.
   virtual void start(uint32_t item) = 0;
@@ -92,6 +96,9 @@ class Transfers {
   virtual void await(uint32_t item) = 0;
   // Returns when nothing is under way: before others use the memory. Throws what `fill` threw, unless await() has.
   virtual void finish() = 0;
+
+  // The memory that items are copied to moved from one address to another; nothing is under way.
+  virtual void rebase(const std::byte* from, std::byte* to) = 0;
 
   // How a copy went, by the clock of whoever made it.
   struct Copied {

@@ -63,6 +63,11 @@ class HostTransfers final : public Transfers {
     if (!std::exchange(told_, false)) std::rethrow_exception(error);
   }
 
+  void rebase(const std::byte* from, std::byte* to) override {
+    const std::lock_guard lock(mutex_);
+    Transfers::rebase(items_, from, to);
+  }
+
   void watch(bool on) override {
     const std::lock_guard lock(mutex_);
     watched_ = on;
@@ -103,7 +108,7 @@ class HostTransfers final : public Transfers {
     }
   }
 
-  const std::vector<Item> items_;
+  std::vector<Item> items_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<uint32_t> waiting_;

@@ -42,19 +42,18 @@ class BenchDevice {
 class BoundProgram {
  public:
   BoundProgram(const Program& program, BenchDevice& device, const CheckCancelled& check = {})
-      : scratch_(device.backend().allocate(program.memory.scratch())),
-        executable_(program, device.backend(), device.queue(), *scratch_) {
-    executable_.load(RandomWeights(program), check);
-    write_random_inputs(executable_);
+      : weights_(program), executable_(program, device.backend(), device.queue(), weights_) {
+    executable_->load(check);
+    write_random_inputs(*executable_);
   }
 
-  const Program& program() const { return executable_.program(); }
-  Executable& operator*() { return executable_; }
-  Executable* operator->() { return &executable_; }
+  const Program& program() { return executable_->program(); }
+  Executable& operator*() { return *executable_; }
+  Executable* operator->() { return &*executable_; }
 
  private:
-  std::unique_ptr<Buffer> scratch_;
-  Executable executable_;
+  RandomWeights weights_;
+  LoneExecutable executable_;
 };
 
 // The device's best for linear layers in each of `dtypes`, and for plain passes over memory.

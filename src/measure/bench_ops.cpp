@@ -9,7 +9,7 @@
 #include "base/parallel.h"
 #include "measure/bench_bound.h"
 #include "runtime/bench_steps.h"
-#include "pipeline/planned.h"
+#include "pipeline/planning.h"
 
 namespace tempera {
 namespace {
@@ -119,27 +119,14 @@ class Measurement {
   std::vector<double> once_samples_, whole_samples_;
 };
 
-std::vector<PartProgram> chosen_programs(const BenchOpsOptions& options, const PlannedRequest& planned) {
-  std::vector<PartProgram> all;
-  const auto runs_of = [&](std::string_view stage) {
-    return std::ranges::find(planned.plan.stages, stage, &StagePlan::name)->runs;
-  };
-  const Programs& programs = planned.programs;
-  if (programs.text)
-    for (const Program* p : all_programs(*programs.text)) all.push_back({p, runs_of(p->name), 0});
-  const size_t steps = runs_of("unet");
-  all.push_back({&programs.denoise, steps, steps / planned.request.schedule.evaluations.size()});
-  const DecoderPrograms& decoder = programs.decoder;
-  for (size_t i = 0; i < decoder.shapes.size(); ++i) {
-    const auto tiles = static_cast<size_t>(std::ranges::count(decoder.shape_of, i));
-    all.push_back({&decoder.shapes[i], tiles * runs_of("vae_decoder"), 0});
-  }
-
+std::vector<PartProgram> chosen_programs(const BenchOpsOptions& options, const Stages& stages) {
   std::vector<PartProgram> chosen;
   std::vector<std::string> names;
-  for (const PartProgram& part : all) {
-    if (names.empty() || names.back() != part.program->name) names.push_back(part.program->name);
-    if (options.component.empty() || options.component == part.program->name) chosen.push_back(part);
+  for (const StageSpec& stage : stages.list) {
+    names.push_back(stage.name);
+    if (!options.component.empty() && options.component != stage.name) continue;
+    for (size_t i = 0; i < stage.programs.size(); ++i)
+      chosen.push_back({&stage.programs[i], stage.calls[i] * stage.runs, stage.prologue_runs});
   }
   if (chosen.empty())
     fail(ErrorCode::invalid_argument, "--component is '{}': give one of {}", options.component, fmt::join(names, ", "));
@@ -175,17 +162,17 @@ BenchOps bench_ops(const BenchOpsOptions& options,
   engine.offload = "none";
   engine.memory_budget.clear();
   const PlannedRequest planned = plan_request(engine, options.request, choice, backend->target());
-  const std::vector<PartProgram> parts = chosen_programs(options, planned);
+  const std::vector<PartProgram> parts = chosen_programs(options, planned.fitted.stages);
 
   BenchOps bench;
-  bench.model = planned.plan.model;
+  bench.model = planned.fitted.plan.model;
   bench.device = backend->description();
   bench.dtype = name(choice.dtype);
   bench.width = planned.request.request.width;
   bench.height = planned.request.request.height;
   bench.images = planned.request.request.num_images_per_prompt;
-  bench.attention = planned.options.attention;
-  bench.eager = planned.options.eager;
+  bench.attention = planned.fitted.options.attention;
+  bench.eager = planned.fitted.options.eager;
   bench.repeats = options.repeats;
   BenchDevice device(*backend, !options.engine.eager);
   if (progress) progress("ceilings", 0, 1);

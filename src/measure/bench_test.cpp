@@ -12,7 +12,7 @@
 #include "ir/builder.h"
 #include "measure/bench_bound.h"
 #include "runtime/bench_steps.h"
-#include "pipeline/planned.h"
+#include "pipeline/planning.h"
 #include "runtime/tracer.h"
 #include "program/residency.h"
 
@@ -145,8 +145,9 @@ TEST(RandomModel, GivesOrdinaryNumbers) {
   request.width = request.height = 32;
   const PlannedRequest planned = plan_request(engine, request, {"cpu", DType::f32}, backend->target());
   BenchDevice device(*backend, true);
-  for (const Program* program :
-       {&*planned.programs.text->first, &planned.programs.text->second, &planned.programs.denoise}) {
+  for (const StageSpec& stage : planned.fitted.stages.list) {
+    if (stage.role == Role::decode) continue;  // pixels
+    const Program* const program = &stage.programs.front();
     BoundProgram bound(*program, device);
     bound->run_prologue();
     bound->run();
@@ -167,10 +168,10 @@ class Traces : public Bench {
   std::vector<TraceEvent> traced() {
     std::vector<TraceEvent> events;
     const auto queue = backend_->make_queue();
-    const auto scratch = backend_->allocate(program_.memory.scratch());
     const RandomWeights weights(program_);  // outlives what reads it again and again
-    Executable executable(program_, *backend_, *queue, *scratch);
-    executable.load(weights);
+    LoneExecutable lone(program_, *backend_, *queue, weights);
+    Executable& executable = *lone;
+    executable.load();
     write_random_inputs(executable);
     Tracer tracer(*backend_, *queue, [&](const TraceEvent& event) { events.push_back(event); });
     executable.watch(&tracer);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "pipeline/picture.h"
 
 namespace tempera {
 namespace {
@@ -57,18 +58,17 @@ PromptEmbeddings make_embeddings(const ResolvedRequest& r, const ModelConfig& mo
   return embeddings;
 }
 
-Conditioning make_conditioning(const ResolvedRequest& r, const PromptEmbeddings& embeddings, int images) {
+Conditioning make_conditioning(std::span<const Picture* const> pictures) {
   Conditioning c;
-  const auto append = [&](const PromptRow& row) {
-    const std::vector<float> ids = time_ids(r.request);
-    for (int i = 0; i < images; ++i) {
-      c.encoder_hidden_states.insert(c.encoder_hidden_states.end(), row.hidden.begin(), row.hidden.end());
-      c.text_embeds.insert(c.text_embeds.end(), row.pooled.begin(), row.pooled.end());
-      c.time_ids.insert(c.time_ids.end(), ids.begin(), ids.end());
-    }
+  const auto append = [&](const Picture& picture, const PromptRow& row) {
+    const std::vector<float> ids = time_ids(picture.request->request);
+    c.encoder_hidden_states.insert(c.encoder_hidden_states.end(), row.hidden.begin(), row.hidden.end());
+    c.text_embeds.insert(c.text_embeds.end(), row.pooled.begin(), row.pooled.end());
+    c.time_ids.insert(c.time_ids.end(), ids.begin(), ids.end());
   };
-  if (r.guidance) append(embeddings.negative.value());
-  append(embeddings.positive);
+  for (const Picture* picture : pictures)
+    if (picture->guided()) append(*picture, picture->embeddings->negative.value());
+  for (const Picture* picture : pictures) append(*picture, picture->embeddings->positive);
   return c;
 }
 

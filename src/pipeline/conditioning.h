@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct PromptRow {
 
 struct PromptEmbeddings {
   PromptRow positive;
-  std::optional<PromptRow> negative = {};  // absent: not wanted, or not known
+  std::optional<PromptRow> negative = {};  // absent: no guidance, or not known
 };
 
 // encode(encoder, text, skip) gives the features of a text. The negative prompt's are there with guidance.
@@ -41,14 +42,16 @@ PromptEmbeddings make_embeddings(const ResolvedRequest& request, const ModelConf
 // What stands in for a negative prompt that nobody gave, in models that want that.
 PromptRow zeros_like(const PromptRow& row);
 
-// Rows are [negative..., positive...] with guidance, else the positive ones, `images` times each.
+struct Picture;  // pipeline/picture.h
+
+// Rows of a batch: [negative of the pictures with guidance..., positive of all pictures...].
 struct Conditioning {
   std::vector<float> encoder_hidden_states;  // (N, T, X)
   std::vector<float> text_embeds;            // (N, P)
   std::vector<float> time_ids;               // (N, 6): original height, width, crop top, left, target height, width
 };
 
-// Requires the negative row with guidance.
-Conditioning make_conditioning(const ResolvedRequest& request, const PromptEmbeddings& embeddings, int images);
+// Pictures with guidance have a negative row.
+Conditioning make_conditioning(std::span<const Picture* const> pictures);
 
 }  // namespace tempera

@@ -70,6 +70,10 @@ DeviceChoice choose_target(const EngineOptions& options) {
                                                                            : choose_device(options);
 }
 
+bool has_device(const std::string& device) {
+  return device == "cpu" ? kHasCpu : device == "cuda" && no_cuda().empty();
+}
+
 std::unique_ptr<Backend> open_device(const std::string& device, [[maybe_unused]] std::optional<size_t> most_pinned) {
 #if TEMPERA_HAS_CPU
   if (device == "cpu") return make_cpu_backend();

@@ -22,6 +22,9 @@ DeviceChoice choose_device(const EngineOptions& options);
 // For planning: needs no device. Without a CPU backend a card is all that "auto" can mean.
 DeviceChoice choose_target(const EngineOptions& options);
 
+// Whether this machine has such a device and this build runs on it.
+bool has_device(const std::string& device);
+
 // The device of choose_device. most_pinned: bytes of host memory to lock for parameters that travel to a card, half of
 // what is free unless given.
 std::unique_ptr<Backend> open_device(const std::string& device, std::optional<size_t> most_pinned = {});

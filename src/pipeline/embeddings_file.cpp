@@ -126,6 +126,24 @@ void check_embeddings_path(const std::filesystem::path& path) {
     fail(ErrorCode::invalid_argument, "--output: there is no folder '{}': create it first", folder.string());
 }
 
+EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model) {
+  EmbeddingsFile file = read_embeddings(r.request.prompt_embeds, model);
+  if (r.guidance && !file.embeddings.negative) {
+    if (!model.force_zeros_for_empty_prompt)
+      fail(ErrorCode::bad_file,
+           "'{}' has no negative_prompt_embeds, which guidance needs: write it with tempera encode, or turn guidance "
+           "off with --guidance-scale 1",
+           r.request.prompt_embeds);
+    file.embeddings.negative = zeros_like(file.embeddings.positive);
+  }
+  r.request.prompt = file.prompt;
+  r.request.prompt_2 = file.prompt_2;
+  r.request.negative_prompt = file.negative_prompt;
+  r.request.negative_prompt_2 = file.negative_prompt_2;
+  r.request.clip_skip = file.clip_skip;
+  return file;
+}
+
 void write_embeddings(const std::filesystem::path& path, const PromptEmbeddings& embeddings, int tokens,
                       const Request& request) {
   std::map<std::string, std::string> said = {{"format", "pt"}, {"prompt", valid_utf8(request.prompt)}};

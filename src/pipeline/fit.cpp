@@ -14,8 +14,8 @@ using enum Residency;
 constexpr double kMebibyte = 1 << 20;
 
 Fitted lowered(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options) {
-  Fitted fitted{build_programs(model, r, target, options), options, {}};
-  fitted.plan = make_plan(model, fitted.programs, r, target, options);
+  Fitted fitted{build_stages(model, r, target, options), options, {}};
+  fitted.plan = make_plan(model, fitted.stages, r, target, options);
   return fitted;
 }
 
@@ -25,23 +25,23 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
   std::vector<ProgramOptions> list = {first};
   ProgramOptions way = first;
   const auto add = [&] { list.push_back(way); };
-  way.placement.text = in_turn;
+  way.placement.of(Role::text) = in_turn;
   add();
-  way.placement.decoder = in_turn;
+  way.placement.of(Role::decode) = in_turn;
   add();
-  way.placement.text = streamed;
+  way.placement.of(Role::text) = streamed;
   add();
   if (!way.decoder.tiling) {
     way.decoder.tiling = true;
     add();
   }
-  way.placement.denoise = streamed;
+  way.placement.of(Role::denoise) = streamed;
   add();
   if (way.images_per_forward > 1) {
     way.images_per_forward = 1;
     add();
   }
-  way.placement.decoder = streamed;
+  way.placement.of(Role::decode) = streamed;
   add();
   if (first.decoder.tile_pixels == 0) {
     way.decoder.tile_pixels = 256;
@@ -60,7 +60,7 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
 Fitted with_room_used(const ModelConfig& model, const RequestShape& r, const Target& target, ProgramOptions options,
                       size_t budget) {
   Fitted fitted = lowered(model, r, target, options);
-  if (options.placement.denoise != streamed || fitted.plan.memory.peak_bytes >= budget) return fitted;
+  if (options.placement.of(Role::denoise) != streamed || fitted.plan.memory.peak_bytes >= budget) return fitted;
   options.placement.stay = budget - fitted.plan.memory.peak_bytes;
   // What stays changes how the rest is cut and where it goes, by a little: asking for just that less would creep.
   constexpr size_t kMargin = size_t{64} << 10;
@@ -124,9 +124,16 @@ MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag) {
 }
 
 Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options,
-           const MemoryBudget& budget, const std::function<size_t()>& free, const OwnTinyVae& own_tiny_vae) {
-  if (!budget.given()) return lowered(model, r, target, options);
-  const size_t bytes = budget.of(budget.bytes > 0 ? 0 : free());
+           const Limits& limits, const OwnTinyVae& own_tiny_vae) {
+  size_t bytes = limits.budget.bytes;
+  if (bytes == 0) {
+    const std::optional<size_t> free = limits.free ? limits.free() : std::nullopt;
+    if (!limits.budget.given()) {
+      Fitted asked = lowered(model, r, target, options);
+      if (!free || !limits.fit_free_memory || asked.plan.memory.peak_bytes <= *free) return asked;
+    }
+    bytes = limits.budget.given() ? limits.budget.of(free.value_or(0)) : *free;
+  }
   std::vector<BudgetChoice> choices;
   std::optional<Fitted> fitted = first_that_fits(model, r, target, options, bytes, choices);
   if (!fitted && !options.decoder.tiny) {
@@ -137,6 +144,7 @@ Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target
   }
   if (!fitted) none_fits(choices, bytes);
   fitted->plan.choices = std::move(choices);
+  fitted->chosen = true;
   return std::move(*fitted);
 }
 

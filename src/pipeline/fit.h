@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "pipeline/programs.h"
+#include "pipeline/stages.h"
 
 namespace tempera {
 
@@ -27,18 +27,30 @@ Placement first_placement(const EngineOptions& engine);
 MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag = "--memory-budget");
 
 struct Fitted {
-  Programs programs;
+  Stages stages;
   ProgramOptions options;  // with placement, pictures per forward and tiling as chosen
   Plan plan;
+  bool chosen = false;  // the options are not those that were asked for: `plan.choices` says what was tried
 };
 
 // The tiny autoencoder that a model carries, if any; opens it.
 using OwnTinyVae = std::function<std::optional<TinyVaeConfig>()>;
 
-// `free` tells what the device has free, asked where the budget is a share of it. `options` holds the first way: the
-// only one where no budget is given. With the model's own tiny autoencoder, which is asked for last, come the same ways
-// once more, unless the options hold one. Throws Error(out_of_memory) with the table of peaks when none fits.
+// What limits a request.
+struct Limits {
+  MemoryBudget budget = {};
+  // What the device has free; nothing where that is not known, as for a plan for another machine. Called when it is
+  // needed: the budget is a share of it, or there is none.
+  std::function<std::optional<size_t>()> free = {};
+  // Whether a request without a budget that needs more than is free is fitted as though that were its budget. Not where
+  // the placement of parameters is what the user demands.
+  bool fit_free_memory = true;
+};
+
+// The fastest way to answer a request within its limits. `options` is the first way: it is taken where it fits. The list
+// of ways is tried again with the model's own tiny autoencoder when nothing else fits, unless the options name one.
+// Throws Error(out_of_memory) with the table of peaks when none fits.
 Fitted fit(const ModelConfig& model, const RequestShape& request, const Target& target, const ProgramOptions& options,
-           const MemoryBudget& budget, const std::function<size_t()>& free, const OwnTinyVae& own_tiny_vae);
+           const Limits& limits, const OwnTinyVae& own_tiny_vae);
 
 }  // namespace tempera

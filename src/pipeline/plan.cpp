@@ -1,5 +1,5 @@
 // plan(): everything about a request that can be known without weights.
-#include "pipeline/planned.h"
+#include "pipeline/planning.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
 
@@ -9,9 +9,10 @@ Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
   const DeviceChoice choice = choose_target(engine);
   const PlanTarget target = plan_target(choice.device);
   PlannedRequest planned = plan_request(engine, request, choice, *target.target);
-  Plan plan = std::move(planned.plan);
+  Plan plan = std::move(planned.fitted.plan);
   if (listing)
-    for (const Program* p : all_programs(planned.programs)) plan.listing += dump(*p, *target.target);
+    for (const StageSpec& stage : planned.fitted.stages.list)
+      for (const Program& program : stage.programs) plan.listing += dump(program, *target.target);
   return plan;
 }
 

@@ -1,6 +1,5 @@
 #include "pipeline/text_stage.h"
 
-#include <algorithm>
 #include <numeric>
 #include <set>
 
@@ -9,9 +8,7 @@
 namespace tempera {
 namespace {
 
-constexpr size_t kMaxKnown = 256;  // texts; 0.9 MB each for SDXL
-
-constexpr Component kEncoders[] = {Component::text_encoder, Component::text_encoder_2};
+constexpr std::string_view kEncoders[] = {"text_encoder", "text_encoder_2"};
 
 Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, const ClipConfig& clip) {
   if (folder.empty())
@@ -45,63 +42,61 @@ TextStage::TextStage(const ModelSource& source, LogSink log) : source_(source), 
          source.path.string(), tokenizers_[0].max_length(), tokenizers_[1].max_length());
 }
 
-std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedRequest& r,
-                                                  const std::vector<int>& skips) const {
-  std::set<std::string> wanted = {r.prompts.positive[encoder]};
-  if (r.guidance && !r.prompts.zero_negative) wanted.insert(r.prompts.negative[encoder]);
-  std::erase_if(wanted, [&](const std::string& text) {
-    return std::all_of(skips.begin(), skips.end(), [&](int skip) { return known_.contains({encoder, text, skip}); });
-  });
-  return {wanted.begin(), wanted.end()};
+TextStage::Key TextStage::key(int encoder, const std::string& text, int skip) const {
+  return {encoder, source_.component(kEncoders[encoder]).weights->revision(), text, skip};
 }
 
-void TextStage::encode(const ResolvedRequest& r, const TextPrograms& programs, Backend& backend, Queue& queue,
-                       Buffer& scratch, StepWatcher* watcher, const CheckCancelled& check) {
+std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedRequest& r,
+                                                  const std::vector<int>& skips) {
+  std::set<std::string> texts = {r.prompts.positive[encoder]};
+  if (r.guidance && !r.prompts.zero_negative) texts.insert(r.prompts.negative[encoder]);
+  std::erase_if(texts, [&](const std::string& text) {
+    bool all = true;
+    for (const int skip : skips) {
+      const auto at = known_.find(key(encoder, text, skip));
+      all = all && at != known_.end();
+      if (at != known_.end()) at->second.used = calls_;
+    }
+    return all;
+  });
+  return {texts.begin(), texts.end()};
+}
+
+void TextStage::encode(const ResolvedRequest& r, const Stages& stages, std::span<Executable* const> programs,
+                       bool remember, const CheckCancelled& check) {
+  ++calls_;
   const std::vector<int> skips = text_skips(r.request);
-  if (known_.size() > kMaxKnown) known_.clear();
-  for (const int encoder : {0, 1}) {
-    const Program* program = encoder == 1 ? &programs.second : programs.first ? &*programs.first : nullptr;
-    if (program == nullptr) continue;
+  for (const int encoder : {0, 1}) unknown_texts(encoder, r, skips);  // marks what is known
+  forget_others(remember ? kMostRemembered : 0);
+  size_t i = 0;
+  for (const StageSpec& stage : stages.list) {
+    if (stage.role != Role::text) continue;
+    Executable& executable = *programs[i++];
+    const int encoder = stage.component.name == kEncoders[1] ? 1 : 0;
     const std::vector<std::string> texts = unknown_texts(encoder, r, skips);
     if (texts.empty()) continue;
-    Executable& executable = load(encoder, *program, backend, queue, scratch, check);
-    executable.watch(watcher);
-    encode_with(encoder, texts, skips, executable);
+    executable.load(check);
+    encode_with(encoder, texts, skips, executable, check);
     executable.leave();
   }
 }
 
-// An executable that was bound for an equal program is kept.
-Executable& TextStage::load(int encoder, const Program& program, Backend& backend, Queue& queue, Buffer& scratch,
-                            const CheckCancelled& check) {
-  std::optional<Executable>& executable = executables_[encoder];
-  if (executable && executable->loaded() && executable->program() == program) return *executable;
-  if (executable) weights_[encoder] = executable->weights();
-  executable.reset();
-  executable.emplace(program, backend, queue, scratch, std::exchange(weights_[encoder], {}));
-  if (!executable->loaded()) executable->load(*source_.component(kEncoders[encoder]).weights, check);
-  return *executable;
-}
-
-void TextStage::unbind() {
-  for (const int encoder : {0, 1}) {
-    if (executables_[encoder]) weights_[encoder] = executables_[encoder]->weights();
-    executables_[encoder].reset();
+void TextStage::forget_others(size_t most_bytes) {
+  while (true) {
+    bytes_of_others_ = 0;
+    auto oldest = known_.end();
+    for (auto at = known_.begin(); at != known_.end(); ++at) {
+      if (at->second.used == calls_) continue;
+      bytes_of_others_ += at->second.bytes();
+      if (oldest == known_.end() || at->second.used < oldest->second.used) oldest = at;
+    }
+    if (bytes_of_others_ <= most_bytes) return;
+    known_.erase(oldest);
   }
 }
 
-void TextStage::watch(StepWatcher* watcher) {
-  for (std::optional<Executable>& executable : executables_)
-    if (executable) executable->watch(watcher);
-}
-
-void TextStage::leave() {
-  for (std::optional<Executable>& executable : executables_)
-    if (executable) executable->leave();
-}
-
 void TextStage::encode_with(int encoder, const std::vector<std::string>& texts, const std::vector<int>& skips,
-                            Executable& executable) {
+                            Executable& executable, const CheckCancelled& check) {
   const Tokenizer& tokenizer = tokenizers_[static_cast<size_t>(encoder)];
   const ClipConfig& clip = encoder == 1 ? source_.config.text_encoder_2 : *source_.config.text_encoder;
   std::vector<int32_t> positions(static_cast<size_t>(tokenizer.max_length()));
@@ -117,18 +112,18 @@ void TextStage::encode_with(int encoder, const std::vector<std::string>& texts, 
       const int32_t eos = pooled_index(encoding.ids, clip.eos_token_id);
       executable.write_input("eos", DType::i32, std::as_bytes(std::span(&eos, 1)));
     }
-    executable.run();
+    executable.run(check);
     for (const int skip : skips) {
       TextFeatures features;
       features.hidden = executable.read_output(fmt::format("hidden.{}", skip));
       if (encoder == 1) features.pooled = executable.read_output("pooled");
-      known_.insert_or_assign({encoder, text, skip}, std::move(features));
+      known_.insert_or_assign(key(encoder, text, skip), Known{std::move(features), calls_});
     }
   }
 }
 
 const TextFeatures& TextStage::features(int encoder, const std::string& text, int skip) const {
-  return known_.at({encoder, text, skip});
+  return known_.at(key(encoder, text, skip)).features;
 }
 
 }  // namespace tempera

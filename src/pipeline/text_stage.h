@@ -1,53 +1,60 @@
-// The text encoders: tokens in, features out, each text of each encoder computed once and remembered. An encoder is
-// loaded when a text needs it.
+// The text encoders: tokens in, features out, each text of each encoder computed once and remembered.
 #pragma once
 
-#include <list>
 #include <map>
+#include <span>
 #include <tuple>
+#include <vector>
 
 #include "pipeline/conditioning.h"
-#include "source/model_source.h"
-#include "pipeline/programs.h"
+#include "pipeline/stages.h"
 #include "runtime/executable.h"
+#include "source/model_source.h"
 #include "text/tokenizer.h"
 
 namespace tempera {
 
 class TextStage {
  public:
+  // `source` must outlive the stage; its text encoders are open.
   TextStage(const ModelSource& source, LogSink log);
 
   // T: what a prompt is padded to.
   int tokens() const { return tokenizers_[1].max_length(); }
 
-  // Features of the texts of a request, those not known yet computed now. The references stay until the next call.
-  void encode(const ResolvedRequest& request, const TextPrograms& programs, Backend& backend, Queue& queue,
-              Buffer& scratch, StepWatcher* watcher, const CheckCancelled& check);
-  void watch(StepWatcher* watcher);
-  // Lets go of the scratch memory; what stays of the weights stays.
-  void unbind();
-  // Before others use the scratch memory.
-  void leave();
+  // Computes the features of the request's texts that are not known yet. `programs`: of the stages with the role text, in
+  // their order; each is loaded when it is needed. Without `remember`, features of other texts are forgotten first.
+  void encode(const ResolvedRequest& request, const Stages& stages, std::span<Executable* const> programs, bool remember,
+              const CheckCancelled& check);
 
+  // Of a text that encode() was called for last.
   const TextFeatures& features(int encoder, const std::string& text, int skip) const;
 
- private:
-  using Key = std::tuple<int, std::string, int>;  // encoder, text, skip
+  // Of the features of earlier requests' texts, at most kMostRemembered.
+  size_t bytes_of_others() const { return bytes_of_others_; }
+  static constexpr size_t kMostRemembered = size_t{16} << 20;
 
-  Executable& load(int encoder, const Program& program, Backend& backend, Queue& queue, Buffer& scratch,
-                   const CheckCancelled& check);
+ private:
+  // Features are those of one revision of an encoder's parameters.
+  using Key = std::tuple<int, uint64_t, std::string, int>;  // encoder, revision, text, skip
+  struct Known {
+    TextFeatures features;
+    uint64_t used = 0;  // the call of encode() that needed it last
+    size_t bytes() const { return (features.hidden.size() + features.pooled.size()) * sizeof(float); }
+  };
+
+  Key key(int encoder, const std::string& text, int skip) const;
   void encode_with(int encoder, const std::vector<std::string>& texts, const std::vector<int>& skips,
-                   Executable& executable);
-  std::vector<std::string> unknown_texts(int encoder, const ResolvedRequest& request,
-                                         const std::vector<int>& skips) const;
+                   Executable& executable, const CheckCancelled& check);
+  std::vector<std::string> unknown_texts(int encoder, const ResolvedRequest& request, const std::vector<int>& skips);
+  void forget_others(size_t most_bytes);
 
   const ModelSource& source_;
   LogSink log_;
   std::vector<Tokenizer> tokenizers_;  // by encoder
-  std::map<Key, TextFeatures> known_;
-  std::optional<Executable> executables_[2];
-  LoadedWeights weights_[2];
+  std::map<Key, Known> known_;
+  uint64_t calls_ = 0;
+  size_t bytes_of_others_ = 0;
 };
 
 }  // namespace tempera

@@ -5,7 +5,7 @@ namespace tempera {
 namespace {
 
 std::string to_string(const Ref& ref) {
-  static constexpr std::string_view kSpaces[] = {"arena", "weights", "io", "stream"};
+  static constexpr std::string_view kSpaces[] = {"arena", "weights", "io", "stream", "kept"};
   return fmt::format("{}+{:#x}:{}", kSpaces[static_cast<size_t>(ref.space)], ref.offset, to_string(ref.desc));
 }
 
@@ -35,7 +35,8 @@ std::string dump(const Program& program, const Target& target) {
   for (const IoSlot& slot : program.inputs) out += fmt::format("input {} {}\n", slot.name, to_string(slot.ref));
   for (const IoSlot& slot : program.outputs) out += fmt::format("output {} {}\n", slot.name, to_string(slot.ref));
   const MemoryReport& m = program.memory;
-  out += fmt::format("memory: arena {}, weights {}, io {}, peak {}\n", m.arena, m.weights, m.io, m.peak());
+  out += fmt::format("memory: arena {}, kept {}, weights {}, io {}, peak {}\n", m.arena, m.kept, m.weights, m.io,
+                     m.peak());
   if (!program.segments.empty())
     out += fmt::format("stream: {} behind the arena, {} segments\n", m.stream, program.segments.size());
   return out;

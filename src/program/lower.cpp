@@ -2,6 +2,7 @@
 // values their storage (views and in-place results share it), and place storage by lifetime.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "program/program.h"
@@ -27,6 +28,7 @@ class Lowering {
     order_steps();
     place_io();
     find_storage();
+    place_kept();
     place_arena();
     emit_steps();
     return std::move(program_);
@@ -211,6 +213,17 @@ class Lowering {
     return std::count_if(inputs.begin(), inputs.end(), [&](ValueId i) { return base(i) == value; }) == 1;
   }
 
+  // What the prologue computes for the body must survive other programs between two runs, so it has a space of its own,
+  // side by side: all of it is read in every run.
+  void place_kept() {
+    for (Storage& storage : storages_) {
+      if (!storage.in_arena || storage.lifetime.last < order_.size()) continue;
+      storage.in_arena = false;
+      storage.ref = {Space::kept, program_.memory.kept, {}};
+      program_.memory.kept += storage.lifetime.bytes;
+    }
+  }
+
   void place_arena() {
     std::vector<Lifetime> lifetimes;
     std::vector<uint32_t> owners;
@@ -298,11 +311,18 @@ const IoSlot& Program::output(std::string_view output_name) const {
   fail(ErrorCode::internal, "internal error: program {} has no output '{}'", name, output_name);
 }
 
-bool same_packing(std::span<const WeightSlot> a, std::span<const WeightSlot> b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const WeightSlot& x, const WeightSlot& y) {
-    return x.source == y.source && x.desc == y.desc && x.offset == y.offset && x.bytes == y.bytes &&
-           x.layout == y.layout;
-  });
+PackedForm packed_form(const WeightSlot& slot) {
+  return {slot.source.names, slot.source.factor, to_string(slot.desc), slot.layout};
+}
+
+size_t resident_bytes(std::span<const Program* const> programs, size_t alignment) {
+  std::set<PackedForm> seen;
+  size_t bytes = 0;
+  for (const Program* program : programs)
+    for (const WeightSlot& slot : program->weights)
+      if (slot.segment == WeightSlot::kResident && seen.insert(packed_form(slot)).second)
+        bytes += (slot.bytes + alignment - 1) / alignment * alignment;
+  return bytes;
 }
 
 }  // namespace tempera

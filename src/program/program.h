@@ -12,10 +12,13 @@
 
 namespace tempera {
 
-// Where a value lives. arena: activations and what kernels want for a step, planned by lifetime; weights: packed
-// parameters that stay; io: inputs and outputs, which the caller fills and reads between runs; stream: packed
-// parameters that are brought while they are needed, at offsets of the arena or behind it.
-enum class Space : uint8_t { arena, weights, io, stream };
+// Where a value lives: a role of memory that the caller of a program owns.
+//   arena    activations and kernels' workspaces of one run, planned by lifetime
+//   weights  packed parameters that stay; an offset is a name here, the owner of parameters decides where each one is
+//   io       inputs and outputs, which the caller writes and reads between runs
+//   stream   packed parameters that are copied in while they are needed, at offsets of the arena or behind it
+//   kept     results of the prologue that the body reads in every run; other programs may run in between
+enum class Space : uint8_t { arena, weights, io, stream, kept };
 
 struct Ref {
   Space space = Space::arena;
@@ -54,6 +57,16 @@ struct WeightSlot {
   bool operator==(const WeightSlot&) const = default;
 };
 
+// A parameter in the form that some kernels read: equal forms of one component are equal bytes.
+struct PackedForm {
+  std::vector<std::string> names;
+  float factor = 1;
+  std::string type;    // as the graph has it: "f16[320x4x3x3]"
+  std::string layout;  // KernelInfo::Packed
+  auto operator<=>(const PackedForm&) const = default;
+};
+PackedForm packed_form(const WeightSlot& slot);
+
 // Parameters that travel to the device together: Program::weights [first_weight, first_weight + weight_count).
 struct Segment {
   size_t offset = 0, bytes = 0;  // of the arena, or behind it
@@ -67,21 +80,19 @@ struct Segment {
   bool operator==(const Segment&) const = default;
 };
 
-// Whether two programs expect the same bytes at the same places: then one packing serves both.
-bool same_packing(std::span<const WeightSlot> a, std::span<const WeightSlot> b);
-
 struct IoSlot {
   std::string name;
   Ref ref;
   bool operator==(const IoSlot&) const = default;
 };
 
-// Bytes this program needs beside the backend's fixed overhead.
+// Bytes this program needs in addition to the backend's fixed overhead.
 struct MemoryReport {
   size_t arena = 0, weights = 0, io = 0;
   size_t stream = 0;  // behind the arena, for parameters that travel
+  size_t kept = 0;
   size_t scratch() const { return arena + stream; }
-  size_t peak() const { return scratch() + weights + io; }
+  size_t peak() const { return scratch() + kept + weights + io; }
   bool operator==(const MemoryReport&) const = default;
 };
 
@@ -113,6 +124,9 @@ struct LowerOptions {
   // Let values share memory when their lifetimes do not overlap. Off only to test that sharing changes nothing.
   bool reuse = true;
 };
+
+// Bytes of the resident parameters that programs of one component read: each parameter once in each form.
+size_t resident_bytes(std::span<const Program* const> programs, size_t alignment);
 
 // Throws Error(unavailable) when no kernel of the target takes a node, with each kernel's reason.
 Program lower(const Graph& graph, const Target& target, const LowerOptions& options = {});

@@ -42,23 +42,26 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
   return parts;
 }
 
+// Changes with the values of a parameter.
+uint64_t revision_of(const WeightSlot& slot, const Checkpoint& checkpoint) {
+  uint64_t revision = 0;
+  for (const std::string& name : slot.source.names) revision += checkpoint.revision(name);
+  return revision;
+}
+
 }  // namespace
 
-Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier)
-    : program_(std::move(program)), backend_(backend), queue_(queue), scratch_(scratch) {
-  TEMPERA_ASSERT(scratch_.size() >= program_.memory.scratch());
-  loaded_ = program_.segments.empty() && earlier.buffer != nullptr && same_packing(earlier.slots, program_.weights);
-  weights_ = loaded_ ? earlier.buffer : std::shared_ptr<Buffer>(backend_.allocate(program_.memory.weights));
-  io_ = backend_.allocate(program_.memory.io);
-  launches_.reserve(program_.steps.size());
-  for (const Step& step : program_.steps) {
-    Binding binding;
-    for (const Ref& input : step.inputs) binding.inputs.push_back(address(input));
-    binding.output = address(step.output);
-    binding.workspace = scratch_.data() + step.workspace.offset;
-    launches_.push_back(backend_.kernels()[step.kernel].bind(problem_of(step), binding));
-  }
-  if (program_.segments.empty()) return;
+Executable::Executable(Program program, Backend& backend, Queue& queue, const Memory& memory,
+                       const Checkpoint& checkpoint)
+    : program_(std::move(program)), backend_(backend), queue_(queue), memory_(memory), checkpoint_(checkpoint) {
+  if (!program_.segments.empty()) find_moves();
+}
+
+Executable::~Executable() {
+  for (Region* region : {&memory_.scratch, &memory_.kept, &memory_.io}) region->forget(*this);
+}
+
+void Executable::find_moves() {
   moves_.resize(program_.steps.size());
   for (uint32_t g = 0; g < program_.segments.size(); ++g) {
     const Segment& segment = program_.segments[g];
@@ -67,31 +70,55 @@ Executable::Executable(Program program, Backend& backend, Queue& queue, Buffer& 
     moves_[segment.after].start.push_back(g);
     moves_in_body_ = moves_in_body_ || segment.first >= program_.prologue;
   }
-  // What this run wants comes before what the next one wants.
+  // What this run reads comes before what the next one reads.
   for (size_t s = 0; s < moves_.size(); ++s)
     std::stable_partition(moves_[s].start.begin(), moves_[s].start.end(),
                           [&](uint32_t g) { return program_.segments[g].first > s; });
 }
 
-Executable::~Executable() = default;
-
 std::byte* Executable::address(const Ref& ref) const {
   switch (ref.space) {
     case Space::arena:
     case Space::stream:
-      return scratch_.data() + ref.offset;
+      return memory_.scratch.data() + ref.offset;
     case Space::weights:
-      return weights_->data() + ref.offset;
+      return resident_.at(ref.offset);
     case Space::io:
-      return io_->data() + ref.offset;
+      return memory_.io.data() + ref.offset;
+    case Space::kept:
+      return memory_.kept.data() + ref.offset;
   }
   return nullptr;
 }
 
-void Executable::load(const Checkpoint& checkpoint, const CheckCancelled& check) {
-  load_resident(checkpoint, check);
-  if (!program_.segments.empty()) prepare_transfers(checkpoint, check);
-  loaded_ = true;
+void Executable::load(const CheckCancelled& check) {
+  const State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(), memory_.kept.data(),
+                  memory_.io.data()};
+  if (now == loaded_) return;
+  loaded_.reset();
+  TEMPERA_ASSERT(memory_.scratch.size() >= program_.memory.scratch());
+  TEMPERA_ASSERT(memory_.kept.size() >= program_.memory.kept && memory_.io.size() >= program_.memory.io);
+  pack_resident(check);
+  if (!program_.segments.empty()) prepare_transfers(check);
+  bind_steps();
+  loaded_ = now;
+}
+
+// A step whose addresses are what they were keeps its launch; a recording is good only while all do.
+void Executable::bind_steps() {
+  bindings_.resize(program_.steps.size());
+  launches_.resize(program_.steps.size());
+  for (size_t s = 0; s < program_.steps.size(); ++s) {
+    const Step& step = program_.steps[s];
+    Binding binding;
+    for (const Ref& input : step.inputs) binding.inputs.push_back(address(input));
+    binding.output = address(step.output);
+    binding.workspace = memory_.scratch.data() + step.workspace.offset;
+    if (launches_[s] && binding == bindings_[s]) continue;
+    recording_.reset();
+    launches_[s] = backend_.kernels()[step.kernel].bind(problem_of(step), binding);
+    bindings_[s] = std::move(binding);
+  }
 }
 
 void Executable::pack(const WeightSlot& slot, std::span<const WeightPart> parts, std::byte* destination) const {
@@ -105,32 +132,37 @@ void Executable::pack(const WeightSlot& slot, std::span<const WeightPart> parts,
   for (const WeightPart& part : parts) part.done(part.bytes);
 }
 
-void Executable::load_resident(const Checkpoint& checkpoint, const CheckCancelled& check) {
+void Executable::pack_resident(const CheckCancelled& check) {
   std::vector<std::byte> staging;
   for (const WeightSlot& slot : program_.weights) {
     if (slot.segment != WeightSlot::kResident) continue;
     if (check) check();
-    const std::vector<WeightPart> parts = find_parts(slot, checkpoint);
-    std::byte* const device = weights_->data() + slot.offset;
-    if (backend_.host_visible()) {
-      pack(slot, parts, device);
-    } else {
-      staging.resize(slot.bytes);
-      pack(slot, parts, staging.data());
-      backend_.upload(queue_, device, staging);
-    }
+    resident_[slot.offset] = memory_.parameters.packed(
+        checkpoint_, slot, revision_of(slot, checkpoint_),
+        [&](std::byte* to) { pack(slot, find_parts(slot, checkpoint_), to); }, staging);
   }
   queue_.synchronize();
 }
 
 // Every tensor is looked for now, so that a file that lacks one is found before anything runs.
-void Executable::prepare_transfers(const Checkpoint& checkpoint, const CheckCancelled& check) {
+void Executable::prepare_transfers(const CheckCancelled& check) {
+  std::vector<uint64_t> revisions;
+  for (const Segment& segment : program_.segments)
+    for (uint32_t w = 0; w < segment.weight_count; ++w)
+      revisions.push_back(revision_of(program_.weights[segment.first_weight + w], checkpoint_));
+  leave();
+  std::byte* const scratch = memory_.scratch.data();
+  if (transfers_ && revisions == revisions_) {
+    if (transfers_to_ != scratch) transfers_->rebase(std::exchange(transfers_to_, scratch), scratch);
+    return;
+  }
+  transfers_.reset();
   std::vector<Transfers::Item> items;
   for (const Segment& segment : program_.segments) {
     if (check) check();
     std::vector<std::vector<WeightPart>> parts;
     for (uint32_t w = 0; w < segment.weight_count; ++w)
-      parts.push_back(find_parts(program_.weights[segment.first_weight + w], checkpoint));
+      parts.push_back(find_parts(program_.weights[segment.first_weight + w], checkpoint_));
     const auto fill = [this, segment, parts = std::move(parts)](std::byte* host) {
       for (uint32_t w = 0; w < segment.weight_count; ++w) {
         const WeightSlot& slot = program_.weights[segment.first_weight + w];
@@ -141,7 +173,8 @@ void Executable::prepare_transfers(const Checkpoint& checkpoint, const CheckCanc
   }
   transfers_ = backend_.make_transfers(queue_, std::move(items));
   transfers_->watch(watcher_ != nullptr);
-  entered_ = false;
+  transfers_to_ = scratch;
+  revisions_ = std::move(revisions);
 }
 
 void Executable::write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes) {
@@ -187,19 +220,6 @@ void Executable::copy_input(std::string_view name, const DeviceRows& from) {
   backend_.copy(queue_, address(ref), from);
 }
 
-void Executable::copy_output(std::string_view name, size_t bytes, std::byte* to) {
-  const Ref& ref = program_.output(name).ref;
-  TEMPERA_ASSERT(bytes <= ref.desc.bytes());
-  backend_.copy(queue_, to, {address(ref), 1, bytes, bytes});
-}
-
-bool Executable::draw_input(std::string_view name, const NormalDraw& draw) {
-  const TensorDesc& desc = program_.input(name).ref.desc;
-  TEMPERA_ASSERT(desc.dtype == DType::f32);
-  TEMPERA_ASSERT(draw.pictures * draw.channels * draw.pixels <= desc.shape.elements());
-  return backend_.draw_normal(queue_, address(program_.input(name).ref), draw);
-}
-
 void Executable::leave() {
   if (transfers_) transfers_->finish();
   tell_of_copies();
@@ -227,12 +247,20 @@ void Executable::enter(size_t begin, size_t end) {
 
 // Parts of the program travel through the same space: what a part found there is gone.
 void Executable::run_prologue(const CheckCancelled& check) {
+  memory_.scratch.enter(*this);
+  if (program_.memory.kept > 0) memory_.kept.enter(*this);
   leave();
   enter(0, program_.prologue);
   run_steps(0, program_.prologue, check);
 }
 
+bool Executable::kept() const {
+  return program_.memory.kept == 0 || memory_.kept.user() == this;
+}
+
 void Executable::run(const CheckCancelled& check) {
+  TEMPERA_ASSERT(kept());
+  memory_.scratch.enter(*this);
   if (!entered_) enter(program_.prologue, program_.steps.size());
   const bool arrived = std::exchange(entered_, true);
   if (replay_ && watcher_ == nullptr && !moves_in_body_ && arrived && replayed(check)) return;
@@ -268,6 +296,20 @@ void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check
   }
   if (watcher_ != nullptr) watcher_->end();
   tell_of_copies();
+}
+
+LoneExecutable::LoneExecutable(Program program, Backend& backend, Queue& queue, const Checkpoint& checkpoint)
+    : scratch_(backend),
+      kept_(backend),
+      io_(backend),
+      parameters_(backend, queue),
+      executable_(std::move(program), backend, queue, {scratch_, kept_, io_, parameters_}, checkpoint) {
+  const MemoryReport& memory = executable_.program().memory;
+  scratch_.reserve(memory.scratch());
+  kept_.reserve(memory.kept);
+  io_.reserve(memory.io);
+  const ParameterUse use{&checkpoint, &executable_.program()};
+  parameters_.hold({&use, 1}, Parameters::Others::drop);
 }
 
 }  // namespace tempera

@@ -1,16 +1,20 @@
-// A program bound to one backend's memory: every step has its addresses and is ready to launch. Binding and loading
-// take time and memory; running allocates nothing.
+// A program bound to one backend's memory: every step has its addresses and is ready to launch. Loading takes time and
+// memory; running allocates nothing.
 #pragma once
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "backend/backend.h"
 #include "program/program.h"
+#include "runtime/parameters.h"
+#include "runtime/region.h"
 #include "weights/checkpoint.h"
 
 namespace tempera {
@@ -18,10 +22,13 @@ namespace tempera {
 // Called between steps and weights; throws Error(cancelled) to stop.
 using CheckCancelled = std::function<void()>;
 
-// Packed parameters that outlive the program they were packed for.
-struct LoadedWeights {
-  std::shared_ptr<Buffer> buffer;
-  std::vector<WeightSlot> slots;
+// The memory that an executable works in, by role (Space). Its owner makes the regions large enough (MemoryReport) before
+// the executable is loaded, and decides which executables share one.
+struct Memory {
+  Region& scratch;  // arena and stream: values last for one run, so all programs of a device may share it
+  Region& kept;     // what a prologue computed; another executable's prologue overwrites it
+  Region& io;       // inputs and outputs; shared only by executables whose inputs are written before each run
+  Parameters& parameters;
 };
 
 // Sees the steps of a run go by: times, activation goldens. Called between launches, before their work is done.
@@ -40,21 +47,18 @@ class StepWatcher {
 
 class Executable {
  public:
-  // `scratch` holds the program's arena and, behind it, the space that parameters travel through; programs that never
-  // run at the same time may share one of the largest size (MemoryReport::scratch), see leave(). The backend, the queue
-  // and the scratch must outlive the executable. Weights of an earlier program are taken over when they are packed just
-  // as this one wants them; loaded() tells.
-  Executable(Program program, Backend& backend, Queue& queue, Buffer& scratch, const LoadedWeights& earlier = {});
-
+  // The backend, the queue, the memory and the checkpoint must outlive the executable.
+  Executable(Program program, Backend& backend, Queue& queue, const Memory& memory, const Checkpoint& checkpoint);
   ~Executable();
+  Executable(const Executable&) = delete;
+  Executable& operator=(const Executable&) = delete;
 
-  // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
-  // tensor when one is missing or has another shape. Parameters that travel are read now or again and again while the
-  // program runs, as the backend has it: the checkpoint must outlive the executable where there are any.
-  void load(const Checkpoint& checkpoint, const CheckCancelled& check = {});
-
-  bool loaded() const { return loaded_; }
-  LoadedWeights weights() const { return loaded_ ? LoadedWeights{weights_, program_.weights} : LoadedWeights{}; }
+  // Makes the program ready to run: packs the parameters that are not packed yet, in their current revision, and gives the
+  // file's pages back; binds the steps whose addresses changed. Call it again after a region or Parameters::generation()
+  // changed, and after values in the checkpoint did; it costs little where nothing changed. Parameters::hold() has named
+  // the program. Throws Error(bad_file) naming the tensor when one is missing or has another shape. Parameters that
+  // travel are read now or again and again while the program runs, as the backend has it.
+  void load(const CheckCancelled& check = {});
 
   // Copies an input in, converting from `dtype`; size must match. Inputs of a finished program keep their values.
   void write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes);
@@ -65,20 +69,20 @@ class Executable {
   void read_output(std::string_view name, std::span<std::byte> bytes);
   std::vector<float> read_output(std::string_view name);  // must be f32
 
-  // Device to device, ordered with the queue: rows into an input, as many bytes as it has; the first `bytes` of an
-  // output to elsewhere.
+  // Device to device, ordered with the queue: rows into an input, as many bytes as it has.
   void copy_input(std::string_view name, const DeviceRows& from);
-  void copy_output(std::string_view name, size_t bytes, std::byte* to);
 
-  // Normal values into the beginning of an input, where the device makes them (Backend::draw_normal); else false.
-  bool draw_input(std::string_view name, const NormalDraw& draw);
+  // Where an input lies, for copies of parts of it that are ordered with the queue.
+  std::byte* input_address(std::string_view name) const { return address(program_.input(name).ref); }
 
-  // Before another program uses the scratch memory: nothing is under way there when it returns, and what travels is
-  // brought anew when this one runs again.
+  // Nothing is under way in the scratch memory when it returns, and what travels is brought anew when the program runs
+  // again. Region calls it before another executable uses the memory.
   void leave();
 
-  // What depends on the request alone; call after its inputs changed.
+  // Computes what depends on the request alone; call it after its inputs changed, and where !kept().
   void run_prologue(const CheckCancelled& check = {});
+  // Whether what the last prologue computed is still there. run() asserts it.
+  bool kept() const;
   void run(const CheckCancelled& check = {});
 
   // From its second run on, record the steps and replay them with one call where the backend can. Between the steps of
@@ -97,9 +101,11 @@ class Executable {
 
  private:
   std::byte* address(const Ref& ref) const;
-  void load_resident(const Checkpoint& checkpoint, const CheckCancelled& check);
-  void prepare_transfers(const Checkpoint& checkpoint, const CheckCancelled& check);
+  void pack_resident(const CheckCancelled& check);
+  void prepare_transfers(const CheckCancelled& check);
   void pack(const WeightSlot& slot, std::span<const WeightPart> parts, std::byte* destination) const;
+  void bind_steps();
+  void find_moves();
   // Starts the transfers that entering steps [begin, end) asks for.
   void enter(size_t begin, size_t end);
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);
@@ -110,21 +116,44 @@ class Executable {
   Program program_;
   Backend& backend_;
   Queue& queue_;
-  Buffer& scratch_;
-  std::shared_ptr<Buffer> weights_;
-  bool loaded_ = false;
-  std::unique_ptr<Buffer> io_;
+  Memory memory_;
+  const Checkpoint& checkpoint_;
+  // What load() depends on.
+  struct State {
+    uint64_t generation = 0, revision = 0;  // of the parameters' places; of the checkpoint's values
+    const std::byte *scratch = nullptr, *kept = nullptr, *io = nullptr;
+    bool operator==(const State&) const = default;
+  };
+  std::optional<State> loaded_;
+  std::map<size_t, std::byte*> resident_;  // by offset in the weights space: where the parameter is
+  std::vector<Binding> bindings_;          // by step: what the launch was made for
   std::vector<Launch> launches_;
   StepWatcher* watcher_ = nullptr;
   bool replay_ = false, ran_ = false;
   std::unique_ptr<Recording> recording_;
   std::unique_ptr<Transfers> transfers_;
-  bool entered_ = false;  // the body: its transfers have been started
+  std::byte* transfers_to_ = nullptr;  // the scratch memory that they were made for
+  std::vector<uint64_t> revisions_;    // of what travels, when the transfers were made
+  bool entered_ = false;               // the body: its transfers have been started
   struct Moves {
     std::vector<uint32_t> await, start;  // segments: before the step, after it
   };
   std::vector<Moves> moves_;  // by step; empty where nothing travels
   bool moves_in_body_ = false;
+};
+
+// A program that runs alone: with memory of its own for every role.
+class LoneExecutable {
+ public:
+  LoneExecutable(Program program, Backend& backend, Queue& queue, const Checkpoint& checkpoint);
+
+  Executable& operator*() { return executable_; }
+  Executable* operator->() { return &executable_; }
+
+ private:
+  Region scratch_, kept_, io_;
+  Parameters parameters_;
+  Executable executable_;
 };
 
 }  // namespace tempera

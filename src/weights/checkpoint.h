@@ -40,6 +40,10 @@ class Checkpoint {
   // element type is none of ours, or it has not the shape that its naming scheme promises).
   virtual std::optional<TensorView> find(std::string_view name) const = 0;
 
+  // Changes whenever values do: of any tensor, and of the tensor of that name. Always 0 for a file.
+  virtual uint64_t revision() const { return 0; }
+  virtual uint64_t revision(std::string_view /*name*/) const { return 0; }
+
   // Gives back the memory behind a view's bytes, after a copy of them was made; reading them again brings them back.
   virtual void release(std::span<const std::byte> bytes) const noexcept = 0;
 

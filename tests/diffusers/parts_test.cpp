@@ -77,19 +77,19 @@ class Parts : public ::testing::TestWithParam<Case> {
                                 component);
   }
 
-  Executable& load(Graph graph, const Checkpoint& checkpoint) {
+  Executable& load(Graph graph, std::shared_ptr<const Checkpoint> checkpoint) {
+    checkpoint_ = std::move(checkpoint);
     if (GetParam().optimized) graph = optimize(std::move(graph));
     Program program = lower(graph, backend_->target());
-    scratch_ = backend_->allocate(program.memory.scratch());
-    executable_.emplace(std::move(program), *backend_, *queue_, *scratch_);
-    executable_->load(checkpoint);
-    return *executable_;
+    executable_.emplace(std::move(program), *backend_, *queue_, *checkpoint_);
+    (*executable_)->load();
+    return **executable_;
   }
 
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
-  std::unique_ptr<Buffer> scratch_;
-  std::optional<Executable> executable_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::optional<LoneExecutable> executable_;
   ModelConfig config_;
 };
 
@@ -107,7 +107,7 @@ void write_tokens(Executable& e, const std::vector<int32_t>& ids) {
 
 TEST_P(Parts, TextEncoder) {
   Executable& e =
-      load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), *weights(Component::text_encoder));
+      load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), weights(Component::text_encoder));
   const std::vector<int32_t> ids = first_ids("tokens_1", 3);
   write_tokens(e, ids);
   e.run();
@@ -116,7 +116,7 @@ TEST_P(Parts, TextEncoder) {
 
 TEST_P(Parts, TextEncoder2) {
   Executable& e = load(clip_text_graph(config_.text_encoder_2, {.batch = 3, .pooled = true, .dtype = dtype()}),
-                       *weights(Component::text_encoder_2));
+                       weights(Component::text_encoder_2));
   const std::vector<int32_t> ids = first_ids("tokens_2", 3);
   std::vector<int32_t> eos;
   for (size_t row = 0; row < 3; ++row)
@@ -132,7 +132,7 @@ TEST_P(Parts, Unet) {
   Executable& e =
       load(unet_graph(config_.unet,
                       {.batch = 2, .height = size("unet_in", 2), .width = size("unet_in", 3), .dtype = dtype()}),
-           *weights(Component::unet));
+           weights(Component::unet));
   const auto both = [](const char* negative, const char* positive) {
     std::vector<float> values = part(negative).values;
     const std::vector<float> second = part(positive).values;
@@ -155,7 +155,7 @@ TEST_P(Parts, VaeDecoder) {
                                                        .width = size("vae_latent", 3),
                                                        .dtype = dtype(),
                                                        .pixels = PixelFormat::float32}),
-                       *weights(Component::vae));
+                       weights(Component::vae));
   e.write_input("latent", to_nhwc(part("vae_latent")));
   e.run();
   EXPECT_LE(relative_error(e.read_output("image"), to_nhwc(part("vae_decoded"))), bar());
@@ -164,7 +164,7 @@ TEST_P(Parts, VaeDecoder) {
 TEST_P(Parts, VaeEncoder) {
   Executable& e = load(
       vae_encoder_graph(config_.vae, {.height = size("vae_mean", 2), .width = size("vae_mean", 3), .dtype = dtype()}),
-      *weights(Component::vae));
+      weights(Component::vae));
   e.write_input("image", to_nhwc(part("vae_image")));
   e.run();
   const std::vector<float> mean = to_nhwc(part("vae_mean")), logvar = to_nhwc(part("vae_logvar"));

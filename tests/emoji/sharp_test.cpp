@@ -30,20 +30,19 @@ class Half {
  public:
   Half(Backend& backend, Queue& queue, const Graph& graph, const Checkpoint& weights) {
     Program program = lower(optimize(graph), backend.target());
-    scratch_ = backend.allocate(program.memory.scratch());
-    executable_.emplace(std::move(program), backend, queue, *scratch_);
-    executable_->load(weights);
+    executable_.emplace(std::move(program), backend, queue, weights);
+    (*executable_)->load();
   }
 
   std::vector<float> run(std::string_view input, const std::vector<float>& values, std::string_view output) {
-    executable_->write_input(input, values);
-    executable_->run();
-    return executable_->read_output(output);
+    Executable& executable = **executable_;
+    executable.write_input(input, values);
+    executable.run();
+    return executable.read_output(output);
   }
 
  private:
-  std::unique_ptr<Buffer> scratch_;
-  std::optional<Executable> executable_;
+  std::optional<LoneExecutable> executable_;
 };
 
 std::string config_of(const char* part) {

@@ -77,10 +77,10 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clock
     if (streaming.stream > 0) streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
     program = stream_weights(std::move(program), streaming);
   }
-  const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());
   const test::RandomCheckpoint checkpoint(graph);
-  Executable e(std::move(program), backend, *queue, *scratch);
-  e.load(checkpoint);
+  LoneExecutable lone(std::move(program), backend, *queue, checkpoint);
+  Executable& e = *lone;
+  e.load();
   Clocked clock(backend, *queue, e.program().steps.size());
   if (clocked) e.watch(&clock);
 

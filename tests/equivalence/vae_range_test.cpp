@@ -83,13 +83,15 @@ Decoded decode(Backend& backend, DType dtype, bool large, bool observe) {
   const Graph graph = vae_decoder_graph(preset("tiny").vae, options);
   const std::unique_ptr<Queue> queue = backend.make_queue();
   Program program = lower(optimize(graph), backend.target());
-  const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());
-  Executable e(std::move(program), backend, *queue, *scratch);
+  std::unique_ptr<const Checkpoint> checkpoint;
   if (large) {
-    e.load(LargeStream(graph));
+    checkpoint = std::make_unique<LargeStream>(graph);
   } else {
-    e.load(test::RandomCheckpoint(graph));
+    checkpoint = std::make_unique<test::RandomCheckpoint>(graph);
   }
+  LoneExecutable lone(std::move(program), backend, *queue, *checkpoint);
+  Executable& e = *lone;
+  e.load();
   std::mt19937 generator(3);
   std::normal_distribution<float> normal;
   std::vector<float> latent(static_cast<size_t>(e.program().input("latent").ref.desc.shape.elements()));

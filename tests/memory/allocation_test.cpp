@@ -106,13 +106,13 @@ Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
     if (streaming.stream > 0) streaming.stream = std::max(streaming.stream, least_stream(program, streaming.alignment));
     program = stream_weights(std::move(program), streaming);
   }
-  const std::unique_ptr<Buffer> scratch = backend.allocate(program.memory.scratch());
   const test::RandomCheckpoint checkpoint(graph);
-  Executable e(std::move(program), backend, *queue, *scratch);
+  LoneExecutable lone(std::move(program), backend, *queue, checkpoint);
+  Executable& e = *lone;
   std::vector<std::vector<float>> values;
   for (const IoSlot& input : e.program().inputs)
     values.emplace_back(static_cast<size_t>(input.ref.desc.shape.elements()), 0.5f);
-  e.load(checkpoint);
+  e.load();
 
   int64_t before = 0;
   for (int step = 0; step < 4; ++step) {

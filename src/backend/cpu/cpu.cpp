@@ -34,6 +34,7 @@ class CpuBackend final : public Backend {
     add_movement_kernels(table_);
     add_sampling_kernels(table_);
     target_.name = "cpu";
+    target_.host_memory = true;
     // Code and libraries; oneDNN's primitives and their code; pages of the file and a thread: measured, docs/MEMORY.md.
     target_.overhead = size_t{24} << 20;
     target_.overhead_step = size_t{4} << 10;

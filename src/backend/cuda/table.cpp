@@ -191,6 +191,7 @@ const Target& cuda_target() {
   static const Target target = [] {
     Target t;
     t.name = "cuda";
+    t.batches_pictures = true;
     for (const KernelInfo& info : rows) t.kernels.push_back(&info);
     t.alignment = 256;  // what cudaMalloc gives and vectorised kernels want
     // Code that the driver loads with a kernel's first launch, its and the libraries' own blocks; recordings; where

@@ -46,6 +46,7 @@ class PinnedTransfers final : public Transfers {
   }
   void await(uint32_t i) override { stream_.await(i); }
   void finish() override { stream_.finish(); }
+  void rebase(const std::byte* from, std::byte* to) override { Transfers::rebase(items_, from, to); }
   void watch(bool on) override { stream_.watch(on); }
   std::vector<Copied> copied() override { return stream_.copied(); }
 
@@ -67,7 +68,7 @@ class PinnedTransfers final : public Transfers {
     if (error) std::rethrow_exception(error);
   }
 
-  const std::vector<Item> items_;
+  std::vector<Item> items_;
   const std::unique_ptr<PinnedMemory> memory_;
   std::vector<std::byte*> packed_;  // by item
   CopyStream stream_;
@@ -95,11 +96,12 @@ class RingTransfers final : public Transfers {
     stream_.await(i);
   }
   void finish() override { ring_.finish(); }
+  void rebase(const std::byte* from, std::byte* to) override { Transfers::rebase(items_, from, to); }
   void watch(bool on) override { stream_.watch(on); }
   std::vector<Copied> copied() override { return stream_.copied(); }
 
  private:
-  const std::vector<Item> items_;
+  std::vector<Item> items_;
   const std::shared_ptr<StagingMemory> memory_;
   CopyStream stream_;
   StagingRing ring_;  // the first to go: its threads use the rest

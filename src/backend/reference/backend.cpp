@@ -109,6 +109,7 @@ class ReferenceBackend final : public Backend {
  public:
   ReferenceBackend() : kernels_(table()) {
     target_.name = "reference";
+    target_.host_memory = true;
     target_.alignment = kAlignment;
     for (const Kernel& kernel : kernels_) target_.kernels.push_back(&kernel.info);
   }

@@ -1,0 +1,262 @@
+// An engine: from a request to a job (plan, texts, parameters), and from a job's latents to a picture. engine_step.cpp has
+// the steps in between.
+#include "pipeline/engine.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "backend/host_memory.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "pipeline/decode_stage.h"
+#include "pipeline/metadata.h"
+#include "source/open.h"
+
+namespace tempera {
+namespace {
+
+// Shapes of requests whose programs are remembered.
+constexpr size_t kMostPrepared = 8;
+
+size_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<size_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+}  // namespace
+
+Engine::Impl::Impl(EngineOptions options, LogSink log)
+    : options_(std::move(options)), log_(std::move(log)), choice_(choose_device(options_)) {
+  const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
+  sources_.add(open_model_of(options_, log_, false));
+  facts_ = {model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults,
+            model().path.string()};
+  facts_.own_tiny_vae = [this] { return own_tiny_vae(); };
+  if (!options_.tiny_vae.empty()) {
+    TinyVaeSource tiny = open_tiny_vae(options_.tiny_vae, model().path, model().config.vae);
+    facts_.tiny_vae = tiny.config;
+    sources_.add(std::string(kTinyVaeFolder), std::move(tiny.component));
+  }
+  if (options_.threads > 0) set_thread_count(options_.threads);
+  backend_ = open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
+  queue_ = backend_->make_queue();
+  free_memory_ = backend_->free_memory();
+  limits_ = limits_of(options_, [this] { return std::optional(free_memory_); });
+  executables_.emplace(*backend_, *queue_, !options_.eager);
+}
+
+CheckCancelled Engine::Impl::cancelled_check(const Callbacks& callbacks) {
+  return [&callbacks] {
+    if (callbacks.cancelled && callbacks.cancelled()) fail(ErrorCode::cancelled, "stopped");
+  };
+}
+
+size_t Engine::Impl::measured_peak() const {
+  return backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory();
+}
+
+ResolvedRequest Engine::Impl::resolved(const Request& request) {
+  return resolve(request, facts_.config, facts_.scheduler, facts_.defaults);
+}
+
+// The text encoders are opened when a request first needs them.
+TextStage& Engine::Impl::text() {
+  if (!text_) {
+    open_text_encoders(model(), open_options(options_, log_));
+    text_.emplace(model(), log_);
+    facts_.tokens = text_->tokens();
+  }
+  return *text_;
+}
+
+PromptEmbeddings Engine::Impl::text_embeddings(const ResolvedRequest& r) {
+  return make_embeddings(r, facts_.config,
+                         [&](int encoder, const std::string& prompt, int skip) -> const TextFeatures& {
+                           return text().features(encoder, prompt, skip);
+                         });
+}
+
+// A budget may choose it.
+std::optional<TinyVaeConfig> Engine::Impl::own_tiny_vae() {
+  if (!facts_.tiny_vae && sources_.size() == 1) {
+    std::optional<TinyVaeSource> own = open_own_tiny_vae(model().path, model().config.vae);
+    if (!own) return std::nullopt;
+    sources_.add(std::string(kTinyVaeFolder), std::move(own->component));
+    own_tiny_vae_ = own->config;
+  }
+  return facts_.tiny_vae ? facts_.tiny_vae : own_tiny_vae_;
+}
+
+std::shared_ptr<const Prepared> Engine::Impl::prepare(const ResolvedRequest& r, std::optional<int> embedded_tokens) {
+  RequestShape shape = shape_of(r);
+  ProgramOptions asked = program_options(facts_, r, options_, choice_, backend_->target(), embedded_tokens);
+  const auto known = std::ranges::find_if(
+      prepared_, [&](const auto& prepared) { return prepared->shape == shape && prepared->asked == asked; });
+  std::shared_ptr<const Prepared> prepared;
+  if (known != prepared_.end()) {
+    prepared = *known;
+    prepared_.erase(known);
+  } else {
+    Fitted fitted = fit(facts_.config, shape, backend_->target(), asked, limits_, facts_.own_tiny_vae);
+    fitted.plan.model = facts_.name;
+    if (fitted.chosen && !limits_.budget.given() && log_)
+      log_(LogLevel::warning, fmt::format("this request needs more memory than the {} MiB that are free: it runs with {}",
+                                          free_memory_ >> 20, fitted.plan.residency));
+    prepared = std::make_shared<const Prepared>(Prepared{std::move(shape), std::move(asked), std::move(fitted)});
+    if (backend_->host_visible()) return_freed_memory();
+  }
+  prepared_.push_front(prepared);
+  if (prepared_.size() > kMostPrepared) prepared_.pop_back();
+  return prepared;
+}
+
+// Under a budget, and where memory is short, nothing is held for other requests.
+Parameters::Others Engine::Impl::others_for(const Prepared& prepared) const {
+  return prepared.fitted.chosen ? Parameters::Others::drop : Parameters::Others::keep;
+}
+
+Plan Engine::Impl::with_what_is_held(Plan plan) const {
+  size_t held = executables_->bytes_of_others();
+  if (backend_->target().host_memory && text_) held += text_->bytes_of_others();
+  plan.memory.io += held;
+  plan.memory.peak_bytes += held;
+  return plan;
+}
+
+const Checkpoint& Engine::Impl::weights(const ComponentRef& component) const {
+  return *sources_.component(component).weights;
+}
+
+void Engine::Impl::activate(const std::vector<const Stages*>& stages, const Program* merged,
+                            Parameters::Others others) {
+  std::vector<ParameterUse> uses;
+  for (const Stages* list : stages)
+    for (const StageSpec& stage : list->list)
+      for (const Program& program : stage.programs) uses.push_back({&weights(stage.component), &program});
+  if (merged != nullptr) uses.push_back({&weights(stages.front()->only(Role::denoise).component), merged});
+  const auto is_active = [&](const ParameterUse& use) { return std::ranges::find(active_, use) != active_.end(); };
+  if (std::ranges::all_of(uses, is_active)) return;
+  park_all();
+  forwards_.clear();
+  executable_of_.clear();
+  active_.clear();  // also when memory is short
+  const std::vector<Executable*> executables = executables_->use(uses, others);
+  for (size_t i = 0; i < uses.size(); ++i) executable_of_[uses[i].program] = executables[i];
+  active_ = std::move(uses);
+}
+
+void Engine::Impl::park_all() {
+  for (auto& [executable, forward] : forwards_) forward->park();
+}
+
+std::vector<Executable*> Engine::Impl::executables_of(const StageSpec& stage) const {
+  std::vector<Executable*> list;
+  for (const Program& program : stage.programs) list.push_back(executable_of_.at(&program));
+  return list;
+}
+
+std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Callbacks& callbacks, Tracer* tracer) {
+  ResolvedRequest r = resolved(request);
+  const CheckCancelled check = cancelled_check(callbacks);
+  const auto report = [&](const char* stage) {
+    if (callbacks.progress) callbacks.progress({stage, 0, r.request.num_images_per_prompt, 0, 1});
+  };
+  std::vector<Stage> times;
+  StageClock clock(times, tracer);
+  std::optional<EmbeddingsFile> file;
+  std::shared_ptr<const Prepared> prepared;
+  Plan plan;
+  clock.time("plan", [&] {
+    if (!r.request.prompt_embeds.empty()) file = read_embeddings_for(r, facts_.config);
+    if (!file) text();
+    prepared = prepare(r, file ? std::optional(file->tokens) : std::nullopt);
+    // All memory is taken before the long part.
+    activate({&prepared->fitted.stages}, nullptr, others_for(*prepared));
+    executables_->leave();  // also what an earlier request left when it was stopped
+    plan = with_what_is_held(prepared->fitted.plan);
+  });
+  planned_peak_ = plan.memory.peak_bytes;
+  PromptEmbeddings embeddings;
+  if (file) {
+    embeddings = std::move(file->embeddings);
+  } else {
+    clock.time("text", [&] {
+      report("text");
+      std::vector<Executable*> programs;
+      for (const StageSpec& stage : prepared->fitted.stages.list)
+        if (stage.role == Role::text) programs.push_back(executable_of_.at(&stage.programs.front()));
+      text().encode(r, prepared->fitted.stages, programs, others_for(*prepared) == Parameters::Others::keep, check);
+      embeddings = text_embeddings(r);
+    });
+  }
+  std::unique_ptr<Job::Impl> job;
+  clock.time("load", [&] {
+    report("load");
+    for (const StageSpec& stage : prepared->fitted.stages.list)
+      if (stage.role != Role::text)
+        for (Executable* executable : executables_of(stage)) executable->load(check);
+    job = std::make_unique<Job::Impl>(prepared, std::move(r), std::move(embeddings), *backend_, *queue_);
+  });
+  job->plan = std::move(plan);
+  job->times = std::move(times);
+  return job;
+}
+
+Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks) {
+  const CheckCancelled check = cancelled_check(callbacks);
+  const Prepared& prepared = job.prepared();
+  const StageSpec& stage = prepared.fitted.stages.only(Role::decode);
+  const std::byte* latent = job.latent(index);
+  Job::Impl* const jobs[] = {&job};
+  use_for(jobs, nullptr);
+  const std::vector<Executable*> programs = executables_of(stage);
+  for (Executable* program : programs) program->load(check);
+  const ResolvedRequest& r = job.request();
+  const auto report = [&](size_t done, size_t of) {
+    if (callbacks.progress)
+      callbacks.progress({"decode", index, job.images(), static_cast<int>(done), static_cast<int>(of)});
+  };
+  report(0, stage.tiles.grid.count());
+  Image image;
+  image.width = r.request.width;
+  image.height = r.request.height;
+  image.rgb = tempera::decode(stage.tiles, programs, latent, check, report);
+  image.seed = *r.request.seed + static_cast<uint64_t>(index);
+  EngineOptions chosen = options_;
+  if (prepared.fitted.options.decoder.tiny && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
+  image.parameters = parameters_text(r, chosen, model(), stage.tiles.grid, image.seed);
+  return image;
+}
+
+EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem::path& out,
+                                  const Callbacks& callbacks) {
+  check_embeddings_path(out);
+  Request both = request;
+  both.guidance_scale = 2;  // any above 1: whether the negative prompt will be needed is not known here
+  const ResolvedRequest r = resolved(both);
+  EncodeResult result;
+  StageClock clock(result.stages, nullptr);
+  Stages stages;
+  clock.time("plan", [&] {
+    result.tokens = text().tokens();
+    const ProgramOptions options = program_options(facts_, r, options_, choice_, backend_->target(), std::nullopt);
+    stages = build_text_stages(facts_.config, shape_of(r), backend_->target(), options);
+    activate({&stages}, nullptr, Parameters::Others::keep);
+    executables_->leave();
+  });
+  clock.time("text", [&] {
+    if (callbacks.progress) callbacks.progress({"text", 0, 1, 0, 1});
+    std::vector<Executable*> programs;
+    for (const StageSpec& stage : stages.list) programs.push_back(executable_of_.at(&stage.programs.front()));
+    text().encode(r, stages, programs, true, cancelled_check(callbacks));
+  });
+  active_.clear();  // its programs end here
+  executable_of_.clear();
+  write_embeddings(out, text_embeddings(r), result.tokens, request);
+  result.measured_peak_bytes = measured_peak();
+  return result;
+}
+
+}  // namespace tempera

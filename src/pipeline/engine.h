@@ -1,0 +1,95 @@
+// What an engine owns: the device, the opened sources, the stages of the shapes in use, executables with their memory, and
+// the forwards that jobs are stepped in.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "pipeline/devices.h"
+#include "pipeline/embeddings_file.h"
+#include "pipeline/job.h"
+#include "pipeline/planning.h"
+#include "pipeline/stage_clock.h"
+#include "pipeline/text_stage.h"
+#include "runtime/executables.h"
+#include "source/sources.h"
+#include "source/tiny_vae.h"
+#include "tempera/engine.h"
+
+namespace tempera {
+
+class Engine::Impl {
+ public:
+  Impl(EngineOptions options, LogSink log);
+
+  std::unique_ptr<Job::Impl> start(const Request& request, const Callbacks& callbacks, Tracer* tracer);
+  void step(std::span<Job::Impl* const> jobs, const CheckCancelled& check);
+  Image decode(Job::Impl& job, int image, const Callbacks& callbacks);
+  EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks);
+
+  Backend& backend() { return *backend_; }
+  Queue& queue() { return *queue_; }
+  Executables& executables() { return *executables_; }
+  size_t measured_peak() const;
+  std::optional<double> joules() { return backend_->joules(); }
+  const Parameters& parameters() const { return executables_->parameters(); }
+  // Of the request that was planned last; 0 before.
+  size_t planned_peak() const { return planned_peak_; }
+
+  static CheckCancelled cancelled_check(const Callbacks& callbacks);
+
+ private:
+  // A denoising step for pictures of several jobs, built when they first meet.
+  struct Merged {
+    std::shared_ptr<const Prepared> like;  // the shape and options that they share
+    Batch batch;
+    Program program;
+  };
+
+  ModelSource& model() { return sources_.model(0); }
+  ResolvedRequest resolved(const Request& request);
+  TextStage& text();
+  PromptEmbeddings text_embeddings(const ResolvedRequest& request);
+  std::optional<TinyVaeConfig> own_tiny_vae();
+
+  std::shared_ptr<const Prepared> prepare(const ResolvedRequest& request, std::optional<int> embedded_tokens);
+  Plan with_what_is_held(Plan plan) const;
+  Parameters::Others others_for(const Prepared& prepared) const;
+
+  // Makes the programs of these jobs, and of a batch of them, the ones in use.
+  void use_for(std::span<Job::Impl* const> jobs, const Program* merged);
+  void activate(const std::vector<const Stages*>& stages, const Program* merged, Parameters::Others others);
+  const Checkpoint& weights(const ComponentRef& component) const;
+  std::vector<Executable*> executables_of(const StageSpec& stage) const;
+  void park_all();
+
+  void step_alone(Job::Impl& job, const CheckCancelled& check);
+  bool step_together(std::span<Job::Impl* const> jobs, const CheckCancelled& check);
+  const Merged* merged_for(const std::shared_ptr<const Prepared>& like, const Batch& batch);
+  Forward& forward_of(const Program& program, const Batch& batch);
+
+  EngineOptions options_;
+  LogSink log_;
+  DeviceChoice choice_;
+  Sources sources_;
+  ModelFacts facts_;
+  std::optional<TinyVaeConfig> own_tiny_vae_;  // once a budget asked for it
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Queue> queue_;
+  Limits limits_;
+  size_t free_memory_ = 0;  // before this engine took any
+  size_t planned_peak_ = 0;
+  std::optional<TextStage> text_;
+  std::deque<std::shared_ptr<const Prepared>> prepared_;  // the last to be used first
+  std::deque<Merged> merged_;                             // likewise
+  std::optional<Executables> executables_;
+  // Of the programs in use, which live in prepared_, merged_ or a job.
+  std::vector<ParameterUse> active_;
+  std::map<const Program*, Executable*> executable_of_;
+  std::map<const Executable*, std::unique_ptr<Forward>> forwards_;
+};
+
+}  // namespace tempera

@@ -1,0 +1,125 @@
+// The steps of jobs: alone, or several in one batch.
+#include <algorithm>
+
+#include "base/error.h"
+#include "pipeline/engine.h"
+
+namespace tempera {
+namespace {
+
+// Batches of several jobs whose programs are remembered.
+constexpr size_t kMostMerged = 8;
+
+// Whether pictures of both can be rows of one batch: the sizes and the way to compute are the same.
+bool alike(const Prepared& a, const Prepared& b) {
+  ProgramOptions as_b = a.fitted.options;
+  as_b.images_per_forward = b.fitted.options.images_per_forward;
+  as_b.text = b.fitted.options.text;
+  as_b.decoder = b.fitted.options.decoder;
+  return as_b == b.fitted.options && !as_b.two_passes && a.shape.latent_width == b.shape.latent_width &&
+         a.shape.latent_height == b.shape.latent_height;
+}
+
+}  // namespace
+
+void Engine::Impl::use_for(std::span<Job::Impl* const> jobs, const Program* merged) {
+  std::vector<const Stages*> stages;
+  Parameters::Others others = Parameters::Others::keep;
+  for (const Job::Impl* job : jobs) {
+    const Prepared& prepared = job->prepared();
+    if (std::ranges::find(stages, &prepared.fitted.stages) == stages.end()) stages.push_back(&prepared.fitted.stages);
+    if (others_for(prepared) == Parameters::Others::drop) others = Parameters::Others::drop;
+  }
+  activate(stages, merged, others);
+}
+
+Forward& Engine::Impl::forward_of(const Program& program, const Batch& batch) {
+  Executable& executable = *executable_of_.at(&program);
+  std::unique_ptr<Forward>& forward = forwards_[&executable];
+  if (!forward) forward = std::make_unique<Forward>(executable, batch, *backend_, *queue_);
+  return *forward;
+}
+
+void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& check) {
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (jobs[i]->failed())
+      fail(ErrorCode::invalid_argument, "a job that was stopped in the middle of a step cannot go on: start it again");
+    if (jobs[i]->finished()) fail(ErrorCode::invalid_argument, "a job is stepped that is finished: decode it");
+    if (std::find(jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(i), jobs[i]) !=
+        jobs.begin() + static_cast<std::ptrdiff_t>(i))
+      fail(ErrorCode::invalid_argument, "a job is named twice in one step: name each once");
+  }
+  std::vector<Job::Impl*> left(jobs.begin(), jobs.end());
+  while (!left.empty()) {
+    std::vector<Job::Impl*> together;
+    std::erase_if(left, [&](Job::Impl* job) {
+      const bool with = together.empty() || (backend_->target().batches_pictures &&
+                                             alike(together.front()->prepared(), job->prepared()));
+      if (with) together.push_back(job);
+      return with;
+    });
+    if (together.size() > 1 && step_together(together, check)) continue;
+    for (Job::Impl* job : together) step_alone(*job, check);
+  }
+}
+
+void Engine::Impl::step_alone(Job::Impl& job, const CheckCancelled& check) {
+  Job::Impl* const jobs[] = {&job};
+  use_for(jobs, nullptr);
+  const Program& program = job.prepared().denoise().programs.front();
+  executable_of_.at(&program)->load(check);
+  forward_of(program, job.prepared().batch()).step(job.next(), check);
+}
+
+// One program for all of them. False where there is no memory for it.
+bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCancelled& check) {
+  std::vector<Picture*> pictures;
+  Batch batch{0, 0, 1};
+  for (Job::Impl* job : jobs)
+    for (Picture* picture : job->next()) {
+      pictures.push_back(picture);
+      ++batch.images;
+      batch.guided += picture->guided() ? 1 : 0;
+      batch.slots = std::max(batch.slots, picture->slots());
+      batch.guidance_rescale = batch.guidance_rescale || picture->request->guidance_rescale;
+    }
+  std::ranges::stable_partition(pictures, &Picture::guided);
+  const Merged* merged = merged_for(jobs.front()->prepared_pointer(), batch);
+  if (merged == nullptr) return false;
+  use_for(jobs, &merged->program);
+  executable_of_.at(&merged->program)->load(check);
+  forward_of(merged->program, batch).step(pictures, check);
+  return true;
+}
+
+// The one for such a batch, built where it is new; nullptr where its memory is more than the engine may take.
+const Engine::Impl::Merged* Engine::Impl::merged_for(const std::shared_ptr<const Prepared>& like, const Batch& batch) {
+  auto known = std::ranges::find_if(merged_, [&](const Merged& merged) {
+    return merged.batch == batch && alike(*merged.like, *like);
+  });
+  if (known == merged_.end()) {
+    ProgramOptions options = like->fitted.options;
+    options.images_per_forward = batch.images;
+    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale};
+    merged_.push_front(
+        {like, batch, build_denoise_program(facts_.config, like->shape, backend_->target(), options, forward)});
+    // Those in use are the ones of the last call, which are among the newest.
+    if (merged_.size() > kMostMerged) {
+      active_.clear();
+      park_all();
+      forwards_.clear();
+      executable_of_.clear();
+      merged_.pop_back();
+    }
+    known = merged_.begin();
+  }
+  const MemoryReport& memory = known->program.memory;
+  const MemoryPlan& alone = like->fitted.plan.memory;
+  const size_t scratch = std::max(memory.scratch(), alone.activations + alone.stream);
+  const size_t peak = alone.peak_bytes - alone.activations - alone.stream - alone.kept + scratch +
+                      std::max(memory.kept, alone.kept) + memory.io;
+  const size_t limit = limits_.budget.given() ? limits_.budget.of(free_memory_) : free_memory_;
+  return peak <= limit ? &*known : nullptr;
+}
+
+}  // namespace tempera

@@ -1,0 +1,65 @@
+// A request that is being answered: what it resolved to, its stages, and its pictures.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "pipeline/fit.h"
+#include "pipeline/forward.h"
+#include "tempera/engine.h"
+
+namespace tempera {
+
+// Stages of a shape of request, shared by the jobs of that shape.
+struct Prepared {
+  RequestShape shape;
+  ProgramOptions asked;  // before any budget
+  Fitted fitted;
+
+  const StageSpec& denoise() const { return fitted.stages.only(Role::denoise); }
+  Batch batch() const;  // of the denoising stage
+};
+
+class Job::Impl {
+ public:
+  Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, PromptEmbeddings embeddings, Backend& backend,
+       Queue& queue);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  const Prepared& prepared() const { return *prepared_; }
+  const std::shared_ptr<const Prepared>& prepared_pointer() const { return prepared_; }
+  const ResolvedRequest& request() const { return request_; }
+  int images() const { return request_.request.num_images_per_prompt; }
+
+  // The pictures that the next step is for. The job is not finished.
+  std::vector<Picture*> next();
+  size_t step() const;
+  size_t steps() const;
+  bool finished() const;
+  bool failed() const;
+
+  // Where the latent of a picture is, (h, w, C) f32; the picture is parked.
+  std::byte* latent(int image);
+  std::vector<float> latents(int image);
+  void set_latents(int image, std::span<const float> values);
+
+  Plan plan;
+  std::vector<Stage> times;
+
+ private:
+  Picture& picture(int image);
+  size_t latent_elements() const;
+
+  std::shared_ptr<const Prepared> prepared_;
+  ResolvedRequest request_;
+  PromptEmbeddings embeddings_;
+  Backend& backend_;
+  Queue& queue_;
+  std::unique_ptr<Buffer> state_;  // of all pictures, (images, slots, h, w, C) f32
+  std::vector<Picture> pictures_;
+};
+
+}  // namespace tempera

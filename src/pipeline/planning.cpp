@@ -1,0 +1,87 @@
+#include "pipeline/planning.h"
+
+#include "base/error.h"
+#include "pipeline/embeddings_file.h"
+#include "source/open.h"
+#include "source/tiny_vae.h"
+#include "text/tokenizer.h"
+
+namespace tempera {
+namespace {
+
+// SDXL's own, for presets.
+constexpr std::string_view kSdxlScheduler = R"({
+  "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+  "num_train_timesteps": 1000, "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1})";
+
+ModelFacts preset_facts(const EngineOptions& engine) {
+  ModelFacts facts{preset(engine.preset), {std::string(kSdxlScheduler), "preset"}, {}, engine.preset};
+  facts.tokens = facts.config.text_encoder_2.max_position_embeddings;
+  // As the folders that tempera synth writes.
+  facts.own_tiny_vae = [name = engine.preset] { return std::optional(tiny_vae_preset(name)); };
+  if (engine.tiny_vae == kModelsOwnTinyVae) {
+    facts.tiny_vae = facts.own_tiny_vae();
+  } else if (!engine.tiny_vae.empty()) {
+    facts.tiny_vae = open_tiny_vae(engine.tiny_vae, {}, facts.config.vae).config;
+  }
+  return facts;
+}
+
+// The device that would run, if there is one.
+std::optional<size_t> free_memory_here(const EngineOptions& engine, const DeviceChoice& choice) {
+  if (!has_device(choice.device)) return std::nullopt;
+  return open_device(choose_device(engine).device)->free_memory();
+}
+
+}  // namespace
+
+ModelFacts model_facts(const EngineOptions& engine, bool text) {
+  if (!engine.preset.empty() && !engine.model.empty())
+    fail(ErrorCode::invalid_argument, "--preset and --model are both given: give one of them");
+  if (!engine.preset.empty()) return preset_facts(engine);
+  const ModelSource source = open_model_of(engine, {}, text);
+  ModelFacts facts{source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults,
+                   source.path.string()};
+  facts.tokens = !text || source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
+                                                     : Tokenizer::from_folder(source.tokenizer_2).max_length();
+  facts.own_tiny_vae = [path = source.path, vae = source.config.vae] {
+    const std::optional<TinyVaeSource> own = open_own_tiny_vae(path, vae);
+    return own ? std::optional(own->config) : std::nullopt;
+  };
+  if (!engine.tiny_vae.empty())
+    facts.tiny_vae = open_tiny_vae(engine.tiny_vae, source.path, source.config.vae).config;
+  return facts;
+}
+
+ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& r, const EngineOptions& engine,
+                               const DeviceChoice& choice, const Target& target, std::optional<int> embedded_tokens) {
+  ProgramOptions options{choice.dtype, engine.attention, engine.eager};
+  // Elsewhere a batch gains nothing and costs memory, and a picture that is computed alone cannot depend on its batch.
+  if (target.batches_pictures) options.images_per_forward = r.request.num_images_per_prompt;
+  options.text = !embedded_tokens;
+  options.tokens = embedded_tokens.value_or(model.tokens);
+  options.decoder = decoder_options(engine, model.tiny_vae);
+  options.placement = first_placement(engine);
+  return options;
+}
+
+Limits limits_of(const EngineOptions& engine, std::function<std::optional<size_t>()> free) {
+  return {parse_memory_budget(engine.memory_budget), std::move(free), engine.offload == "auto"};
+}
+
+PlannedRequest plan_request(const EngineOptions& engine, const Request& request, const DeviceChoice& choice,
+                            const Target& target) {
+  const bool text = request.prompt_embeds.empty();
+  const ModelFacts model = model_facts(engine, text);
+  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+  std::optional<int> embedded_tokens;
+  if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
+  parse_memory_budget(engine.pinned_memory, "--pinned-memory");  // a mistake there is one here too
+  const ProgramOptions options = program_options(model, r, engine, choice, target, embedded_tokens);
+  const Limits limits = limits_of(engine, [&] { return free_memory_here(engine, choice); });
+  Fitted fitted = fit(model.config, shape_of(r), target, options, limits, model.own_tiny_vae);
+  fitted.plan.model = model.name;
+  return {std::move(r), std::move(fitted)};
+}
+
+}  // namespace tempera

@@ -1,0 +1,153 @@
+// What a list of stages takes: memory at the peak, arithmetic, and the words for people.
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "pipeline/stages.h"
+
+namespace tempera {
+namespace {
+
+// Segments of the body that come anew in every run.
+size_t copied_per_run(const Program& program) {
+  size_t bytes = 0;
+  for (const Segment& g : program.segments)
+    if (g.first >= program.prologue && g.after != Segment::kOnEntry) bytes += g.bytes;
+  return bytes;
+}
+
+std::string describe(Residency residency, const Program& program) {
+  if (residency == Residency::resident) return "resident";
+  if (residency == Residency::in_turn) return "in turn";
+  size_t travels = 0;
+  for (const WeightSlot& w : program.weights)
+    if (w.segment != WeightSlot::kResident && w.step >= program.prologue) travels += w.bytes;
+  const size_t stays = program.memory.weights;
+  return fmt::format("streamed ({:.0f} % stay)",
+                     100 * static_cast<double>(stays) / static_cast<double>(std::max<size_t>(1, stays + travels)));
+}
+
+std::string_view name_of(Role role, const ProgramOptions& o) {
+  switch (role) {
+    case Role::text:
+      return "text encoders";
+    case Role::denoise:
+      return "UNet";
+    case Role::decode:
+      return o.decoder.tiny ? "tiny decoder" : "decoder";
+  }
+  return "";
+}
+
+// "text encoders in turn, UNet streamed (38 % stay), tiny decoder in turn in 9 tiles"
+std::string describe(const Stages& stages, const ProgramOptions& o, size_t pictures) {
+  std::string text;
+  for (size_t i = 0; i < stages.list.size(); ++i) {
+    const StageSpec& stage = stages.list[i];
+    if (i + 1 < stages.list.size() && stages.list[i + 1].role == stage.role) continue;  // the last speaks for all
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name_of(stage.role, o),
+                        describe(o.placement.of(stage.role), stage.programs.front()));
+    if (stage.tiles.several()) text += fmt::format(" in {} tiles", stage.tiles.grid.count());
+  }
+  if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
+  if (o.two_passes) text += ", guidance in two passes";
+  if (o.placement.tight) text += ", parameters where activations leave room";
+  return text;
+}
+
+// Bytes of the largest parameter that travels: with it come pages of the file and buffers for packing.
+size_t largest_streamed(const Stages& stages) {
+  size_t largest = 0;
+  for (const StageSpec& stage : stages.list)
+    for (const Program& program : stage.programs)
+      for (const WeightSlot& w : program.weights)
+        if (w.segment != WeightSlot::kResident) largest = std::max(largest, w.bytes);
+  return largest;
+}
+
+// `before`: programs of the same component in earlier stages, whose parameters are there already; those of the stage are
+// added.
+StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, size_t alignment) {
+  StagePlan s;
+  s.name = stage.name;
+  s.runs = stage.runs;
+  const Program* largest = &stage.programs.front();
+  const size_t resident_before = resident_bytes(before, alignment);
+  for (size_t i = 0; i < stage.programs.size(); ++i) {
+    const Program& program = stage.programs[i];
+    before.push_back(&program);
+    if (program.memory.scratch() > largest->memory.scratch()) largest = &program;
+    s.steps += stage.calls[i] * (program.steps.size() - program.prologue);
+    s.prologue += program.prologue;
+    s.io += program.memory.io;
+    s.kept = std::max(s.kept, program.memory.kept);
+    s.copied += stage.calls[i] * copied_per_run(program);
+    s.flops += static_cast<double>(stage.calls[i]) * program.flops_step;
+    s.flops_prologue += program.flops_prologue;
+  }
+  s.weights = resident_bytes(before, alignment) - resident_before;
+  s.activations = largest->memory.arena;
+  s.stream = largest->memory.stream;
+  return s;
+}
+
+// The host's own data of a request, in addition to the programs' memory: the finished pictures; the prompts' features as
+// the text encoders give them (those of one text for each row), as embeddings, and as the input of a forward of the UNet;
+// the vocabulary (text/bpe.h: 64 bytes for a token and its merge).
+size_t host_bytes(const ModelConfig& model, const RequestShape& r, const ProgramOptions& o) {
+  constexpr size_t kToken = 64;
+  const auto size = [](int n) { return static_cast<size_t>(n); };
+  const size_t row =
+      (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
+      sizeof(float) * (r.guidance ? 2 : 1);
+  const size_t text = o.text ? row + size(model.text_encoder_2.vocab_size) * kToken : 0;
+  return size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
+}
+
+}  // namespace
+
+Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShape& r, const Target& target,
+               const ProgramOptions& o) {
+  Plan plan;
+  plan.device = target.name;
+  plan.dtype = name(o.dtype);
+  plan.width = r.width;
+  plan.height = r.height;
+  plan.scheduler = r.scheduler;
+  plan.decoder = describe(stages.only(Role::decode).tiles.grid, o.decoder);
+  plan.residency = describe(stages, o, target.batches_pictures ? static_cast<size_t>(r.images) : 1);
+
+  MemoryPlan& m = plan.memory;
+  m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(stages));
+  std::map<ComponentRef, std::vector<const Program*>> by_component;
+  const StagePlan* most = nullptr;
+  const auto scratch = [](const StagePlan& s) { return s.activations + s.stream; };
+  plan.stages.reserve(stages.list.size());  // `most` points into it
+  for (const StageSpec& stage : stages.list) {
+    const StagePlan& s =
+        plan.stages.emplace_back(plan_of(stage, by_component[stage.component], target.alignment));
+    for (const Program& program : stage.programs) {
+      m.overhead += target.overhead_step * program.steps.size();
+      // Of every program once, as each has them packed.
+      if (!target.host_memory)
+        for (const Segment& segment : program.segments) m.pinned_bytes += segment.bytes;
+    }
+    plan.flops += s.flops * static_cast<double>(s.runs) + s.flops_prologue * static_cast<double>(stage.prologue_runs);
+    m.weights += s.weights;
+    m.io += s.io;
+    m.kept = std::max(m.kept, s.kept);
+    if (most == nullptr || scratch(s) > scratch(*most)) most = &s;
+  }
+  // The sampler's state of every picture, from its first step until it is decoded.
+  const Program& denoise = stages.only(Role::denoise).programs.front();
+  m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.slots) * latent_bytes(denoise);
+  if (target.host_memory) m.io += host_bytes(model, r, o);
+  // Scratch memory is one region, as large as the stage that needs most.
+  m.activations = most->activations;
+  m.stream = most->stream;
+  m.peak_bytes = m.weights + m.io + m.kept + m.overhead + scratch(*most);
+  m.peak_stage = most->name;
+  return plan;
+}
+
+}  // namespace tempera

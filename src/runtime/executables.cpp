@@ -1,0 +1,95 @@
+#include "runtime/executables.h"
+
+#include <algorithm>
+
+namespace tempera {
+
+Executables::Executables(Backend& backend, Queue& queue, bool replay)
+    : backend_(backend),
+      queue_(queue),
+      replay_(replay),
+      scratch_(backend),
+      kept_(backend),
+      parameters_(backend, queue) {}
+
+Executables::Bound* Executables::find(const ParameterUse& use) {
+  for (Bound& bound : bound_)
+    if (bound.component == use.component && bound.executable.program() == *use.program) return &bound;
+  return nullptr;
+}
+
+std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs, Parameters::Others others) {
+  ++calls_;
+  for (const ParameterUse& use : programs)
+    if (Bound* bound = find(use)) bound->used = calls_;
+  end_others(programs, others);
+
+  size_t scratch = 0, kept = 0;
+  for (const ParameterUse& use : programs) {
+    scratch = std::max(scratch, use.program->memory.scratch());
+    kept = std::max(kept, use.program->memory.kept);
+  }
+  if (others == Parameters::Others::drop) {
+    scratch_.resize(scratch);
+    kept_.resize(kept);
+  } else {
+    scratch_.reserve(scratch);
+    kept_.reserve(kept);
+  }
+  parameters_.hold(programs, others);
+
+  std::vector<Executable*> executables;
+  for (const ParameterUse& use : programs) {
+    Bound* bound = find(use);
+    if (bound == nullptr) {
+      bound = &bound_.emplace_front(use, backend_, queue_, scratch_, kept_, parameters_);
+      bound->used = calls_;
+      bound->io.reserve(use.program->memory.io);
+      bound->executable.set_replay(replay_);
+      bound->executable.watch(watcher_);
+    }
+    executables.push_back(&bound->executable);
+  }
+  return executables;
+}
+
+// Of what is not in use: all that Others::drop says; what copies parameters of a component that programs in use copy too,
+// since each has a packed copy of all of them in the host's memory; and the ones that were used longest ago.
+void Executables::end_others(std::span<const ParameterUse> programs, Parameters::Others others) {
+  const auto travels_too = [&](const Bound& bound) {
+    return !bound.executable.program().segments.empty() &&
+           std::ranges::any_of(programs, [&](const ParameterUse& use) { return use.component == bound.component; });
+  };
+  std::erase_if(bound_, [&](const Bound& bound) {
+    return bound.used != calls_ && (others == Parameters::Others::drop || travels_too(bound));
+  });
+  bound_.sort([](const Bound& a, const Bound& b) { return a.used > b.used; });
+  const auto in_use = static_cast<size_t>(
+      std::ranges::count_if(bound_, [&](const Bound& bound) { return bound.used == calls_; }));
+  while (bound_.size() > in_use + kMostOthers) bound_.pop_back();
+}
+
+void Executables::leave() {
+  for (Bound& bound : bound_) bound.executable.leave();
+}
+
+void Executables::watch(StepWatcher* watcher) {
+  watcher_ = watcher;
+  for (Bound& bound : bound_) bound.executable.watch(watcher);
+}
+
+size_t Executables::bytes_of_others() const {
+  size_t bytes = parameters_.bytes_of_others(), scratch = 0, kept = 0;
+  for (const Bound& bound : bound_) {
+    const MemoryReport& memory = bound.executable.program().memory;
+    if (bound.used != calls_) {
+      bytes += bound.io.size() + backend_.target().overhead_step * bound.executable.program().steps.size();
+      continue;
+    }
+    scratch = std::max(scratch, memory.scratch());
+    kept = std::max(kept, memory.kept);
+  }
+  return bytes + scratch_.size() - std::min(scratch_.size(), scratch) + kept_.size() - std::min(kept_.size(), kept);
+}
+
+}  // namespace tempera
