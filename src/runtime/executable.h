@@ -50,7 +50,7 @@ class Executable {
 
   // Reads every parameter, packs it for its kernel and gives the file's pages back. Throws Error(bad_file) naming the
   // tensor when one is missing or has another shape. Parameters that travel are read now or again and again while the
-  // program runs, as the backend has it: the checkpoint must outlive the executable where there are any.
+  // program runs, as the backend has it; their readers keep the file open.
   void load(const Checkpoint& checkpoint, const CheckCancelled& check = {});
 
   bool loaded() const { return loaded_; }
