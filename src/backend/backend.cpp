@@ -28,29 +28,32 @@ std::unique_ptr<Stopwatch> Backend::make_stopwatch(size_t marks) {
   return std::make_unique<HostStopwatch>(marks);
 }
 
-void read(const WeightPart& part, size_t first, size_t n, DType dtype, std::byte* destination) {
-  const std::byte* from = part.bytes.data() + first * size_of(part.dtype);
-  if (part.factor == 1) return convert(from, part.dtype, destination, dtype, n);
+void read_block(const WeightPart& part, const ElementBlock& block, DType to, std::byte* destination, size_t pitch) {
+  if (part.factor == 1) return part.reader->read_block(block, to, destination, pitch);
   std::array<float, 1024> values;
-  for (size_t done = 0; done < n;) {
-    const size_t count = std::min(values.size(), n - done);
-    convert(from + done * size_of(part.dtype), part.dtype, values.data(), DType::f32, count);
-    for (float& x : std::span(values).first(count)) x *= part.factor;
-    convert(values.data(), DType::f32, destination + done * size_of(dtype), dtype, count);
-    done += count;
-  }
+  for (size_t r = 0; r < block.rows; ++r)
+    for (size_t at = 0; at < block.columns; at += values.size()) {
+      const auto some = std::span(values).first(std::min(values.size(), block.columns - at));
+      part.reader->read(block.first + r * block.stride + at, some.size(), DType::f32,
+                        std::as_writable_bytes(some).data());
+      for (float& x : some) x *= part.factor;
+      convert(some.data(), DType::f32, destination + r * pitch + at * size_of(to), to, some.size());
+    }
+}
+
+void read(const WeightPart& part, size_t first, size_t n, DType to, std::byte* destination) {
+  read_block(part, {first, 1, n, n}, to, destination, 0);
 }
 
 void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination) {
-  for (const WeightPart& part : parts) {
-    const size_t all = part.bytes.size() / size_of(part.dtype), piece = static_cast<size_t>(kPackPiece);
-    for (size_t at = 0; at < all; at += piece) {
-      const size_t n = std::min(piece, all - at);
+  const auto piece = static_cast<size_t>(kPackPiece);
+  for (const WeightPart& part : parts)
+    for (size_t at = 0; at < part.elements; at += piece) {
+      const size_t n = std::min(piece, part.elements - at);
       read(part, at, n, dtype, destination);
-      if (part.done) part.done(part.bytes.subspan(at * size_of(part.dtype), n * size_of(part.dtype)));
+      part.reader->done(at, n);
       destination += n * size_of(dtype);
     }
-  }
 }
 
 }  // namespace tempera

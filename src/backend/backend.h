@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/element_reader.h"
 #include "program/program.h"
 
 namespace tempera {
@@ -50,20 +51,19 @@ struct Binding {
   bool operator==(const Binding&) const = default;
 };
 
-// A parameter as the checkpoint has it: one part per name, all in host memory.
+// A parameter as the checkpoint has it: one part per name.
 struct WeightPart {
-  DType dtype = DType::f32;
-  std::span<const std::byte> bytes;
-  // Told what will not be read again, on any thread: the pages of a file can go. What packs large parameters on the
-  // device that the file is mapped on tells it on the way; the caller does at the end.
-  std::function<void(std::span<const std::byte>)> done = {};
-  float factor = 1;  // what its elements are multiplied by
+  std::shared_ptr<const ElementReader> reader;
+  size_t elements = 0;
+  float factor = 1;  // what the elements are multiplied by
 };
 
-// Elements [first, first + n) of a part, times its factor, as `dtype`.
-void read(const WeightPart& part, size_t first, size_t n, DType dtype, std::byte* destination);
+// A block of a part, times its factor, as ElementReader::read_block() writes it.
+void read_block(const WeightPart& part, const ElementBlock& block, DType to, std::byte* destination, size_t pitch);
+// Elements [first, first + n) of a part, times its factor, dense.
+void read(const WeightPart& part, size_t first, size_t n, DType to, std::byte* destination);
 
-// How much of a parameter is packed before done() is told: elements.
+// How many elements of a large parameter are packed before they are given back.
 inline constexpr int64_t kPackPiece = int64_t{1} << 20;
 
 // A row of a backend's table: what lowering reads, and how to run it.
@@ -72,7 +72,8 @@ struct Kernel {
   // Prepares the launch. Everything that takes time or memory (primitives, plans) happens here.
   std::function<Launch(const Problem&, const Binding&)> bind = {};
   // Writes weight input i in the form `info.packed` promised, in host memory. parts are concatenated along the first
-  // dimension of inputs[i]. When empty, plain conversion to the graph's dtype.
+  // dimension of inputs[i]. Reads each element of each part once and then gives it back once (ElementReader::done), so
+  // that the pages of a file are in memory only while they are packed. When empty, pack_plain() to the graph's dtype.
   std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack = {};
 };
 

@@ -1,10 +1,10 @@
 #include "measure/random_weights.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
+#include "measure/random_values.h"
 
 namespace tempera {
 namespace {
@@ -25,46 +25,36 @@ int64_t rows_behind(const Program& program, const Ref& ids) {
   return rows;
 }
 
-}  // namespace
-
-RandomWeights::RandomWeights(const Program& program) {
-  std::map<Key, size_t> sizes;
+MadeCheckpoint::Tensors random_tensors(const Program& program) {
+  using Kind = std::pair<Spread, DType>;
+  const auto kind_of_values = [](const std::string& name, const CheckpointTensor& tensor) {
+    return Kind{weight_spread(name, tensor.dims), tensor.dtype};
+  };
+  MadeCheckpoint::Tensors tensors;
+  std::map<Kind, uint64_t> sizes;
   for (const WeightSlot& slot : program.weights)
     for (const std::string& name : slot.source.names) {
-      Tensor tensor{slot.desc.dtype, {slot.desc.shape.dims().begin(), slot.desc.shape.dims().end()}, {}};
+      CheckpointTensor tensor{slot.desc.dtype, {slot.desc.shape.dims().begin(), slot.desc.shape.dims().end()}, {}};
       const auto parts = static_cast<int64_t>(slot.source.names.size());
       TEMPERA_ASSERT(tensor.dims[0] % parts == 0);  // what is stacked is of one shape
       tensor.dims[0] /= parts;
-      tensor.block = {weight_spread(name, tensor.dims), tensor.dtype};
-      size_t& size = sizes[tensor.block];
-      size = std::max(size, slot.desc.bytes() / slot.source.names.size());
-      tensors_.emplace(name, std::move(tensor));
+      uint64_t& size = sizes[kind_of_values(name, tensor)];
+      size = std::max(size, tensor.stored_bytes());
+      tensors.emplace(name, std::move(tensor));
     }
-  for (const auto& [key, size] : sizes) {
-    std::vector<std::byte>& block = blocks_[key];
-    block.resize(size);
-    random_values(mix(blocks_.size()), 0, key.first, key.second, block);
+  std::map<Kind, std::shared_ptr<const ElementReader>> values;
+  for (const auto& [kind, size] : sizes) {
+    const auto bytes = std::make_shared<std::vector<std::byte>>(size);
+    random_values(mix(values.size() + 1), 0, kind.first, kind.second, *bytes);
+    values[kind] = std::make_shared<StoredElements>(kind.second, *bytes, bytes);
   }
+  for (auto& [name, tensor] : tensors) tensor.reader = values.at(kind_of_values(name, tensor));
+  return tensors;
 }
 
-std::vector<std::string> RandomWeights::names() const {
-  std::vector<std::string> list;
-  for (const auto& [name, tensor] : tensors_) list.push_back(name);
-  return list;
-}
+}  // namespace
 
-std::optional<TensorView> RandomWeights::find(std::string_view name) const {
-  const auto it = tensors_.find(name);
-  if (it == tensors_.end()) return std::nullopt;
-  TensorView view{it->second.dtype, it->second.dims, {}};
-  const size_t bytes = static_cast<size_t>(view.elements()) * size_of(view.dtype);
-  view.bytes = std::span(blocks_.at(it->second.block)).first(bytes);
-  return view;
-}
-
-std::string RandomWeights::origin(std::string_view name) const {
-  return fmt::format("'{}' of random weights", name);
-}
+RandomWeights::RandomWeights(const Program& program) : MadeCheckpoint(random_tensors(program), "random weights") {}
 
 void write_random_inputs(Executable& executable) {
   const Program& program = executable.program();

@@ -6,7 +6,6 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/half.h"
 #include "base/utf8.h"
 #include "weights/safetensors.h"
 #include "weights/safetensors_writer.h"
@@ -29,7 +28,7 @@ class Reader {
   bool has_negative() const { return file_.find(kNegativeHidden) || file_.find(kNegativePooled); }
 
   PromptRow row(const char* hidden_name, const char* pooled_name) const {
-    const TensorView hidden = tensor(hidden_name), pooled = tensor(pooled_name);
+    const CheckpointTensor hidden = get(hidden_name), pooled = get(pooled_name);
     const std::vector<int64_t> rows = one_prompt(hidden_name, hidden, 2), row = one_prompt(pooled_name, pooled, 1);
     if (rows.size() != 2 || rows[1] != width_ || rows[0] < 1 || rows[0] > kMostTokens)
       refuse_shape(hidden_name, hidden, fmt::format("1xTx{}, T tokens", width_));
@@ -43,16 +42,16 @@ class Reader {
   }
 
  private:
-  TensorView tensor(const char* name) const {
-    std::optional<TensorView> view = file_.find(name);
-    if (!view)
+  CheckpointTensor get(const char* name) const {
+    std::optional<CheckpointTensor> found = file_.find(name);
+    if (!found)
       fail(ErrorCode::bad_file, "'{}' has no {}: give --prompt-embeds a file that tempera encode wrote",
            file_.path().string(), name);
-    return *std::move(view);
+    return *std::move(found);
   }
 
-  std::vector<int64_t> one_prompt(const char* name, const TensorView& view, size_t dimensions) const {
-    std::vector<int64_t> dims = view.dims;
+  std::vector<int64_t> one_prompt(const char* name, const CheckpointTensor& tensor, size_t dimensions) const {
+    std::vector<int64_t> dims = tensor.dims;
     if (dims.size() != dimensions + 1) return dims;
     if (dims[0] != 1)
       fail(ErrorCode::bad_file, "{} is {}, which is {} prompts: give --prompt-embeds a file with one",
@@ -61,18 +60,17 @@ class Reader {
     return dims;
   }
 
-  [[noreturn]] void refuse_shape(const char* name, const TensorView& view, const std::string& expected) const {
+  [[noreturn]] void refuse_shape(const char* name, const CheckpointTensor& tensor, const std::string& expected) const {
     fail(ErrorCode::bad_file,
          "{} is {}, expected {}: the embeddings are of another model, write them with tempera encode and this one",
-         file_.origin(name), dims_to_string(view.dims), expected);
+         file_.origin(name), dims_to_string(tensor.dims), expected);
   }
 
-  std::vector<float> values(const char* name, const TensorView& view) const {
-    if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)
+  std::vector<float> values(const char* name, const CheckpointTensor& tensor) const {
+    if (tensor.dtype != DType::f32 && tensor.dtype != DType::f16 && tensor.dtype != DType::bf16)
       fail(ErrorCode::bad_file, "{} is of type {}: only F32, F16 and BF16 are embeddings", file_.origin(name),
-           safetensors_name(view.dtype));
-    std::vector<float> values(static_cast<size_t>(view.elements()));
-    convert(view.bytes.data(), view.dtype, values.data(), DType::f32, values.size());
+           safetensors_name(tensor.dtype));
+    std::vector<float> values = tensor.floats();
     if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
       fail(ErrorCode::bad_file, "{} holds values that are no numbers: write the file anew with tempera encode",
            file_.origin(name));

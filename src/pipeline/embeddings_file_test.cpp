@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "base/half.h"
+#include "support/test_files.h"
 #include "weights/safetensors.h"
-#include "weights/test_files.h"
 
 namespace tempera {
 namespace {
@@ -50,7 +50,7 @@ class Embeddings : public testing::Test {
     return bad_file_message([&] { read_embeddings(file_, model_); });
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   fs::path file_ = folder_ / "e.safetensors";
   ModelConfig model_ = preset("tiny");
 };

@@ -15,25 +15,24 @@ Problem problem_of(const Step& step) {
   return p;
 }
 
-// The parts of a parameter in the checkpoint, checked against what the graph wants.
+// The parts of a parameter in the checkpoint, checked against the graph's shape.
 std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
   std::vector<WeightPart> parts;
   int64_t rows = 0;
   for (const std::string& name : slot.source.names) {
-    const TensorView view = checkpoint.get(name);
-    if (!can_convert(view.dtype))
+    CheckpointTensor tensor = checkpoint.get(name);
+    if (!can_convert(tensor.dtype))
       fail(ErrorCode::bad_file, "{} holds numbers of type {}: use a file with weights in float16, bfloat16 or float32",
-           checkpoint.origin(name), tempera::name(view.dtype));
+           checkpoint.origin(name), tempera::name(tensor.dtype));
     const std::span<const int64_t> want = slot.desc.shape.dims();
     const bool fits =
-        view.dims.size() == want.size() && std::equal(want.begin() + 1, want.end(), view.dims.begin() + 1);
-    const bool whole = slot.source.names.size() > 1 || (fits && view.dims[0] == want[0]);
+        tensor.dims.size() == want.size() && std::equal(want.begin() + 1, want.end(), tensor.dims.begin() + 1);
+    const bool whole = slot.source.names.size() > 1 || (fits && tensor.dims[0] == want[0]);
     if (!fits || !whole)
       fail(ErrorCode::bad_file, "{} is {}, expected {}: the file does not match the model's configuration",
-           checkpoint.origin(name), dims_to_string(view.dims), to_string(slot.desc.shape));
-    rows += view.dims[0];
-    parts.push_back(
-        {view.dtype, view.bytes, [&checkpoint](auto bytes) { checkpoint.release(bytes); }, slot.source.factor});
+           checkpoint.origin(name), dims_to_string(tensor.dims), to_string(slot.desc.shape));
+    rows += tensor.dims[0];
+    parts.push_back({std::move(tensor.reader), static_cast<size_t>(tensor.elements()), slot.source.factor});
   }
   if (rows != slot.desc.shape[0])
     fail(ErrorCode::bad_file,
@@ -45,7 +44,7 @@ std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& che
 // Changes with the values of a parameter.
 uint64_t revision_of(const WeightSlot& slot, const Checkpoint& checkpoint) {
   uint64_t revision = 0;
-  for (const std::string& name : slot.source.names) revision += checkpoint.revision(name);
+  for (const std::string& name : slot.source.names) revision = 31 * revision + checkpoint.get(name).revision;
   return revision;
 }
 
@@ -129,7 +128,6 @@ void Executable::pack(const WeightSlot& slot, std::span<const WeightPart> parts,
   } else {
     pack_plain(slot.desc.dtype, parts, destination);
   }
-  for (const WeightPart& part : parts) part.done(part.bytes);
 }
 
 void Executable::pack_resident(const CheckCancelled& check) {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/half.h"
 
 namespace tempera {
 namespace {
@@ -63,9 +62,9 @@ class Shapes {
 
   // A dimension, as a number of things that there can be.
   int dim(const std::string& name, size_t index) const {
-    const TensorView view = tensors_.get(name);
-    if (index >= view.dims.size() || view.dims[index] < 1 || view.dims[index] > kMaxDim) refuse(name);
-    return static_cast<int>(view.dims[index]);
+    const CheckpointTensor tensor = tensors_.get(name);
+    if (index >= tensor.dims.size() || tensor.dims[index] < 1 || tensor.dims[index] > kMaxDim) refuse(name);
+    return static_cast<int>(tensor.dims[index]);
   }
   [[noreturn]] void refuse(const std::string& name) const {
     fail(ErrorCode::bad_file, "the tensor {} has the shape {}, which no SDXL model has", tensors_.origin(name),
@@ -215,13 +214,13 @@ LdmLayout read_layout(const Shapes& shapes, bool refiner) {
 }
 
 std::vector<double> read_numbers(const Checkpoint& file, std::string_view name, int count) {
-  const TensorView view = file.get(name);
-  if (view.elements() != count || (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)) {
+  const CheckpointTensor tensor = file.get(name);
+  const DType type = tensor.dtype;
+  if (tensor.elements() != count || (type != DType::f32 && type != DType::f16 && type != DType::bf16)) {
     fail(ErrorCode::bad_file, "the tensor {} has the shape {}, must hold {} floating-point numbers", file.origin(name),
-         dims_to_string(view.dims), count);
+         dims_to_string(tensor.dims), count);
   }
-  std::vector<float> numbers(static_cast<size_t>(count));
-  convert(view.bytes.data(), view.dtype, numbers.data(), DType::f32, numbers.size());
+  const std::vector<float> numbers = tensor.floats();
   return {numbers.begin(), numbers.end()};
 }
 

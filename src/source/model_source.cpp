@@ -268,10 +268,10 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
 
 void count_parameters(ComponentSource& component) {
   for (const std::string& name : component.weights->names()) {
-    const TensorView view = component.weights->get(name);
-    component.parameters += view.elements();
-    component.parameters_by_dtype[view.dtype] += view.elements();
-    component.bytes += view.bytes.size();
+    const CheckpointTensor tensor = component.weights->get(name);
+    component.parameters += tensor.elements();
+    component.parameters_by_dtype[tensor.dtype] += tensor.elements();
+    component.bytes += tensor.stored_bytes();
   }
 }
 

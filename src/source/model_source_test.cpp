@@ -12,8 +12,8 @@
 #include "models/config_writer.h"
 #include "source/ldm_config.h"
 #include "source/test_models.h"
+#include "support/test_files.h"
 #include "weights/safetensors.h"
-#include "weights/test_files.h"
 
 namespace tempera {
 namespace {
@@ -49,11 +49,11 @@ TEST(ModelSource, FolderAndSingleFileAreTheSame) {
     const Checkpoint& other = *file.component(which).weights;
     ASSERT_EQ(one.names(), other.names()) << name(which);
     for (const std::string& tensor : one.names()) {
-      const TensorView a = one.get(tensor);
-      const TensorView b = other.get(tensor);
+      const CheckpointTensor a = one.get(tensor);
+      const CheckpointTensor b = other.get(tensor);
       EXPECT_EQ(a.dtype, b.dtype) << tensor;
       EXPECT_EQ(a.dims, b.dims) << tensor;
-      EXPECT_TRUE(std::ranges::equal(a.bytes, b.bytes)) << tensor;
+      EXPECT_TRUE(stored_bytes(a) == stored_bytes(b)) << tensor;
       ++tensors;
     }
     EXPECT_EQ(folder.component(which).parameters, file.component(which).parameters);
@@ -117,7 +117,7 @@ TEST(ModelSource, ReferenceFolder) {
 // links.
 TEST(ModelSource, ReferenceRefiner) {
   if (!fs::exists(kReference)) GTEST_SKIP();
-  const TempFolder folder;
+  const TemporaryFolder folder;
   for (const char* own : {"model_index.json", "scheduler", "unet"})
     fs::create_symlink(kReference / "refiner" / own, folder / own);
   for (const char* shared : {"text_encoder_2", "tokenizer_2", "vae"}) {
@@ -175,7 +175,7 @@ class Folder : public testing::Test {
   }
   void write_index() const { write_file(root_ / "model_index.json", index_.dump()); }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   fs::path root_ = folder_ / "model";
   std::vector<std::string> warnings_;
   nlohmann::json index_ = {{"_class_name", "StableDiffusionXLPipeline"},

@@ -10,8 +10,9 @@
 
 #include "source/model_source.h"
 #include "source/test_models.h"
+#include "support/test_files.h"
+#include "weights/made.h"
 #include "weights/safetensors.h"
-#include "weights/test_files.h"
 
 namespace tempera {
 namespace {
@@ -24,32 +25,17 @@ std::string opening(const fs::path& model, const OpenOptions& options = {}) {
   return bad_file_message([&] { open_model(model, options); });
 }
 
-// Names and shapes without bytes.
-class Declared final : public Checkpoint {
- public:
-  explicit Declared(const Tensors& tensors) {
-    for (const TensorSpec& tensor : tensors) tensors_[tensor.name] = {tensor.dtype, tensor.dims, {}};
-  }
-  std::vector<std::string> names() const override {
-    std::vector<std::string> names;
-    for (const auto& [name, view] : tensors_) names.push_back(name);
-    return names;
-  }
-  std::optional<TensorView> find(std::string_view name) const override {
-    const auto at = tensors_.find(name);
-    return at == tensors_.end() ? std::nullopt : std::optional(at->second);
-  }
-  void release(std::span<const std::byte>) const noexcept override {}
-  std::string origin(std::string_view name) const override { return in_quotes(name); }
-
- private:
-  std::map<std::string, TensorView, std::less<>> tensors_;
-};
+// Names and shapes without elements.
+MadeCheckpoint declared(const Tensors& tensors) {
+  MadeCheckpoint::Tensors made;
+  for (const TensorSpec& tensor : tensors) made[tensor.name] = {tensor.dtype, tensor.dims, {}};
+  return {std::move(made), "a declaration"};
+}
 
 TEST(LdmConfig, PublishedModelsFromTheirShapes) {
   for (const char* name : {"sdxl-base", "sdxl-refiner"}) {
     const ModelConfig config = preset(name);
-    const LdmModel read = read_ldm_model(Declared(single_file_tensors(config)), "x");
+    const LdmModel read = read_ldm_model(declared(single_file_tensors(config)), "x");
     EXPECT_EQ(read.config, config) << name;
     EXPECT_EQ(read.layout, ldm_layout(config)) << name;
   }
@@ -68,7 +54,7 @@ class SingleFile : public testing::Test {
     return opening(path_);
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   fs::path path_ = folder_ / "model.safetensors";
 };
 

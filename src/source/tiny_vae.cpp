@@ -52,7 +52,7 @@ void check_latents(const TinyVaeConfig& tiny, const VaeConfig& replaced, const s
 void check_decoder(const Checkpoint& weights, const TinyVaeConfig& config, const std::string& what) {
   for (const Parameter& parameter : parameters(config)) {
     if (!parameter.name.starts_with("decoder.")) continue;
-    const std::optional<TensorView> tensor = weights.find(parameter.name);
+    const std::optional<CheckpointTensor> tensor = weights.find(parameter.name);
     if (!tensor) {
       fail(ErrorCode::bad_file,
            "'{}' has no tensor {}: give --tiny-vae a diffusers AutoencoderTiny, as a folder or a .safetensors file",

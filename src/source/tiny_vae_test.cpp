@@ -7,7 +7,7 @@
 #include "models/config_writer.h"
 #include "models/inventory.h"
 #include "source/test_models.h"
-#include "weights/test_files.h"
+#include "support/test_files.h"
 
 namespace tempera {
 namespace {
@@ -40,7 +40,7 @@ class TinyVae : public testing::Test {
   std::string problem(const fs::path& where) {
     return bad_file_message([&] { open_tiny_vae(where.string(), folder_.path(), model_); });
   }
-  TempFolder folder_;
+  TemporaryFolder folder_;
   VaeConfig model_ = preset("tiny").vae;
 };
 

@@ -1,14 +1,27 @@
 #include "weights/adapt.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "base/error.h"
+#include "weights/transposed.h"
 
 namespace tempera {
 namespace {
-// The largest known is (1280, 1280); a transposed tensor is held twice.
-constexpr size_t kMaxTransposedBytes = size_t{64} << 20;
+// The elements of a tensor from one of them on.
+class ElementRange final : public ElementReader {
+ public:
+  ElementRange(std::shared_ptr<const ElementReader> below, size_t begin) : below_(std::move(below)), begin_(begin) {}
+
+  void read_block(const ElementBlock& block, DType to, std::byte* destination, size_t pitch) const override {
+    below_->read_block({begin_ + block.first, block.rows, block.columns, block.stride}, to, destination, pitch);
+  }
+  void done(size_t first, size_t n) const noexcept override { below_->done(begin_ + first, n); }
+
+ private:
+  std::shared_ptr<const ElementReader> below_;
+  size_t begin_;
+};
 
 void squeeze(std::vector<int64_t>& dims) {
   while (dims.size() > 2 && dims.back() == 1) dims.pop_back();
@@ -40,53 +53,32 @@ std::vector<std::string> AdaptedCheckpoint::names() const {
   return names;
 }
 
-std::optional<TensorView> AdaptedCheckpoint::find(std::string_view name) const {
+std::optional<CheckpointTensor> AdaptedCheckpoint::find(std::string_view name) const {
   const auto at = table_.find(name);
   if (at == table_.end()) return std::nullopt;
   const auto& [source, transform] = at->second;
-  TensorView view = below_->get(source);
-  if (transform == Transform::squeeze) squeeze(view.dims);
+  CheckpointTensor tensor = below_->get(source);
+  if (transform == Transform::squeeze) squeeze(tensor.dims);
   if (is_third(transform)) {
-    if (view.dims.empty() || view.dims[0] % 3 != 0) {
+    if (tensor.dims.empty() || tensor.dims[0] % 3 != 0) {
       fail(ErrorCode::bad_file, "the tensor {} of shape {} does not fall into three parts", below_->origin(source),
-           dims_to_string(view.dims));
+           dims_to_string(tensor.dims));
     }
-    const size_t part = view.bytes.size() / 3;
-    view.dims[0] /= 3;
-    view.bytes =
-        view.bytes.subspan(part * (static_cast<size_t>(transform) - static_cast<size_t>(Transform::third_0)), part);
+    tensor.dims[0] /= 3;
+    const size_t third = static_cast<size_t>(transform) - static_cast<size_t>(Transform::third_0);
+    tensor.reader =
+        std::make_shared<ElementRange>(std::move(tensor.reader), third * static_cast<size_t>(tensor.elements()));
   }
-  return transform == Transform::transpose ? transposed(at->first, view) : view;
-}
-
-const TensorView& AdaptedCheckpoint::transposed(const std::string& name, const TensorView& view) const {
-  const std::lock_guard lock(mutex_);
-  const auto [at, is_new] = owned_.try_emplace(name);
-  Owned& owned = at->second;
-  if (!is_new && !owned.view.dims.empty()) return owned.view;
-  if (view.dims.size() != 2 || view.bytes.size() > kMaxTransposedBytes) {
-    fail(ErrorCode::bad_file, "the tensor {} of shape {} cannot be transposed: it must be a matrix of at most 64 MiB",
-         below_->origin(table_.find(name)->second.name), dims_to_string(view.dims));
-  }
-  const auto rows = static_cast<size_t>(view.dims[0]);
-  const auto columns = static_cast<size_t>(view.dims[1]);
-  const size_t element = size_of(view.dtype);
-  owned.bytes.resize(view.bytes.size());
-  if (!owned.bytes.empty()) {
-    for (size_t row = 0; row < rows; ++row) {
-      for (size_t column = 0; column < columns; ++column) {
-        std::memcpy(&owned.bytes[(column * rows + row) * element], &view.bytes[(row * columns + column) * element],
-                    element);
-      }
+  if (transform == Transform::transpose) {
+    if (tensor.dims.size() != 2) {
+      fail(ErrorCode::bad_file, "the tensor {} of shape {} cannot be transposed: it must be a matrix",
+           below_->origin(source), dims_to_string(tensor.dims));
     }
+    tensor.reader = std::make_shared<TransposedElements>(std::move(tensor.reader), static_cast<size_t>(tensor.dims[0]),
+                                                         static_cast<size_t>(tensor.dims[1]));
+    std::swap(tensor.dims[0], tensor.dims[1]);
   }
-  below_->release(view.bytes);
-  owned.view = {view.dtype, {view.dims[1], view.dims[0]}, owned.bytes};
-  return owned.view;
-}
-
-void AdaptedCheckpoint::release(std::span<const std::byte> bytes) const noexcept {
-  below_->release(bytes);  // which ignores ranges that are not its own, such as those of transposed tensors
+  return tensor;
 }
 
 std::string AdaptedCheckpoint::origin(std::string_view name) const {

@@ -1,10 +1,9 @@
 // A checkpoint under other names. A table says for each name which tensor of the checkpoint below it comes from and
-// how: as it is, with another shape, as a third of its rows (all views), or transposed (the only case that copies).
+// how: as it is, with another shape, as a third of its rows, or transposed. Each is a reader over the reader below.
 #pragma once
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -38,21 +37,12 @@ class AdaptedCheckpoint final : public Checkpoint {
   AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table);
 
   std::vector<std::string> names() const override;
-  std::optional<TensorView> find(std::string_view name) const override;
-  void release(std::span<const std::byte> bytes) const noexcept override;
+  std::optional<CheckpointTensor> find(std::string_view name) const override;
   std::string origin(std::string_view name) const override;
 
  private:
-  const TensorView& transposed(const std::string& name, const TensorView& view) const;
-
   std::shared_ptr<const Checkpoint> below_;
   Table table_;
-  struct Owned {
-    std::vector<std::byte> bytes;
-    TensorView view;
-  };
-  mutable std::mutex mutex_;
-  mutable std::map<std::string, Owned, std::less<>> owned_;  // transposed tensors, made when first asked for
 };
 
 }  // namespace tempera

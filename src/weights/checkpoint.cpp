@@ -8,21 +8,27 @@
 
 namespace tempera {
 
-int64_t TensorView::elements() const {
-  int64_t count = 1;
-  for (const int64_t dim : dims) count *= dim;
-  return count;
+int64_t CheckpointTensor::elements() const {
+  uint64_t count = 1;  // unsigned: shapes that no model has are refused after they were multiplied
+  for (const int64_t dim : dims) count *= static_cast<uint64_t>(dim);
+  return static_cast<int64_t>(count);
+}
+
+std::vector<float> CheckpointTensor::floats() const {
+  std::vector<float> values(static_cast<size_t>(elements()));
+  reader->read(0, values.size(), DType::f32, std::as_writable_bytes(std::span(values)).data());
+  return values;
 }
 
 std::string dims_to_string(std::span<const int64_t> dims) {
   return dims.empty() ? "scalar" : fmt::format("{}", fmt::join(dims, "x"));
 }
 
-TensorView Checkpoint::get(std::string_view name) const {
-  std::optional<TensorView> view = find(name);
-  if (!view)
+CheckpointTensor Checkpoint::get(std::string_view name) const {
+  std::optional<CheckpointTensor> tensor = find(name);
+  if (!tensor)
     fail(ErrorCode::bad_file, "the tensor {} is missing: the model is incomplete or of another kind", origin(name));
-  return *std::move(view);
+  return *std::move(tensor);
 }
 
 std::string in_quotes(std::string_view text) {

@@ -202,9 +202,9 @@ std::string_view safetensors_name(DType type) {
   return at->name;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
-  refuse_other_formats(file_.bytes().first(std::min<size_t>(file_.bytes().size(), 64)), path);
-  header_ = parse_safetensors(file_.bytes(), path.string());
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(std::make_shared<MappedFile>(path)) {
+  refuse_other_formats(file_->bytes().first(std::min<size_t>(file_->bytes().size(), 64)), path);
+  header_ = parse_safetensors(file_->bytes(), path.string());
 }
 
 const SafetensorsEntry* SafetensorsFile::entry(std::string_view name) const {
@@ -221,26 +221,21 @@ std::vector<std::string> SafetensorsFile::names() const {
   return names;
 }
 
-std::optional<TensorView> SafetensorsFile::find(std::string_view name) const {
+std::optional<CheckpointTensor> SafetensorsFile::find(std::string_view name) const {
   const SafetensorsEntry* tensor = entry(name);
   if (tensor == nullptr) return std::nullopt;
   if (!tensor->dtype) {
     fail(ErrorCode::bad_file, "the tensor {} is of type {}, which is not supported: use an fp16, bf16 or fp32 file",
          origin(name), tensor->dtype_name);
   }
-  return TensorView{*tensor->dtype, tensor->dims, file_.bytes().subspan(tensor->begin, tensor->end - tensor->begin)};
-}
-
-void SafetensorsFile::release(std::span<const std::byte> bytes) const noexcept {
-  const std::span<const std::byte> all = file_.bytes();
-  // Compared as integers: an adapter asks every file of a checkpoint about ranges that may belong to another.
-  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
-  const auto file_begin = reinterpret_cast<uintptr_t>(all.data());
-  if (begin >= file_begin && begin + bytes.size() <= file_begin + all.size()) file_.release(bytes);
+  const std::span<const std::byte> bytes = file_->bytes().subspan(tensor->begin, tensor->end - tensor->begin);
+  const auto release = [file = file_.get()](std::span<const std::byte> range) { file->release(range); };
+  return CheckpointTensor{*tensor->dtype, tensor->dims,
+                          std::make_shared<StoredElements>(*tensor->dtype, bytes, file_, release)};
 }
 
 std::string SafetensorsFile::origin(std::string_view name) const {
-  return fmt::format("{} in '{}'", in_quotes(name), file_.path().string());
+  return fmt::format("{} in '{}'", in_quotes(name), file_->path().string());
 }
 
 }  // namespace tempera

@@ -51,19 +51,18 @@ class SafetensorsFile final : public Checkpoint {
   // instead.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return file_.path(); }
-  size_t size() const { return file_.bytes().size(); }
+  const std::filesystem::path& path() const { return file_->path(); }
+  size_t size() const { return file_->bytes().size(); }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
 
   std::vector<std::string> names() const override;
-  std::optional<TensorView> find(std::string_view name) const override;
-  void release(std::span<const std::byte> bytes) const noexcept override;
+  std::optional<CheckpointTensor> find(std::string_view name) const override;
   std::string origin(std::string_view name) const override;
 
  private:
   const SafetensorsEntry* entry(std::string_view name) const;
 
-  MappedFile file_;
+  std::shared_ptr<const MappedFile> file_;  // its readers own it too
   SafetensorsHeader header_;
 };
 
@@ -81,8 +80,7 @@ class ShardedSafetensors final : public Checkpoint {
   const std::vector<std::unique_ptr<SafetensorsFile>>& shards() const { return shards_; }
 
   std::vector<std::string> names() const override;
-  std::optional<TensorView> find(std::string_view name) const override;
-  void release(std::span<const std::byte> bytes) const noexcept override;
+  std::optional<CheckpointTensor> find(std::string_view name) const override;
   std::string origin(std::string_view name) const override;
 
  private:

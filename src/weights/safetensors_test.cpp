@@ -11,8 +11,8 @@
 #include <random>
 
 #include "base/error.h"
+#include "support/test_files.h"
 #include "weights/safetensors_writer.h"
-#include "weights/test_files.h"
 
 namespace tempera {
 namespace {
@@ -174,6 +174,13 @@ TEST(Safetensors, EveryTruncationIsAnError) {
   }
 }
 
+// first, first + 1, ...
+std::vector<std::byte> counting(int first, size_t n) {
+  std::vector<std::byte> bytes(n);
+  for (size_t i = 0; i < n; ++i) bytes[i] = static_cast<std::byte>(first + static_cast<int>(i));
+  return bytes;
+}
+
 // A flipped byte is an error, or leaves a file whose tensors still tile its data.
 TEST(Safetensors, RandomFlips) {
   const std::string whole = small_file();
@@ -204,36 +211,50 @@ TEST(Safetensors, RandomFlips) {
   EXPECT_LT(accepted, 7000);  // the rest
 }
 
-TEST(SafetensorsFile, ViewsIntoTheFile) {
-  const TempFolder folder;
+TEST(SafetensorsFile, ReadsElementsOfTheFile) {
+  const TemporaryFolder folder;
   write_file(folder / "x.safetensors", small_file());
   const SafetensorsFile checkpoint(folder / "x.safetensors");
   EXPECT_THAT(checkpoint.names(), ElementsAre("conv.bias", "conv.weight", "scale"));
-  const TensorView weight = checkpoint.get("conv.weight");
+  const CheckpointTensor weight = checkpoint.get("conv.weight");
   EXPECT_EQ(weight.dtype, DType::f16);
   EXPECT_THAT(weight.dims, ElementsAre(2, 3, 1, 1));
-  ASSERT_EQ(weight.bytes.size(), 12u);
-  EXPECT_EQ(weight.bytes[0], std::byte{0});
-  EXPECT_EQ(weight.bytes[11], std::byte{11});
-  EXPECT_EQ(checkpoint.get("conv.bias").bytes[0], std::byte{12});
+  EXPECT_EQ(weight.stored_bytes(), 12u);
+  EXPECT_EQ(weight.revision, 0u);
+  ASSERT_EQ(stored_bytes(weight), counting(0, 12));
+  EXPECT_EQ(stored_bytes(checkpoint.get("conv.bias")), counting(12, 8));
+  EXPECT_EQ(stored_bytes(checkpoint.get("scale")), counting(20, 2));
   EXPECT_EQ(checkpoint.get("scale").elements(), 1);
-  EXPECT_EQ(checkpoint.find("conv"), std::nullopt);
-  checkpoint.release(weight.bytes);
-  checkpoint.release({});
-  EXPECT_EQ(weight.bytes[11], std::byte{11});
+  EXPECT_FALSE(checkpoint.find("conv"));
+  weight.reader->done(0, 6);
+  weight.reader->done(6, 0);
+  EXPECT_EQ(stored_bytes(weight), counting(0, 12));
   EXPECT_THAT(bad_file_message([&] { checkpoint.get("conv"); }),
               AllOf(HasSubstr("the tensor 'conv' in '"), HasSubstr("x.safetensors' is missing")));
 }
 
+TEST(SafetensorsFile, ReadersKeepTheFile) {
+  const TemporaryFolder folder;
+  write_file(folder / "x.safetensors", small_file());
+  CheckpointTensor weight;
+  {
+    const SafetensorsFile checkpoint(folder / "x.safetensors");
+    weight = checkpoint.get("conv.weight");
+  }
+  std::filesystem::remove(folder / "x.safetensors");
+  weight.reader->done(0, 6);
+  EXPECT_EQ(stored_bytes(weight), counting(0, 12));
+}
+
 TEST(SafetensorsFile, TypesThatAreNotOursAreRefusedWhenUsed) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_file(folder / "x.safetensors", file(tensor("U32", "[1]", "[0,4]"), 4));
   const SafetensorsFile checkpoint(folder / "x.safetensors");
   EXPECT_THAT(bad_file_message([&] { checkpoint.find("t"); }), HasSubstr("is of type U32, which is not supported"));
 }
 
 TEST(SafetensorsFile, NamesOtherFormats) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto opening = [&](const char* name, std::string_view contents) {
     write_file(folder / name, contents);
     return bad_file_message([&] { SafetensorsFile(folder / name); });
@@ -260,7 +281,7 @@ TEST(SafetensorsFile, NamesOtherFormats) {
 }
 
 TEST(ShardedSafetensors, ReadsAllShards) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::vector<std::byte> data(8, std::byte{7});
   write_safetensors(folder / "m-00001-of-00002.safetensors", {{{"a", DType::u8, {8}}, data}});
   write_safetensors(folder / "m-00002-of-00002.safetensors",
@@ -271,9 +292,9 @@ TEST(ShardedSafetensors, ReadsAllShards) {
   const ShardedSafetensors checkpoint(index);
   EXPECT_THAT(checkpoint.names(), ElementsAre("a", "b"));
   EXPECT_EQ(checkpoint.shards().size(), 2u);
-  EXPECT_EQ(checkpoint.get("b").bytes[7], std::byte{7});
-  checkpoint.release(checkpoint.get("b").bytes);
-  EXPECT_EQ(checkpoint.get("b").bytes[7], std::byte{7});
+  EXPECT_EQ(stored_bytes(checkpoint.get("b")), data);
+  checkpoint.get("b").reader->done(0, 2);
+  EXPECT_EQ(stored_bytes(checkpoint.get("b")), data);
   EXPECT_THAT(checkpoint.origin("b"),
               HasSubstr("'b' in '" + folder.path().string() + "/m-00002-of-00002.safetensors'"));
   EXPECT_THAT(checkpoint.origin("c"), HasSubstr("m.safetensors.index.json'"));
@@ -327,7 +348,7 @@ TEST(SafetensorsWriter, WhatIsWrittenIsRead) {
 }
 
 TEST(SafetensorsWriter, NothingAppearsUnlessComplete) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::vector<TensorSpec> tensors = {{"a", DType::u8, {3}}, {"b", DType::u8, {2}}};
   {
     SafetensorsWriter writer(folder / "x", tensors);
@@ -340,7 +361,7 @@ TEST(SafetensorsWriter, NothingAppearsUnlessComplete) {
   writer.append(as_bytes("12"));
   writer.append(as_bytes("345"));
   writer.commit();
-  EXPECT_EQ(SafetensorsFile(folder / "x").get("b").bytes[1], std::byte{'5'});
+  EXPECT_EQ(stored_bytes(SafetensorsFile(folder / "x").get("b")).at(1), std::byte{'5'});
 }
 
 }  // namespace

@@ -72,13 +72,9 @@ std::vector<std::string> ShardedSafetensors::names() const {
   return names;
 }
 
-std::optional<TensorView> ShardedSafetensors::find(std::string_view name) const {
+std::optional<CheckpointTensor> ShardedSafetensors::find(std::string_view name) const {
   const auto at = tensors_.find(name);
   return at == tensors_.end() ? std::nullopt : at->second->find(name);
-}
-
-void ShardedSafetensors::release(std::span<const std::byte> bytes) const noexcept {
-  for (const auto& shard : shards_) shard->release(bytes);  // only the one that the bytes belong to does anything
 }
 
 std::string ShardedSafetensors::origin(std::string_view name) const {

@@ -10,6 +10,7 @@
 #include "conformance/decompose.h"
 #include "conformance/fenced.h"
 #include "conformance/interpreter.h"
+#include "support/counting_reader.h"
 
 namespace tempera {
 namespace {
@@ -155,7 +156,10 @@ class Harness::Run {
     const SourceWeight source = source_weight(c_, i);
     Fenced memory(*harness_.host_, *harness_.host_queue_, promise.bytes);
     memory.poison(std::byte{0});
-    pack(kernel_, c_.problem, index, source.view(), memory.data());
+    std::vector<std::shared_ptr<const CountingReader>> counters;
+    pack(kernel_, c_.problem, index, counted(source.view(), counters), memory.data());
+    for (const auto& counter : counters)
+      if (const std::string what = counter->fault(); !what.empty()) fault(fmt::format("of weight {}, {}", i, what));
     if (!memory.intact()) fault(fmt::format("packs weight {} beyond its {} bytes", i, promise.bytes));
     std::vector<std::byte> bytes = memory.read();
     const auto [it, added] = harness_.packed_.try_emplace(promise.layout + " " + source.name, checksum(bytes));

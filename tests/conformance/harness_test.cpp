@@ -160,6 +160,26 @@ TEST_F(HarnessTest, FindsOneLayoutNameWithTwoMeanings) {
   EXPECT_THAT(harness.check(kernel, linear_case()).faults, Contains(HasSubstr("unlike another user of the layout")));
 }
 
+TEST_F(HarnessTest, FindsPackingThatReadsTwiceOrKeepsElements) {
+  Kernel kernel = row(OpKind::linear);
+  const auto pack = [](bool twice, bool give_back) {
+    return [=](const Problem&, int, std::span<const WeightPart> parts, std::byte* destination) {
+      for (const WeightPart& part : parts) {
+        read(part, 0, part.elements, DType::f32, destination);
+        if (twice) read(part, 1, 1, DType::f32, destination + sizeof(float));
+        if (give_back) part.reader->done(0, part.elements);
+        destination += part.elements * sizeof(float);
+      }
+    };
+  };
+  kernel.pack = pack(false, true);
+  EXPECT_THAT(faults(kernel, linear_case()), IsEmpty());
+  kernel.pack = pack(true, true);
+  EXPECT_THAT(faults(kernel, linear_case()), Contains("of weight 1, reads element 1 2 times"));
+  kernel.pack = pack(false, false);
+  EXPECT_THAT(faults(kernel, linear_case()), Contains("of weight 1, gives element 0 back 0 times"));
+}
+
 TEST_F(HarnessTest, ReportsExceptionsAndRefusals) {
   Kernel kernel = row(OpKind::linear);
   kernel.bind = [](const Problem&, const Binding&) -> Launch { fail(ErrorCode::internal, "no such primitive"); };

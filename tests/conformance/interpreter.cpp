@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "conformance/fenced.h"
+#include "support/counting_reader.h"
 
 namespace tempera {
 
@@ -30,7 +31,7 @@ Interpreter::Interpreter(Backend& backend, const Program& program,
   for (const WeightSlot& slot : program.weights) {
     std::vector<WeightPart> parts;
     for (const std::string& name : slot.source.names)
-      parts.push_back({weights.at(name).dtype, weights.at(name).bytes, {}, slot.source.factor});
+      parts.push_back(stored_part(weights.at(name).dtype, weights.at(name).bytes, slot.source.factor));
     std::vector<std::byte> packed(slot.bytes);
     const Kernel& kernel = backend.kernels()[program.steps[slot.step].kernel];
     if (kernel.pack) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "conformance/cases.h"
+#include "support/counting_reader.h"
 
 namespace tempera {
 namespace {
@@ -126,7 +127,7 @@ std::vector<std::byte> input_bytes(const Case& c, size_t i) {
 
 std::vector<WeightPart> SourceWeight::view() const {
   std::vector<WeightPart> out;
-  for (const Part& part : parts) out.push_back({part.dtype, part.bytes});
+  for (const Part& part : parts) out.push_back(stored_part(part.dtype, part.bytes));
   return out;
 }
 

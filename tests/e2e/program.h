@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/files.h"
+
 namespace tempera::test {
 
 struct Ran {
@@ -30,21 +32,5 @@ struct Surroundings {
 // Throws std::runtime_error when the program cannot be started, or has not ended after five minutes (it is killed
 // then).
 Ran run_tempera(const std::vector<std::string>& arguments, const Surroundings& surroundings = {});
-
-// A folder that goes when the object does.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  // The names in it, sorted; of files and folders, not of what folders hold.
-  std::vector<std::string> names() const;
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace tempera::test

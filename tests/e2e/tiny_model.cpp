@@ -39,11 +39,6 @@ std::string read_file(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-void write_file(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  if (!(file << bytes << std::flush)) throw std::runtime_error("cannot write " + path.string());
-}
-
 std::vector<std::string> generate_arguments(const std::vector<std::string>& more) {
   std::vector<std::string> all = {
       "generate", "a red apple", "--model", tiny_folder(), "--width",  "64",  "--height", "64",

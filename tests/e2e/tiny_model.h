@@ -12,7 +12,6 @@ std::filesystem::path tiny_folder();       // diffusers layout
 std::filesystem::path tiny_single_file();  // LDM layout: needs --model-config and --tokenizer of the folder
 
 std::string read_file(const std::filesystem::path& path);
-void write_file(const std::filesystem::path& path, const std::string& bytes);
 
 // generate with the tiny model: 64 x 64, two steps, fp32 on the CPU, seed 7, then `more`.
 std::vector<std::string> generate_arguments(const std::vector<std::string>& more);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <random>
 
 #include "models/vae.h"
@@ -17,41 +16,14 @@
 namespace tempera {
 namespace {
 
-constexpr float kFactor = 1 << 18;
-
-// Whether a tensor adds to the stream from outside of it: weights after a norm or the latent, and every bias.
-bool adds_to_stream(std::string_view name) {
+// 2^18 for a tensor that adds to the stream from outside of it: weights after a norm or the latent, and every bias.
+float large_stream(std::string_view name) {
   const auto is = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
   const bool bias = name.ends_with(".bias");
-  return is("conv_in.") || is(".conv2.") || is(".to_out.") || (bias && (is(".conv_shortcut.") || is(".upsamplers.")));
+  const bool adds =
+      is("conv_in.") || is(".conv2.") || is(".to_out.") || (bias && (is(".conv_shortcut.") || is(".upsamplers.")));
+  return adds ? 1 << 18 : 1;
 }
-
-class LargeStream final : public Checkpoint {
- public:
-  explicit LargeStream(const Graph& graph) : plain_(graph) {
-    for (const std::string& name : plain_.names()) {
-      if (!adds_to_stream(name)) continue;
-      const TensorView view = plain_.get(name);
-      const auto* values = reinterpret_cast<const float*>(view.bytes.data());
-      std::vector<float>& large = large_[name];
-      large.assign(values, values + view.bytes.size() / sizeof(float));
-      for (float& v : large) v *= kFactor;
-    }
-  }
-  std::vector<std::string> names() const override { return plain_.names(); }
-  std::optional<TensorView> find(std::string_view name) const override {
-    std::optional<TensorView> view = plain_.find(name);
-    if (const auto it = large_.find(name); view && it != large_.end())
-      view->bytes = std::as_bytes(std::span(it->second));
-    return view;
-  }
-  void release(std::span<const std::byte>) const noexcept override {}
-  std::string origin(std::string_view name) const override { return plain_.origin(name); }
-
- private:
-  test::RandomCheckpoint plain_;
-  std::map<std::string, std::vector<float>, std::less<>> large_;
-};
 
 // Of the f32 outputs of all steps.
 class LargestActivation final : public StepWatcher {
@@ -83,13 +55,8 @@ Decoded decode(Backend& backend, DType dtype, bool large, bool observe) {
   const Graph graph = vae_decoder_graph(preset("tiny").vae, options);
   const std::unique_ptr<Queue> queue = backend.make_queue();
   Program program = lower(optimize(graph), backend.target());
-  std::unique_ptr<const Checkpoint> checkpoint;
-  if (large) {
-    checkpoint = std::make_unique<LargeStream>(graph);
-  } else {
-    checkpoint = std::make_unique<test::RandomCheckpoint>(graph);
-  }
-  LoneExecutable lone(std::move(program), backend, *queue, *checkpoint);
+  const test::RandomCheckpoint checkpoint(graph, large ? large_stream : nullptr);
+  LoneExecutable lone(std::move(program), backend, *queue, checkpoint);
   Executable& e = *lone;
   e.load();
   std::mt19937 generator(3);

@@ -2,35 +2,16 @@
 // the result is a consistent configuration, or Error(bad_file).
 #include <cstdint>
 #include <cstdlib>
-#include <map>
 
 #include "base/error.h"
 #include "source/test_models.h"
+#include "weights/made.h"
 
 namespace {
-using tempera::TensorView;
-
-class Declared final : public tempera::Checkpoint {
- public:
-  explicit Declared(std::map<std::string, TensorView, std::less<>> tensors) : tensors_(std::move(tensors)) {}
-  std::vector<std::string> names() const override {
-    std::vector<std::string> names;
-    for (const auto& [name, view] : tensors_) names.push_back(name);
-    return names;
-  }
-  std::optional<TensorView> find(std::string_view name) const override {
-    const auto at = tensors_.find(name);
-    return at == tensors_.end() ? std::nullopt : std::optional(at->second);
-  }
-  void release(std::span<const std::byte>) const noexcept override {}
-  std::string origin(std::string_view name) const override { return tempera::in_quotes(name); }
-
- private:
-  std::map<std::string, TensorView, std::less<>> tensors_;
-};
+using Tensors = tempera::MadeCheckpoint::Tensors;
 
 // Six bytes an edit: which tensor (2), what to do, and with which value (2), at which position.
-void edit(std::map<std::string, TensorView, std::less<>>& tensors, const uint8_t* bytes) {
+void edit(Tensors& tensors, const uint8_t* bytes) {
   if (tensors.empty()) return;
   const auto at = std::next(tensors.begin(), (bytes[0] | bytes[1] << 8) % static_cast<int>(tensors.size()));
   const int64_t value = bytes[3] | bytes[4] << 8;
@@ -64,7 +45,7 @@ void edit(std::map<std::string, TensorView, std::less<>>& tensors, const uint8_t
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto* const original = [] {
-    auto* tensors = new std::map<std::string, TensorView, std::less<>>;
+    auto* tensors = new Tensors;
     for (const tempera::TensorSpec& tensor : tempera::single_file_tensors(tempera::small_model())) {
       (*tensors)[tensor.name] = {tensor.dtype, tensor.dims, {}};
     }
@@ -73,7 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto tensors = *original;
   for (size_t i = 0; i + 6 <= size && i < 60; i += 6) edit(tensors, data + i);
   try {
-    const tempera::LdmModel model = tempera::read_ldm_model(Declared(std::move(tensors)), "fuzz");
+    const tempera::LdmModel model =
+        tempera::read_ldm_model(tempera::MadeCheckpoint(std::move(tensors), "fuzz"), "fuzz");
     check(model.config, "fuzz");
   } catch (const tempera::Error& error) {
     if (error.code() != tempera::ErrorCode::bad_file) std::abort();

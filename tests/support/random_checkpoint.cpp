@@ -4,42 +4,35 @@
 #include <random>
 
 namespace tempera::test {
+namespace {
 
-RandomCheckpoint::RandomCheckpoint(const Graph& graph) {
+MadeCheckpoint::Tensors random_tensors(const Graph& graph, float (*factor)(std::string_view)) {
+  MadeCheckpoint::Tensors tensors;
   for (const Node& node : graph.nodes()) {
     const auto* weight = std::get_if<Weight>(&node.op);
     if (weight == nullptr) continue;
     for (const std::string& name : weight->names) {
-      std::vector<int64_t> dims(node.output.shape.dims().begin(), node.output.shape.dims().end());
+      CheckpointTensor tensor{DType::f32, {node.output.shape.dims().begin(), node.output.shape.dims().end()}, {}};
+      std::vector<int64_t>& dims = tensor.dims;
       dims[0] /= static_cast<int64_t>(weight->names.size());  // stacked weights are of one shape
-      int64_t elements = 1;
-      for (int64_t d : dims) elements *= d;
+      const int64_t elements = tensor.elements();
       const float deviation = dims.size() > 1 ? 1 / std::sqrt(static_cast<float>(elements / dims[0])) : 0.1f;
       const float mean = dims.size() == 1 && name.ends_with("weight") ? 1.0f : 0.0f;
       std::seed_seq seed(name.begin(), name.end());
       std::mt19937 generator(seed);
       std::normal_distribution<float> normal(mean, deviation);
-      Tensor tensor{dims, std::vector<float>(static_cast<size_t>(elements))};
-      for (float& v : tensor.values) v = normal(generator);
-      tensors_.emplace(name, std::move(tensor));
+      const auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(elements));
+      for (float& v : *values) v = normal(generator) * (factor == nullptr ? 1 : factor(name));
+      tensor.reader = std::make_shared<StoredElements>(DType::f32, std::as_bytes(std::span(*values)), values);
+      tensors.emplace(name, std::move(tensor));
     }
   }
+  return tensors;
 }
 
-std::vector<std::string> RandomCheckpoint::names() const {
-  std::vector<std::string> list;
-  for (const auto& [name, tensor] : tensors_) list.push_back(name);
-  return list;
-}
+}  // namespace
 
-std::optional<TensorView> RandomCheckpoint::find(std::string_view name) const {
-  const auto it = tensors_.find(name);
-  if (it == tensors_.end()) return std::nullopt;
-  return TensorView{DType::f32, it->second.dims, std::as_bytes(std::span(it->second.values))};
-}
-
-std::string RandomCheckpoint::origin(std::string_view name) const {
-  return "'" + std::string(name) + "' of a random checkpoint";
-}
+RandomCheckpoint::RandomCheckpoint(const Graph& graph, float (*factor)(std::string_view))
+    : MadeCheckpoint(random_tensors(graph, factor), "a random checkpoint") {}
 
 }  // namespace tempera::test

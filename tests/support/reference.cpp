@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <limits>
 
-#include "base/half.h"
 #include "weights/safetensors.h"
 
 namespace tempera::test {
@@ -24,10 +23,8 @@ bool has_reference() {
 
 Part part(const std::string& name) {
   static const SafetensorsFile file(reference_dir() / "parts.safetensors");
-  const TensorView view = file.get(name);
-  Part out{view.dims, std::vector<float>(static_cast<size_t>(view.elements()))};
-  convert(view.bytes.data(), view.dtype, out.values.data(), DType::f32, out.values.size());
-  return out;
+  const CheckpointTensor tensor = file.get(name);
+  return {tensor.dims, tensor.floats()};
 }
 
 std::vector<float> to_nhwc(const Part& nchw) {

@@ -34,8 +34,7 @@ void pack_kernel(const TensorDesc& desc, std::span<const WeightPart> parts, std:
   const int64_t in = desc.shape[1], taps = desc.shape[2] * desc.shape[3], row = in * taps;
   const size_t row_bytes = static_cast<size_t>(row) * size_of(desc.dtype);
   for (const WeightPart& part : parts) {
-    const size_t source_bytes = static_cast<size_t>(row) * size_of(part.dtype);
-    const auto rows = static_cast<int64_t>(part.bytes.size() / source_bytes);
+    const int64_t rows = static_cast<int64_t>(part.elements) / row;
     parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
       std::vector<std::byte> converted(row_bytes);
       for (int64_t r = begin; r < end; ++r) {
@@ -48,6 +47,7 @@ void pack_kernel(const TensorDesc& desc, std::span<const WeightPart> parts, std:
         }
       }
     });
+    part.reader->done(0, part.elements);
     destination += static_cast<size_t>(rows) * row_bytes;
   }
 }

@@ -3,19 +3,22 @@
 #include <gmock/gmock.h>
 
 #include "base/half.h"
+#include "support/counting_reader.h"
 
 namespace tempera {
 namespace {
 
 using testing::ElementsAre;
 
-// Parts of f32 numbers, packed and read back as f32.
-std::vector<float> packed(const Problem& p, int input, const std::vector<std::vector<float>>& parts, DType as) {
-  std::vector<WeightPart> views;
-  for (const auto& part : parts) views.push_back({DType::f32, std::as_bytes(std::span(part))});
+// Parts of f32 numbers, packed and read back as f32. Each number is read once and given back once.
+std::vector<float> packed(const Problem& p, int input, const std::vector<std::vector<float>>& numbers, DType as) {
+  std::vector<WeightPart> parts;
+  for (const auto& part : numbers) parts.push_back(stored_part(DType::f32, std::as_bytes(std::span(part))));
+  std::vector<std::shared_ptr<const CountingReader>> counters;
   const KernelInfo::Packed promise = cuda_packed(p, input);
   std::vector<std::byte> bytes(promise.bytes);
-  cuda_pack(p, input, views, bytes.data());
+  cuda_pack(p, input, counted(parts, counters), bytes.data());
+  for (const auto& counter : counters) EXPECT_EQ(counter->fault(), "");
   std::vector<float> out(bytes.size() / size_of(as));
   convert(bytes.data(), as, out.data(), DType::f32, out.size());
   return out;

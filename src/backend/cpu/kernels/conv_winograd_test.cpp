@@ -10,6 +10,7 @@
 #include "backend/cpu/kernels/targets.h"
 #include "base/half.h"
 #include "hwy/highway.h"
+#include "support/counting_reader.h"
 
 namespace tempera {
 namespace {
@@ -60,7 +61,7 @@ double relative_error(DType dtype) {
   add_conv_winograd_kernels(table);
   const Kernel& kernel = table.at(0);
   bench::Bytes packed(kernel.info.packed(problem, 1).bytes), out(to.bytes()), scratch(kernel.info.workspace(problem));
-  const WeightPart part{dtype, w.bytes};
+  const WeightPart part = stored_part(dtype, w.bytes);
   kernel.pack(problem, 1, {&part, 1}, packed.data());
   bench::NoQueue queue;
   kernel.bind(problem, {{x.bytes.data(), packed.data()}, out.data(), scratch.data()})(queue);

@@ -81,13 +81,11 @@ KernelInfo::Packed packed_conv2d(Library& library, const Problem& p, int input) 
 void pack_conv2d(Library& library, const Problem& p, int input, std::span<const WeightPart> parts, std::byte* to) {
   const std::vector<ConvSpec> specs = conv_specs(p);
   if (input != 1 || specs.size() == 1) return pack_input(p, input, parts, library.plan(specs[0])->layout, 1, to);
-  std::vector<WeightPart> twice(parts.begin(), parts.end());  // what is read again is not done with
-  for (WeightPart& part : twice) part.done = {};
   const Shape& w = p.inputs[1].shape;
   int64_t skip = 0;
   for (const ConvSpec& spec : specs) {
     const WeightLayout& layout = library.plan(spec)->layout;
-    pack_weight(layout, WeightRows(twice, w[0], w[1], skip), 0, to);
+    pack_weight(layout, WeightRows(parts, w[0], w[1], skip), 0, to);
     skip += spec.channels;
     to += layout.bytes();
   }

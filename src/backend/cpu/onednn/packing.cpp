@@ -77,7 +77,7 @@ class Packer {
       } else {
         reorder(begin, end, tiled);
       }
-      rows_.done(first_row_ + begin, first_row_ + end);
+      rows_.done(first_row_ + begin, first_row_ + end, s.in * taps_);
     }
   }
 
@@ -85,8 +85,8 @@ class Packer {
   void copy(int64_t first, int64_t last) const {
     const int64_t n = layout_.shape.in * taps_;
     const auto body = [&](int64_t begin, int64_t end) {
-      for (int64_t o = first + begin; o < first + end; ++o)
-        rows_.read(first_row_ + o, 0, n, layout_.dtype, destination_ + o * n * size_);
+      rows_.read({first_row_ + first + begin, end - begin, 0, n}, layout_.dtype,
+                 destination_ + (first + begin) * n * size_, n * size_);
     };
     parallel_for(last - first, 1, std::cref(body));
   }
@@ -129,8 +129,7 @@ class Packer {
   void block(int64_t o0, int64_t i0, bool tiled, std::vector<std::byte>& raw, std::vector<std::byte>& sorted) const {
     const int64_t rows = std::min(kRows, layout_.shape.out - o0), in = std::min(in_step_, layout_.shape.in - i0);
     const int64_t row_bytes = in_step_ * taps_ * size_;
-    for (int64_t o = 0; o < rows; ++o)
-      rows_.read(first_row_ + o0 + o, i0 * taps_, in * taps_, layout_.dtype, raw.data() + o * row_bytes);
+    rows_.read({first_row_ + o0, rows, i0 * taps_, in * taps_}, layout_.dtype, raw.data(), row_bytes);
     const std::byte* source = raw.data();
     if (taps_ > 1) {
       for (int64_t o = 0; o < rows; ++o) {
@@ -202,31 +201,33 @@ WeightRows::WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t 
     : row_elements_(row_elements), skip_(skip) {
   int64_t row = 0;
   for (const WeightPart& part : parts) {
-    const auto bytes = static_cast<int64_t>(part.bytes.size());
-    const int64_t row_bytes = row_elements * static_cast<int64_t>(size_of(part.dtype));
-    TEMPERA_ASSERT(bytes % row_bytes == 0);
-    parts_.push_back({row, row + bytes / row_bytes, &part});
+    const auto elements = static_cast<int64_t>(part.elements);
+    TEMPERA_ASSERT(elements % row_elements == 0);
+    parts_.push_back({row, row + elements / row_elements, &part});
     row = parts_.back().end;
   }
   TEMPERA_ASSERT(row == rows);
 }
 
-void WeightRows::read(int64_t row, int64_t first, int64_t count, DType dtype, void* destination) const {
-  size_t p = parts_.size() - 1;
-  while (parts_[p].begin > row) --p;
-  const WeightPart& part = *parts_[p].part;
-  const int64_t element = (row - parts_[p].begin) * row_elements_ + skip_ + first;
-  tempera::read(part, static_cast<size_t>(element), static_cast<size_t>(count), dtype,
-                static_cast<std::byte*>(destination));
+void WeightRows::read(const Block& block, DType dtype, std::byte* destination, int64_t pitch) const {
+  for (const Part& p : parts_) {
+    const int64_t begin = std::max(block.row, p.begin), end = std::min(block.row + block.rows, p.end);
+    if (begin >= end) continue;
+    const int64_t first = (begin - p.begin) * row_elements_ + skip_ + block.first;
+    read_block(*p.part,
+               {static_cast<size_t>(first), static_cast<size_t>(end - begin), static_cast<size_t>(block.count),
+                static_cast<size_t>(row_elements_)},
+               dtype, destination + (begin - block.row) * pitch, static_cast<size_t>(pitch));
+  }
 }
 
-void WeightRows::done(int64_t begin, int64_t end) const {
+void WeightRows::done(int64_t begin, int64_t end, int64_t count) const {
+  if (skip_ + count < row_elements_) return;
   for (const Part& p : parts_) {
     const int64_t first = std::max(begin, p.begin), last = std::min(end, p.end);
-    if (first >= last || !p.part->done) continue;
-    const auto row_bytes = static_cast<size_t>(row_elements_) * size_of(p.part->dtype);
-    p.part->done(p.part->bytes.subspan(static_cast<size_t>(first - p.begin) * row_bytes,
-                                       static_cast<size_t>(last - first) * row_bytes));
+    if (first >= last) continue;
+    p.part->reader->done(static_cast<size_t>((first - p.begin) * row_elements_),
+                         static_cast<size_t>((last - first) * row_elements_));
   }
 }
 

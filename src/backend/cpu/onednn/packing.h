@@ -42,11 +42,16 @@ class WeightRows {
   // parts do not hold `rows` of them.
   WeightRows(std::span<const WeightPart> parts, int64_t rows, int64_t row_elements, int64_t skip = 0);
 
-  // `count` elements of row `row` from element `skip` + `first` on, converted to `dtype`.
-  void read(int64_t row, int64_t first, int64_t count, DType dtype, void* destination) const;
+  // Elements [skip + first, skip + first + count) of rows [row, row + rows).
+  struct Block {
+    int64_t row, rows, first, count;
+  };
+  // Writes a block as `dtype`; its rows begin `pitch` bytes apart.
+  void read(const Block& block, DType dtype, std::byte* destination, int64_t pitch) const;
 
-  // Rows [begin, end) will not be read again.
-  void done(int64_t begin, int64_t end) const;
+  // Elements of rows [begin, end) will not be read again, from `skip` on `count` of each. A row is given back with its
+  // last element: where the columns of a weight are packed one part after the other, by the last of them.
+  void done(int64_t begin, int64_t end, int64_t count) const;
 
  private:
   struct Part {

@@ -3,11 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "backend/cpu/onednn/api.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "support/counting_reader.h"
 
 namespace tempera::onednn {
 namespace {
@@ -80,7 +79,7 @@ void check(const Layout& l, DType dtype) {
 
   const int64_t cut = s.out / 3;  // parts of different types, cut in the middle of tiles
   const auto first = source(s, 0, cut, DType::f16), second = source(s, cut, s.out, DType::bf16);
-  const std::vector<WeightPart> parts{{DType::f16, first}, {DType::bf16, second}};
+  const std::vector<WeightPart> parts{stored_part(DType::f16, first), stored_part(DType::bf16, second)};
   const WeightRows rows(parts, s.out, s.in * s.taps());
   std::vector<std::byte> packed(layout.bytes(), std::byte{0xff});
   pack_weight(layout, rows, 0, packed.data());
@@ -106,7 +105,7 @@ TEST(Packing, TakesAPieceOfTheRows) {
   const WeightShape half{20, 24, 1};
   const WeightLayout layout = weight_layout({{24, 20}, {20, 1}, {}, {}}, DType::f32, kMatrix, half);
   const auto bytes = source({40, 24, 1}, 0, 40, DType::f32);
-  const std::vector<WeightPart> parts{{DType::f32, bytes}};
+  const std::vector<WeightPart> parts{stored_part(DType::f32, bytes)};
   const WeightRows rows(parts, 40, 24);
   std::vector<float> packed(20 * 24);
   pack_weight(layout, rows, 20, reinterpret_cast<std::byte*>(packed.data()));
@@ -115,26 +114,40 @@ TEST(Packing, TakesAPieceOfTheRows) {
   EXPECT_EQ(packed[20], value({40, 24, 1}, 20, 1, 0));
 }
 
-// Large weights go band by band: what has been packed is told in order, all of it, and no more than a band at a time.
-TEST(Packing, TellsWhatItIsDoneWith) {
+// Large weights are packed band by band: all that was read is given back once, in order, a band at a time.
+TEST(Packing, GivesBackWhatItHasRead) {
   const WeightShape s{1000, 9000, 1};
-  const WeightLayout layout = weight_layout({{9000, 1000}, {1000, 1}, {}, {}}, DType::f32, kMatrix, s);
-  const std::vector<std::byte> first(600 * 9000 * 2), second(400 * 9000 * 2);
-  const std::byte* next[2] = {first.data(), second.data()};
-  size_t most = 0;
-  const auto done = [&](int part) {
-    return [&, part](std::span<const std::byte> bytes) {
-      EXPECT_EQ(bytes.data(), next[part]);
-      next[part] = bytes.data() + bytes.size();
-      most = std::max(most, bytes.size());
-    };
-  };
-  const std::vector<WeightPart> parts{{DType::f16, first, done(0)}, {DType::bf16, second, done(1)}};
-  std::vector<std::byte> packed(layout.bytes());
-  pack_weight(layout, WeightRows(parts, 1000, 9000), 0, packed.data());
-  EXPECT_EQ(next[0], first.data() + first.size());
-  EXPECT_EQ(next[1], second.data() + second.size());
-  EXPECT_LE(most, static_cast<size_t>(kPackPiece) * 2);
+  for (const Blocking& blocking :
+       {Blocking{{9000, 1000}, {1000, 1}, {}, {}}, Blocking{{9000, 1000}, {1, 9000}, {}, {}}}) {
+    const WeightLayout layout = weight_layout(blocking, DType::f32, kMatrix, s);
+    const std::vector<std::byte> first(600 * 9000 * 2), second(400 * 9000 * 2);
+    std::vector<std::shared_ptr<const CountingReader>> counters;
+    const auto parts = counted({stored_part(DType::f16, first), stored_part(DType::bf16, second)}, counters);
+    std::vector<std::byte> packed(layout.bytes());
+    pack_weight(layout, WeightRows(parts, 1000, 9000), 0, packed.data());
+    for (const auto& counter : counters) {
+      EXPECT_EQ(counter->fault(), "");
+      EXPECT_LE(counter->largest_piece(), static_cast<size_t>(kPackPiece));
+    }
+  }
+}
+
+// Columns that are packed one part after the other are given back by the last.
+TEST(Packing, GivesBackRowsOfTwoLayoutsOnce) {
+  const WeightLayout left = weight_layout({{24, 40}, {40, 1}, {}, {}}, DType::f32, kMatrix, {40, 24, 1});
+  const WeightLayout right = weight_layout({{16, 40}, {40, 1}, {}, {}}, DType::f32, kMatrix, {40, 16, 1});
+  const WeightShape whole{40, 40, 1};
+  const auto bytes = source(whole, 0, 40, DType::f32);
+  std::vector<std::shared_ptr<const CountingReader>> counters;
+  const auto parts = counted({stored_part(DType::f32, bytes)}, counters);
+  std::vector<float> packed(40 * 40);
+  auto* to = reinterpret_cast<std::byte*>(packed.data());
+  pack_weight(left, WeightRows(parts, 40, 40), 0, to);
+  EXPECT_EQ(counters[0]->largest_piece(), 0u);
+  pack_weight(right, WeightRows(parts, 40, 40, 24), 0, to + left.bytes());
+  EXPECT_EQ(counters[0]->fault(), "");
+  EXPECT_EQ(packed[3 * 40 + 7], value(whole, 7, 3, 0));
+  EXPECT_EQ(packed[(24 + 3) * 40 + 7], value(whole, 7, 24 + 3, 0));
 }
 
 TEST(Packing, NamesDifferWithTheLayout) {
@@ -148,7 +161,7 @@ TEST(Packing, NamesDifferWithTheLayout) {
 
 TEST(Packing, RefusesPartsOfAnotherSize) {
   const std::vector<std::byte> bytes(40 * 24 * 4);
-  const std::vector<WeightPart> parts{{DType::f32, bytes}};
+  const std::vector<WeightPart> parts{stored_part(DType::f32, bytes)};
   EXPECT_THROW(WeightRows(parts, 41, 24), Error);
   EXPECT_THROW(WeightRows(parts, 40, 25), Error);
 }

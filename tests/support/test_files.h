@@ -1,44 +1,17 @@
-// For tests only: a folder that goes away, and files made in it.
+// Files of tensors for tests, and what is said about those that are wrong.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <span>
-#include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
+#include "support/files.h"
+#include "weights/checkpoint.h"
 #include "weights/safetensors_writer.h"
 
 namespace tempera {
-
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "tempera-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline void write_file(const std::filesystem::path& path, std::string_view contents) {
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << contents;
-}
 
 inline void write_safetensors(const std::filesystem::path& path,
                               const std::vector<std::pair<TensorSpec, std::vector<std::byte>>>& tensors) {
@@ -48,6 +21,13 @@ inline void write_safetensors(const std::filesystem::path& path,
   SafetensorsWriter writer(path, specs);
   for (const auto& [spec, bytes] : tensors) writer.append(bytes);
   writer.commit();
+}
+
+// All elements of a tensor, in the type in which it is stored.
+inline std::vector<std::byte> stored_bytes(const CheckpointTensor& tensor) {
+  std::vector<std::byte> bytes(tensor.stored_bytes());
+  tensor.reader->read(0, static_cast<size_t>(tensor.elements()), tensor.dtype, bytes.data());
+  return bytes;
 }
 
 // The message of the Error(bad_file) that `call` throws; "" when it throws nothing.

@@ -1,0 +1,31 @@
+// A matrix read as its transpose, tile by tile, through a buffer of fixed size.
+#pragma once
+
+#include <memory>
+
+#include "base/element_reader.h"
+
+namespace tempera {
+
+class TransposedElements final : public ElementReader {
+ public:
+  // `below` holds a matrix (rows, columns); this reads as (columns, rows).
+  TransposedElements(std::shared_ptr<const ElementReader> below, size_t rows, size_t columns);
+
+  void read_block(const ElementBlock& block, DType to, std::byte* destination, size_t pitch) const override;
+  // Every row of this matrix lies all over the one below, which is given back whole with the last element of this.
+  void done(size_t first, size_t n) const noexcept override;
+
+ private:
+  // A part of this matrix, within its rows.
+  struct Part {
+    size_t row, rows, column, columns;
+  };
+  void read_run(size_t first, size_t n, DType to, std::byte* destination) const;
+  void read_part(const Part& part, DType to, std::byte* destination, size_t pitch) const;
+
+  std::shared_ptr<const ElementReader> below_;
+  size_t rows_, columns_;  // of the matrix below
+};
+
+}  // namespace tempera
