@@ -13,12 +13,12 @@
 #include "pipeline/embeddings_file.h"
 #include "pipeline/fit.h"
 #include "pipeline/metadata.h"
-#include "source/model_source.h"
-#include "source/open.h"
 #include "pipeline/programs.h"
 #include "pipeline/text_stage.h"
-#include "source/tiny_vae.h"
 #include "runtime/tracer.h"
+#include "source/model_source.h"
+#include "source/open.h"
+#include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
@@ -66,7 +66,7 @@ class Pipeline::Impl {
         choice_(choose_device(options_)),
         source_(open_model_of(options_, log_, false)) {
     if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
-    if (options_.threads > 0) set_thread_count(options_.threads);
+    const ThreadScope scope(threads_);
     const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
     backend_ =
         open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
@@ -75,6 +75,7 @@ class Pipeline::Impl {
   }
 
   Result generate(const Request& request, const Callbacks& callbacks) {
+    const ThreadScope scope(threads_);
     Result result;
     try {
       generate(request, callbacks, result);
@@ -87,6 +88,7 @@ class Pipeline::Impl {
   }
 
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks) {
+    const ThreadScope scope(threads_);
     check_embeddings_path(out);
     Request both = request;
     both.guidance_scale = 2;  // any above 1: whether the negative prompt will be wanted is not known here
@@ -184,7 +186,6 @@ class Pipeline::Impl {
       fitted_.plan.model = source_.path.string();
       shape_ = std::move(shape);
       options_of_shape_ = std::move(options);
-      if (backend_->host_visible()) return_freed_memory();
     }
     plan = fitted_.plan;
     leave_scratch();
@@ -329,6 +330,7 @@ class Pipeline::Impl {
   }
 
   EngineOptions options_;
+  const int threads_ = engine_threads(options_);
   LogSink log_;
   DeviceChoice choice_;
   ModelSource source_;
