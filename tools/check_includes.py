@@ -54,7 +54,7 @@ VENDORS = {
     "cuda": ["src/backend/cuda/"],
     "cudnn": ["src/backend/cuda/"],
     "cublas": ["src/backend/cuda/"],
-    "omp.h": ["src/base/", "src/backend/cpu/"],
+    "omp.h": ["src/base/", "src/backend/cpu/", "tests/threads/"],
     "png.h": ["src/image/"],
     "zlib.h": ["src/image/"],
     "utf8proc.h": ["src/text/"],

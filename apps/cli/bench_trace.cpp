@@ -5,8 +5,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "allocator.h"
 #include "bench_output.h"
 #include "commands.h"
 #include "console.h"
@@ -41,7 +43,7 @@ int run(const Options& options) {
   callbacks.cancelled = interrupted;
   callbacks.trace = [&events](const TraceEvent& event) { events.push_back(event); };
   Pipeline pipeline(options.inputs.engine, warnings_to_console(&bar));
-  const Plan plan = pipeline.generate(request, callbacks).plan;
+  const Plan plan = pipeline.generate(request, trimmed_after_planning(std::move(callbacks))).plan;
   const std::string title =
       fmt::format("tempera: {}, {}, {}, {}x{}", plan.model, plan.device, plan.dtype, plan.width, plan.height);
   if (!options.output.empty()) save_trace(options.output, events, title);

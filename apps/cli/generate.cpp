@@ -7,8 +7,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "allocator.h"
 #include "commands.h"
 #include "console.h"
 #include "fields.h"
@@ -38,7 +40,7 @@ Callbacks callbacks_for(ProgressBar& bar) {
     bar.update(which, progress.step, progress.steps);
   };
   callbacks.cancelled = interrupted;
-  return callbacks;
+  return trimmed_after_planning(std::move(callbacks));
 }
 
 std::vector<std::filesystem::path> save(const Result& result, const OutputPattern& pattern, bool replace) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "allocator.h"
 #include "commands.h"
 #include "console.h"
 #include "help.h"
@@ -141,6 +142,7 @@ int run(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   tempera::cli::limit_spinning(argv);
+  tempera::cli::keep_large_blocks_apart();
   tempera::cli::keep_standard_streams_open();
   return tempera::cli::run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

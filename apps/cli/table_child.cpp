@@ -8,8 +8,10 @@
 #include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
+#include "allocator.h"
 #include "bench_output.h"
 #include "console.h"
 #include "interrupt.h"
@@ -47,7 +49,7 @@ class Watch {
       }
       if (run > 0 && seconds_since(asked_) >= kEnergySeconds) joules();
     };
-    return callbacks;
+    return trimmed_after_planning(std::move(callbacks));
   }
 
   std::optional<double> joules() {

@@ -47,7 +47,7 @@ struct EngineOptions {
   std::string dtype = "auto";     // auto, fp32, bf16, fp16
   std::string attention = "flash";  // flash, naive
   bool eager = false;               // without passes and without hoisting what is constant per request
-  int threads = 0;                  // 0: all cores
+  int threads = 0;  // of this engine; 0: as many as OpenMP would use where it is made (OMP_NUM_THREADS, all cores)
   std::string tiny_vae = {};     // decodes instead of the model's autoencoder: a path, or "model" for its own tiny one
   std::string offload = "auto";  // auto, none, model, sequential: whose parameters stay on the device
   std::string memory_budget = {};  // "6GiB", "80%" or "auto" of what is free; chooses offloading and tiling itself

@@ -112,6 +112,10 @@ struct Callbacks {
 // On a CPU its threads wait for each other as libgomp's environment says. Programs that share their cores with others
 // should be started with GOMP_SPINCOUNT=2000, as bin/tempera starts itself: the default may cost ten times the time
 // there.
+// OpenMP's settings are the caller's again after every call, also where it throws; callbacks see the engine's. The
+// allocator is left alone. On a CPU the planned memory holds in programs that call glibc's
+// mallopt(M_MMAP_THRESHOLD, 256 << 10) at their start and malloc_trim(0) at the first report of progress, as
+// bin/tempera does. In others the heap may keep some tens of megabytes more.
 class Pipeline {
  public:
   // Opens the model's files without reading weights, those of the text encoders when a request needs them. Throws

@@ -1,7 +1,5 @@
 #include "backend/host_memory.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -22,7 +20,10 @@ namespace {
 class HostTransfers final : public Transfers {
  public:
   explicit HostTransfers(std::vector<Item> items)
-      : items_(std::move(items)), wanted_(items_.size()), done_(items_.size()), thread_([this] { run(); }) {}
+      : items_(std::move(items)), wanted_(items_.size()), done_(items_.size()), thread_([this, team = thread_count()] {
+          work_beside(team);
+          run();
+        }) {}
 
   ~HostTransfers() override {
     {
@@ -83,7 +84,6 @@ class HostTransfers final : public Transfers {
   using Clock = std::chrono::steady_clock;
 
   void run() {
-    work_beside();
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [&] { return stop_ || (!waiting_.empty() && !error_); });
@@ -145,18 +145,6 @@ size_t free_host_memory() {
 size_t total_host_memory() {
   const size_t total = number_in("/proc/meminfo", "MemTotal:").value_or(0) * 1024;
   return std::min(total, number_in("/sys/fs/cgroup/memory.max", "").value_or(total));
-}
-
-void return_freed_memory() {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
-
-void keep_large_blocks_apart() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 256 << 10);  // and no longer adapted to what is freed
-#endif
 }
 
 void copy_rows(std::byte* to, const DeviceRows& from) {

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <stdexcept>
 #include <utility>
+
+#include "base/parallel.h"
 
 namespace tempera {
 namespace {
@@ -38,6 +42,20 @@ TEST(HostTransfers, BringsWhatWasStartedInOrder) {
   transfers->finish();
   EXPECT_EQ(order, (std::vector<int>{2, 0, 3}));
   EXPECT_EQ(memory[1], std::byte{0}) << "was not started";
+}
+
+// The thread that writes is not the engine's, yet it must not use more cores than the engine may.
+TEST(HostTransfers, CountsTheThreadsOfWhoMadeThem) {
+  for (const int threads : {1, 8, 20}) {
+    const ThreadScope scope(threads);
+    std::byte memory{};
+    std::atomic<int> ranges{0};
+    const std::unique_ptr<Transfers> transfers = make_host_transfers(
+        {{&memory, 1, [&](std::byte*) { parallel_for(100, 1, [&](int64_t, int64_t) { ++ranges; }); }}});
+    transfers->start(0);
+    transfers->finish();
+    EXPECT_EQ(ranges, std::max(1, threads / 4)) << threads;
+  }
 }
 
 TEST(HostTransfers, BringsTheSameAgain) {

@@ -1,7 +1,6 @@
 #include "base/parallel.h"
 
 #include <algorithm>
-#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -11,13 +10,12 @@
 
 namespace tempera {
 namespace {
-std::atomic<int> g_threads{0};  // 0: not set; the one process-wide knob, like OMP_NUM_THREADS
-thread_local bool t_beside = false;
-}  // namespace
 
-int thread_count() {
-  const int set = g_threads.load(std::memory_order_relaxed);
-  if (set > 0) return set;
+thread_local int t_threads = 0;  // 0: neither a ThreadScope nor work_beside() has set it
+thread_local bool t_beside = false;
+
+// The setting of the calling thread. Without OpenMP there is none to keep.
+int openmp_threads() {
 #if defined(_OPENMP)
   return std::max(1, omp_get_max_threads());
 #else
@@ -25,28 +23,17 @@ int thread_count() {
 #endif
 }
 
-void set_thread_count(int n) {
-  g_threads.store(std::max(1, n), std::memory_order_relaxed);
+void set_openmp_threads([[maybe_unused]] int n) {
 #if defined(_OPENMP)
-  omp_set_num_threads(std::max(1, n));
+  omp_set_num_threads(n);
 #endif
-}
-
-void work_beside() {
-  t_beside = true;
-}
-
-namespace {
-// How many threads a loop of the calling thread may use.
-int team_size() {
-  return t_beside ? std::max(1, thread_count() / 4) : thread_count();
 }
 
 void run_plain_threads(int threads, const std::function<void(int, int)>& body) {
   std::vector<std::jthread> team;
   for (int t = 1; t < threads; ++t)
     team.emplace_back([&body, t, threads] {
-      work_beside();
+      work_beside(threads);
       body(t, threads);
     });
   body(0, threads);
@@ -63,12 +50,32 @@ void run_team(int threads, const std::function<void(int, int)>& body) {
   run_plain_threads(threads, body);
 #endif
 }
+
 }  // namespace
+
+int thread_count() {
+  return t_threads > 0 ? t_threads : openmp_threads();
+}
+
+ThreadScope::ThreadScope(int threads) : count_before_(t_threads), openmp_before_(openmp_threads()) {
+  t_threads = std::max(1, threads);
+  set_openmp_threads(t_threads);
+}
+
+ThreadScope::~ThreadScope() {
+  t_threads = count_before_;
+  set_openmp_threads(openmp_before_);
+}
+
+void work_beside(int threads) {
+  t_threads = std::max(1, threads / 4);
+  t_beside = true;
+}
 
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (n <= 0) return;
   const int64_t wanted = std::max<int64_t>(1, n / std::max<int64_t>(1, grain));
-  const int threads = static_cast<int>(std::min<int64_t>(team_size(), wanted));
+  const int threads = static_cast<int>(std::min<int64_t>(thread_count(), wanted));
   run_team(threads, [&](int thread, int team) {
     const int64_t begin = n * thread / team, end = n * (thread + 1) / team;
     if (begin < end) body(begin, end);
@@ -76,7 +83,7 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
 }
 
 void parallel_region(const std::function<void(int, int)>& body) {
-  run_team(team_size(), body);
+  run_team(thread_count(), body);
 }
 
 }  // namespace tempera

@@ -15,7 +15,7 @@ BenchMachine bench_machine(const EngineOptions& engine, const std::vector<std::s
   const CheckCancelled check = [&] {
     if (cancelled && cancelled()) fail(ErrorCode::cancelled, "stopped");
   };
-  if (engine.threads > 0) set_thread_count(engine.threads);
+  const ThreadScope scope(engine_threads(engine));
   EngineOptions device_only;
   device_only.device = engine.device;
   const std::unique_ptr<Backend> backend = open_device(choose_device(device_only).device);

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "measure/bench_bound.h"
-#include "runtime/bench_steps.h"
 #include "pipeline/planning.h"
+#include "runtime/bench_steps.h"
 
 namespace tempera {
 namespace {
@@ -154,7 +154,7 @@ BenchOps bench_ops(const BenchOpsOptions& options,
   const CheckCancelled check = [&] {
     if (cancelled && cancelled()) fail(ErrorCode::cancelled, "stopped");
   };
-  if (options.engine.threads > 0) set_thread_count(options.engine.threads);
+  const ThreadScope scope(engine_threads(options.engine));
   const DeviceChoice choice = choose_device(options.engine);
   const std::unique_ptr<Backend> backend = open_device(choice.device);
   // Steps are measured by themselves, so what they read must be there.

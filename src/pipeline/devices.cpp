@@ -2,6 +2,7 @@
 
 #include "backend/cuda/table.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #if TEMPERA_HAS_CPU
 #include "backend/cpu/cpu.h"
 #endif
@@ -84,6 +85,10 @@ std::unique_ptr<Backend> open_device(const std::string& device, [[maybe_unused]]
   if (device == "cuda") return make_cuda_backend(most_pinned);
 #endif
   fail(ErrorCode::unavailable, "there is no device '{}': use cpu", device);
+}
+
+int engine_threads(const EngineOptions& options) {
+  return options.threads > 0 ? options.threads : thread_count();
 }
 
 PlanTarget plan_target(const std::string& device) {

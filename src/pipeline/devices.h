@@ -29,6 +29,10 @@ bool has_device(const std::string& device);
 // what is free unless given.
 std::unique_ptr<Backend> open_device(const std::string& device, std::optional<size_t> most_pinned = {});
 
+// Threads of an engine: those that the options name, else as many as the calling thread may use now. To be asked once
+// for each engine: the memory that kernels plan depends on it.
+int engine_threads(const EngineOptions& options);
+
 // What to lower for; needs no device of that kind. The owner keeps it alive.
 struct PlanTarget {
   std::shared_ptr<const void> owner;

@@ -29,6 +29,7 @@ size_t peak_resident_bytes() {
 
 Engine::Impl::Impl(EngineOptions options, LogSink log)
     : options_(std::move(options)), log_(std::move(log)), choice_(choose_device(options_)) {
+  const ThreadScope scope(threads_);
   const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
   sources_.add(open_model_of(options_, log_, false));
   facts_ = {model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults,
@@ -39,7 +40,6 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
     facts_.tiny_vae = tiny.config;
     sources_.add(std::string(kTinyVaeFolder), std::move(tiny.component));
   }
-  if (options_.threads > 0) set_thread_count(options_.threads);
   backend_ = open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
   queue_ = backend_->make_queue();
   free_memory_ = backend_->free_memory();
@@ -105,7 +105,6 @@ std::shared_ptr<const Prepared> Engine::Impl::prepare(const ResolvedRequest& r, 
       log_(LogLevel::warning, fmt::format("this request needs more memory than the {} MiB that are free: it runs with {}",
                                           free_memory_ >> 20, fitted.plan.residency));
     prepared = std::make_shared<const Prepared>(Prepared{std::move(shape), std::move(asked), std::move(fitted)});
-    if (backend_->host_visible()) return_freed_memory();
   }
   prepared_.push_front(prepared);
   if (prepared_.size() > kMostPrepared) prepared_.pop_back();
@@ -158,6 +157,7 @@ std::vector<Executable*> Engine::Impl::executables_of(const StageSpec& stage) co
 }
 
 std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Callbacks& callbacks, Tracer* tracer) {
+  const ThreadScope scope(threads_);
   ResolvedRequest r = resolved(request);
   const CheckCancelled check = cancelled_check(callbacks);
   const auto report = [&](const char* stage) {
@@ -205,6 +205,7 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
 }
 
 Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks) {
+  const ThreadScope scope(threads_);
   const CheckCancelled check = cancelled_check(callbacks);
   const Prepared& prepared = job.prepared();
   const StageSpec& stage = prepared.fitted.stages.only(Role::decode);
@@ -232,6 +233,7 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
 
 EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem::path& out,
                                   const Callbacks& callbacks) {
+  const ThreadScope scope(threads_);
   check_embeddings_path(out);
   Request both = request;
   both.guidance_scale = 2;  // any above 1: whether the negative prompt will be needed is not known here

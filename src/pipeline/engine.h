@@ -73,6 +73,7 @@ class Engine::Impl {
 
   EngineOptions options_;
   LogSink log_;
+  const int threads_ = engine_threads(options_);
   DeviceChoice choice_;
   Sources sources_;
   ModelFacts facts_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "pipeline/engine.h"
 
 namespace tempera {
@@ -41,6 +42,7 @@ Forward& Engine::Impl::forward_of(const Program& program, const Batch& batch) {
 }
 
 void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& check) {
+  const ThreadScope scope(threads_);
   for (size_t i = 0; i < jobs.size(); ++i) {
     if (jobs[i]->failed())
       fail(ErrorCode::invalid_argument, "a job that was stopped in the middle of a step cannot go on: start it again");

@@ -1,4 +1,5 @@
 // plan(): everything about a request that can be known without weights.
+#include "base/parallel.h"
 #include "pipeline/planning.h"
 #include "sampling/config.h"
 #include "tempera/tempera.h"
@@ -6,6 +7,7 @@
 namespace tempera {
 
 Plan plan(const EngineOptions& engine, const Request& request, bool listing) {
+  const ThreadScope scope(engine_threads(engine));
   const DeviceChoice choice = choose_target(engine);
   const PlanTarget target = plan_target(choice.device);
   PlannedRequest planned = plan_request(engine, request, choice, *target.target);

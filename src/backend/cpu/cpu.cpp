@@ -23,7 +23,6 @@ class CpuQueue final : public Queue {
 class CpuBackend final : public Backend {
  public:
   CpuBackend() : features_(cpu_features()) {
-    keep_large_blocks_apart();
     add_conv_winograd_kernels(table_);
     add_onednn_kernels(table_);
     add_attention_kernels(table_);

@@ -32,7 +32,11 @@ StagingRing::StagingRing(StagingMemory& memory, std::span<const Transfers::Item>
     : memory_(memory), items_(items), device_(std::move(device)), started_(items.size()), copied_(items.size()) {
   for (const Transfers::Item& item : items) TEMPERA_ASSERT(item.bytes <= memory.bytes.size());
   try {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+    for (int i = 0; i < threads; ++i)
+      threads_.emplace_back([this, team = thread_count()] {
+        work_beside(team);
+        run();
+      });
   } catch (const std::system_error&) {  // the system has no more: fewer do as well
     if (threads_.empty()) throw;
   }
@@ -93,7 +97,6 @@ void StagingRing::finish() {
 }
 
 void StagingRing::run() {
-  work_beside();
   Lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return stop_ || may_pack_next(); });

@@ -33,7 +33,8 @@ class StagingRing {
     std::function<void(uint32_t item)> wait;
   };
 
-  // Every item fits into the memory. Memory and items must outlive the ring.
+  // Every item fits into the memory. Memory and items must outlive the ring. Packs on `threads` threads of its own;
+  // they count the caller's thread_count() as the threads that compute meanwhile.
   StagingRing(StagingMemory& memory, std::span<const Transfers::Item> items, Device device, int threads);
   // What was not begun is forgotten; copies that were enqueued are waited for.
   ~StagingRing();

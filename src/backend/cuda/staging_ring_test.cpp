@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <stdexcept>
+
+#include "base/parallel.h"
 
 namespace tempera::cuda {
 namespace {
@@ -141,6 +144,21 @@ TEST_P(Rings, BringWhatWasStartedInOrder) {
   EXPECT_EQ(device.order(), (std::vector<uint32_t>{2, 0, 3}));
   for (const uint32_t item : {2u, 0u, 3u}) EXPECT_TRUE(parameters.holds(item, 1));
   EXPECT_FALSE(parameters.holds(1, 1)) << "was not started";
+}
+
+// The threads that pack are not the engine's, yet their loops must not use more cores than the engine may.
+TEST_P(Rings, CountTheThreadsOfWhoMadeThem) {
+  const ThreadScope scope(12);
+  std::byte to{};
+  std::atomic<int> ranges{0};
+  Device device({{&to, 1, [&](std::byte* host) {
+                    *host = std::byte{1};
+                    parallel_for(100, 1, [&](int64_t, int64_t) { ++ranges; });
+                  }}});
+  StagingRing ring(memory_, device.items(), device.functions(), GetParam());
+  ring.start(0);
+  ring.finish();
+  EXPECT_EQ(ranges, 3) << "a quarter of the engine's";
 }
 
 // Sizes up to all of the memory, in an order that wraps round in every way; the device is slow or fast.

@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
             ->Unit(benchmark::kMillisecond)
             ->MinTime(0.5);
       }
-  bench::set_threads_from(argc, argv);
+  const ThreadScope scope(bench::threads_from(argc, argv));
   benchmark::Initialize(&argc, argv);
   benchmark::AddCustomContext("threads", std::to_string(thread_count()));
   benchmark::AddCustomContext("f32 kernels", flash_isa_f32().name);

@@ -241,14 +241,13 @@ TEST(Attention, TilesMatchPlainLoopsOnEveryInstructionSet) {
 
 TEST(Attention, FlashDoesNotDependOnThreads) {
   Fixture f({1, 3, 500, 700, 64}, DType::f32);
-  const int before = thread_count();
-  set_thread_count(1);
-  const std::vector<float> one = flash(f, flash_isa_f32(), 1);
-  set_thread_count(3);
-  const std::vector<float> three = flash(f, flash_isa_f32(), 3);
+  const auto flash_on = [&](int threads, int planned) {
+    const ThreadScope scope(threads);
+    return flash(f, flash_isa_f32(), planned);
+  };
+  const std::vector<float> one = flash_on(1, 1), three = flash_on(3, 3);
   // A plan for fewer threads than there are.
-  const std::vector<float> two = flash(f, flash_isa_f32(), 2);
-  set_thread_count(before);
+  const std::vector<float> two = flash_on(3, 2);
   EXPECT_EQ(one, three);
   EXPECT_EQ(one, two);
 }

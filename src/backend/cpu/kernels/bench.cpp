@@ -128,14 +128,15 @@ std::unique_ptr<Bytes> random_tensor(const TensorDesc& desc) {
   return bytes;
 }
 
-void set_threads_from(int& argc, char** argv) {
+int threads_from(int& argc, char** argv) {
   for (int i = 1; i + 1 < argc; ++i)
     if (std::string_view(argv[i]) == "--threads") {
-      set_thread_count(std::atoi(argv[i + 1]));
+      const int threads = std::atoi(argv[i + 1]);
       std::copy(argv + i + 2, argv + argc, argv + i);
       argc -= 2;
-      return;
+      return threads;
     }
+  return thread_count();
 }
 
 }  // namespace tempera::bench

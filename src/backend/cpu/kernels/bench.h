@@ -63,7 +63,7 @@ class NoQueue : public Queue {
   void synchronize() override {}
 };
 
-// Takes "--threads N" off the command line.
-void set_threads_from(int& argc, char** argv);
+// The N of "--threads N", which is taken off the command line; thread_count() where it is not there.
+int threads_from(int& argc, char** argv);
 
 }  // namespace tempera::bench
