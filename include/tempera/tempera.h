@@ -37,7 +37,7 @@ struct MemoryPlan {
   size_t weights = 0, activations = 0, stream = 0, io = 0, overhead = 0;
   size_t peak_bytes = 0;
   std::string peak_stage;   // the stage that reaches it
-  size_t pinned_bytes = 0;  // on a card: of the host, locked for what travels unless --pinned-memory allows less
+  size_t pinned_bytes = 0;  // on a card: of the host, locked for what travels unless pinned_memory allows less
 };
 
 // One program of the pipeline as it will run.
@@ -123,9 +123,9 @@ class Pipeline {
   Result generate(const Request& request, const Callbacks& callbacks = {});
 
   // Runs the text encoders on the request's prompts and writes what the UNet wants of them, for
-  // Request::prompt_embeds: the same pictures without text encoders. `out` ends in .safetensors; it is replaced, and
+  // Request::prompt_embeds: the same pictures without text encoders. `output` ends in .safetensors; it is replaced, and
   // appears whole or not at all. EngineOptions::offload holds here, memory_budget is for generate().
-  EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
+  EncodeResult encode(const Request& request, const std::filesystem::path& output, const Callbacks& callbacks = {});
 
   // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment, as its driver
   // counts them: what work took is the difference. Nothing where the driver does not tell. Counters start over, so that

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "measure/bench_bound.h"
-#include "runtime/bench_steps.h"
 #include "pipeline/planned.h"
+#include "runtime/bench_steps.h"
 
 namespace tempera {
 namespace {
@@ -142,7 +142,8 @@ std::vector<PartProgram> chosen_programs(const BenchOpsOptions& options, const P
     if (options.component.empty() || options.component == part.program->name) chosen.push_back(part);
   }
   if (chosen.empty())
-    fail(ErrorCode::invalid_argument, "--component is '{}': give one of {}", options.component, fmt::join(names, ", "));
+    fail(ErrorCode::invalid_argument, "{} is '{}': give one of {}", FieldName{"component"}, options.component,
+         fmt::join(names, ", "));
   return chosen;
 }
 
@@ -163,7 +164,8 @@ BenchOps bench_ops(const BenchOpsOptions& options,
                    const std::function<bool()>& cancelled) {
   constexpr int kMostRepeats = 1000;
   if (options.repeats < 1 || options.repeats > kMostRepeats)
-    fail(ErrorCode::invalid_argument, "--repeats is {}: give a number from 1 to {}", options.repeats, kMostRepeats);
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number from 1 to {}", FieldName{"repeats"}, options.repeats,
+         kMostRepeats);
   const CheckCancelled check = [&] {
     if (cancelled && cancelled()) fail(ErrorCode::cancelled, "stopped");
   };

@@ -35,7 +35,7 @@ struct DecoderPrograms {
 // Whether tiles of that side, where one is given, can be blended.
 bool can_tile(const VaeConfig& vae, const DecoderOptions& options);
 
-// Throws Error(invalid_argument) naming --vae-tile-size when tiles of that side cannot be blended.
+// Throws Error(invalid_argument) naming vae_tile_size when tiles of that side cannot be blended.
 TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int latent_height, int latent_width);
 
 // `build` optimizes and lowers.

@@ -67,7 +67,7 @@ class Pipeline::Impl {
         source_(open_model_of(options_, log_, false)) {
     if (!options_.tiny_vae.empty()) tiny_vae_ = open_tiny_vae(options_.tiny_vae, source_.path, source_.config.vae);
     if (options_.threads > 0) set_thread_count(options_.threads);
-    const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
+    const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "pinned_memory");
     backend_ =
         open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
     queue_ = backend_->make_queue();
@@ -80,7 +80,7 @@ class Pipeline::Impl {
       generate(request, callbacks, result);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::out_of_memory || result.plan.memory.peak_bytes == 0) throw;
-      fail(ErrorCode::out_of_memory, "{} (planned for this request: {} MiB)", error.what(),
+      fail(ErrorCode::out_of_memory, "{} (planned for this request: {} MiB)", error.message(),
            result.plan.memory.peak_bytes >> 20);
     }
     return result;
@@ -247,9 +247,9 @@ class Pipeline::Impl {
     if (r.guidance && !file.embeddings.negative) {
       if (!source_.config.force_zeros_for_empty_prompt)
         fail(ErrorCode::bad_file,
-             "'{}' has no negative_prompt_embeds, which guidance needs: write it with tempera encode, or turn guidance "
-             "off with --guidance-scale 1",
-             r.request.prompt_embeds);
+             "'{}' has no negative_prompt_embeds, which guidance needs: give {} a file that has them, or turn guidance "
+             "off with {} 1",
+             r.request.prompt_embeds, FieldName{"prompt_embeds"}, FieldName{"guidance_scale"});
       file.embeddings.negative = zeros_like(file.embeddings.positive);
     }
     r.request.prompt = file.prompt;

@@ -28,7 +28,8 @@ struct Planned {
 // With `text`, the text encoders will run.
 Planned planned_model(const EngineOptions& engine, bool text) {
   if (!engine.preset.empty() && !engine.model.empty())
-    fail(ErrorCode::invalid_argument, "--preset and --model are both given: give one of them");
+    fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"preset"},
+         FieldName{"model"});
   if (!engine.preset.empty()) {
     const ModelConfig config = preset(engine.preset);
     Planned planned{config,
@@ -36,7 +37,7 @@ Planned planned_model(const EngineOptions& engine, bool text) {
                     {},
                     engine.preset,
                     config.text_encoder_2.max_position_embeddings};
-    // As the folders that tempera synth writes.
+    // As the folders that synth() writes.
     planned.own_tiny_vae = [name = engine.preset] { return std::optional(tiny_vae_preset(name)); };
     if (engine.tiny_vae == kModelsOwnTinyVae) {
       planned.tiny_vae = planned.own_tiny_vae();
@@ -72,7 +73,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   if (!text) options.tokens = read_embeddings(request.prompt_embeds, model.config).tokens;
   options.decoder = decoder_options(engine, model.tiny_vae);
   options.placement = first_placement(engine);
-  parse_memory_budget(engine.pinned_memory, "--pinned-memory");  // a mistake there is one here too
+  parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too
   const auto free = [&] { return open_device(choose_device(engine).device)->free_memory(); };
   Fitted fitted = fit(model.config, shape_of(r), target, options, parse_memory_budget(engine.memory_budget), free,
                       model.own_tiny_vae);
