@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks what can be seen without compiling: unfinished work, paths of one machine, long files, the size of it all.
+"""Checks what can be seen without compiling: unfinished work, paths of one machine, long files, the size of it all, and
+that the library names fields and no options of the command line.
 
 Prints one line per violation; exit status 1 if there is any. Files over 400 lines are only mentioned (the target), over
 600 they are violations.
@@ -16,6 +17,10 @@ TARGET_LINES, MOST_LINES = 400, 600
 # Written so that this file does not contain what it looks for.
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK|not imple" r"mented|unimple" r"mented)\b")
 MACHINE_PATHS = re.compile(r"(/(work|farm|home|root)/[a-z.]|/(tmp)/[a-z])")
+# A flag in a text of the library; the list of fields has them, and a benchmark of kernels is a program of its own.
+FLAG = re.compile(r'"[^"]*--[a-z]')
+FLAGS_ALLOWED = ("src/pipeline/request_fields.cpp", "src/backend/cpu/kernels/bench.cpp")
+FIELD_NAME = re.compile(r'FieldName\{"(\w+)"\}')
 CODE = (".h", ".cpp", ".cu", ".cuh", ".py", ".sh", ".mjs", ".cmake")
 
 
@@ -24,8 +29,23 @@ def tracked():
     return [name.decode() for name in listed.split(b"\0") if name and (ROOT / name.decode()).is_file()]
 
 
+def messages(name, lines, fields):
+    """What in a file of the library speaks of options of the command line, or of fields that there are not."""
+    if not name.startswith(("src/", "include/")) or name.endswith("_test.cpp") or name in FLAGS_ALLOWED:
+        return
+    for number, line in enumerate(lines, 1):
+        if FLAG.search(line.split("//")[0]):
+            yield f"{name}:{number}: names an option of the command line, name the field: {line.strip()}"
+        for field in FIELD_NAME.findall(line):
+            if field not in fields:
+                yield f"{name}:{number}: no field in include/tempera is called {field}"
+
+
 def main():
     violations = []
+    fields = set()
+    for header in ("request.h", "bench.h", "tempera.h"):
+        fields.update(re.findall(r"\w+", (ROOT / "include/tempera" / header).read_text()))
     total = 0
     for name in tracked():
         data = (ROOT / name).read_bytes()
@@ -38,6 +58,7 @@ def main():
                 violations.append(f"{name}:{number}: unfinished by its own words: {line.strip()}")
             if MACHINE_PATHS.search(line):
                 violations.append(f"{name}:{number}: a path of one machine: {line.strip()}")
+        violations += messages(name, lines, fields)
         if name.endswith(CODE):
             if len(lines) > MOST_LINES:
                 violations.append(f"{name}: {len(lines)} lines; split what holds two ideas")

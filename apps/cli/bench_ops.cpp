@@ -2,8 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,28 +25,6 @@ struct Options {
   BenchOpsOptions bench;
   bool json = false;
 };
-
-// What decides which kernels run, on which shapes and how often.
-bool shapes_programs(const Field& field) {
-  constexpr std::array<std::string_view, 17> kNames = {"width",
-                                                       "height",
-                                                       "num_images_per_prompt",
-                                                       "num_inference_steps",
-                                                       "guidance_scale",
-                                                       "guidance_rescale",
-                                                       "scheduler",
-                                                       "model",
-                                                       "preset",
-                                                       "model_config",
-                                                       "tokenizer",
-                                                       "variant",
-                                                       "device",
-                                                       "dtype",
-                                                       "attention",
-                                                       "eager",
-                                                       "threads"};
-  return std::ranges::find(kNames, field.name) != kNames.end();
-}
 
 int run(const Options& options) {
   catch_interrupts();
@@ -78,7 +54,7 @@ std::string footer() {
 
 Run add_bench_ops(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_fields(app, options->inputs, shapes_programs);
+  add_fields(app, options->inputs, [](const Field& field) { return field.has(FieldTrait::shapes_programs); });
   app.add_option("--component", options->bench.component,
                  "text_encoder, text_encoder_2, unet or vae_decoder alone (default: all of them)")
       ->type_name("NAME")

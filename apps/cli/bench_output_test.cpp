@@ -127,6 +127,27 @@ TEST(TableRows, SayTheirOptionsForTheDevice) {
   EXPECT_EQ(row_engine(find_rows("compiled").at(0), own, "cpu").tiny_vae, "");
 }
 
+TEST(TableRows, TakeTheConditionsOfTheTable) {
+  const EngineOptions table{.model = "m",
+                            .variant = "fp16",
+                            .device = "cpu",
+                            .dtype = "fp32",
+                            .eager = true,
+                            .threads = 3,
+                            .offload = "model",
+                            .memory_budget = "1GiB"};
+  const EngineOptions row = row_engine(find_rows("tiny_vae").at(0), table, "cpu");
+  EXPECT_EQ(row.model, "m");
+  EXPECT_EQ(row.variant, "fp16");
+  EXPECT_EQ(row.device, "cpu");
+  EXPECT_EQ(row.threads, 3);
+  EXPECT_EQ(row.dtype, "bf16");
+  EXPECT_FALSE(row.eager);
+  EXPECT_EQ(row.offload, "none");
+  EXPECT_EQ(row.memory_budget, "");
+  EXPECT_EQ(row.tiny_vae, "model");
+}
+
 TEST(ShellWords, CanBeTypedAgain) {
   EXPECT_EQ(shell_words({"tempera", "--rows=a,b", "it's a", "", "$x"}), "tempera --rows=a,b 'it'\\''s a' '' '$x'");
 }

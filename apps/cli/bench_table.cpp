@@ -108,7 +108,7 @@ std::string footer() {
 Run add_bench_table(CLI::App& app) {
   auto options = std::make_shared<TableOptions>();
   options->inputs.request.num_images_per_prompt = 0;
-  add_fields(app, options->inputs, is_condition);
+  add_fields(app, options->inputs, [](const Field& field) { return field.has(FieldTrait::condition); });
   describe_conditions(app);
   const auto add = [&app](const char* name, auto& value, const char* type, const std::string& help, const char* group) {
     app.add_option(name, value, help)

@@ -62,7 +62,7 @@ int run(const Options& options) {
 
 Run add_bench_trace(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_fields(app, options->inputs, [](const Field& field) { return field.name != "preset"; });
+  add_fields(app, options->inputs, [](const Field& field) { return !field.has(FieldTrait::for_plans_only); });
   app.add_option("-o,--output", options->output,
                  "file to write, for chrome://tracing or ui.perfetto.dev (default: none, only the table)")
       ->type_name("NAME.json")

@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,14 +22,6 @@ struct Options {
   std::string output;
   bool json = false;
 };
-
-// What text encoders depend on.
-bool is_wanted(const Field& field) {
-  constexpr std::array<std::string_view, 14> kNames = {
-      "prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "clip_skip", "model",   "model_config",
-      "device", "dtype",    "tokenizer",       "variant",           "attention", "threads", "eager"};
-  return std::find(kNames.begin(), kNames.end(), field.name) != kNames.end();
-}
 
 nlohmann::ordered_json result_json(const EncodeResult& result, const std::string& file) {
   nlohmann::ordered_json seconds = nlohmann::ordered_json::object();
@@ -68,7 +58,7 @@ int run(const Options& options) {
 
 Run add_encode(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_fields(app, options->inputs, is_wanted);
+  add_fields(app, options->inputs, [](const Field& field) { return field.has(FieldTrait::encodes_text); });
   app.add_option("-o,--output", options->output,
                  "file to write, with prompt_embeds and the like as diffusers calls them")
       ->type_name("NAME.safetensors")

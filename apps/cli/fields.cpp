@@ -12,18 +12,41 @@
 namespace tempera::cli {
 namespace {
 
+// "num_inference_steps": "--num-inference-steps".
+std::string with_dashes(std::string_view name) {
+  std::string flag = "--" + std::string(name);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+// What a command of this program adds to what the library says of a field; mostly nothing.
+std::string_view hint_for(std::string_view name) {
+  return name == "prompt_embeds" ? " (tempera encode writes such files)" : "";
+}
+
 // "--steps,--num-inference-steps", and "prompt,--prompt".
 std::string names_of(const Field& field) {
-  std::string diffusers = "--" + std::string(field.name);
-  std::replace(diffusers.begin(), diffusers.end(), '_', '-');
+  const std::string diffusers = with_dashes(field.name);
   std::string names(field.flag);
   if (diffusers != names) names += "," + diffusers;
   return field.name == "prompt" ? "prompt," + names : names;
 }
 
+// With flags in the place of fields in backquotes.
+std::string with_flags(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const size_t begin = text.find('`'), end = begin == text.npos ? begin : text.find('`', begin + 1);
+    if (end == text.npos) return result.append(text);
+    result.append(text.substr(0, begin)).append(flag_of(text.substr(begin + 1, end - begin - 1)));
+    text.remove_prefix(end + 1);
+  }
+  return result;
+}
+
 // "how many pictures (default 1)".
 std::string help_of(const Field& field) {
-  std::string help(field.help);
+  std::string help = with_flags(field.help).append(hint_for(field.name));
   const std::optional<std::string> usual = field.get(Request(), EngineOptions());
   const bool said = help.find("(default") != std::string::npos;
   if (usual && !usual->empty() && !said) help += fmt::format(" (default {})", *usual);
@@ -39,6 +62,21 @@ void refuse_flag_as_value(const CLI::App& app, const Field& field, const std::st
 }
 
 }  // namespace
+
+std::string flag_of(std::string_view name) {
+  const std::span<const Field> fields = request_fields();
+  const auto field = std::find_if(fields.begin(), fields.end(), [name](const Field& f) { return f.name == name; });
+  return field == fields.end() ? with_dashes(name) : std::string(field->flag);
+}
+
+std::string message_of(const Error& error) {
+  std::string_view hint;
+  const auto spell = [&hint](std::string_view name) {
+    if (hint.empty()) hint = hint_for(name);
+    return flag_of(name);
+  };
+  return spelled(error.message(), spell).append(hint);
+}
 
 void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Field&)>& wanted) {
   for (const Field& field : request_fields()) {

@@ -120,7 +120,7 @@ std::string footer() {
 
 Run add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  add_fields(app, options->inputs, [](const Field& field) { return field.name != "preset"; });
+  add_fields(app, options->inputs, [](const Field& field) { return !field.has(FieldTrait::for_plans_only); });
   app.add_option(
          "-o,--output", options->output,
          fmt::format("file to write, a name or a pattern with {{seed}} and {{index}} (default {})", kDefaultOutput))

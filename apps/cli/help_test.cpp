@@ -34,7 +34,7 @@ struct CommandOfAllFields {
     } catch (const CLI::ParseError& error) {
       return describe(error, app);
     } catch (const Error& error) {
-      return error.what();
+      return message_of(error);
     }
     return "";
   }
@@ -51,6 +51,27 @@ TEST(Fields, AreReadByBothNames) {
   EXPECT_EQ(command.inputs.request.num_inference_steps, 7);
   EXPECT_EQ(command.inputs.request.num_images_per_prompt, 2);
   EXPECT_TRUE(command.inputs.engine.eager);
+}
+
+TEST(Fields, AreFlagsInMessages) {
+  EXPECT_EQ(flag_of("num_inference_steps"), "--steps");
+  EXPECT_EQ(flag_of("vae_tile_size"), "--vae-tile-size");
+  EXPECT_EQ(flag_of("repeats"), "--repeats");
+  const Message message{"width: 'width' is no width, see num_images_per_prompt", {{0, 5}, {31, 21}}};
+  EXPECT_EQ(message_of(Error(ErrorCode::bad_file, message)), "--width: 'width' is no width, see --images");
+  EXPECT_EQ(message_of(Error(ErrorCode::bad_file, "there is no model 'width'")), "there is no model 'width'");
+  EXPECT_EQ(message_of(Error(ErrorCode::bad_file, Message{"give prompt_embeds a file", {{5, 13}}})),
+            "give --prompt-embeds a file (tempera encode writes such files)");
+}
+
+TEST(Fields, AreFlagsInHelp) {
+  CommandOfAllFields command;
+  std::string text = help_text(command.app, 1000);
+  EXPECT_THAT(text, HasSubstr("turns --vae-tiling on"));
+  EXPECT_THAT(text, HasSubstr("memory never grows with --images"));
+  EXPECT_THAT(text, HasSubstr("(default: as --dtype)"));
+  EXPECT_THAT(text, HasSubstr("no text encoder is opened (tempera encode writes such files)"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("`")));
 }
 
 TEST(Fields, EmptyTextIsAValue) {

@@ -22,14 +22,19 @@ struct Options {
   bool json = false;
 };
 
+std::string summary_of(const ComponentInfo& component) {
+  return component.name == "vae_tiny" ? component.summary + " (--tiny-vae model)" : component.summary;
+}
+
 std::string info_table(const ModelInfo& info) {
   std::string text =
       fmt::format("kind        {}\npath        {}\nsize        {}\nscheduler   {}\nprediction  {}\n\n", info.kind,
                   info.path, format_bytes(static_cast<double>(info.file_bytes)), info.scheduler, info.prediction_type);
   text += fmt::format("{:<16}{:>12}  {:<12}{}\n", "component", "parameters", "stored as", "what");
   for (const ComponentInfo& component : info.components) {
-    text += fmt::format("{:<16}{:>12}  {:<12}{}\n", component.name,
-                        format_count(static_cast<double>(component.parameters)), component.dtypes, component.summary);
+    text +=
+        fmt::format("{:<16}{:>12}  {:<12}{}\n", component.name, format_count(static_cast<double>(component.parameters)),
+                    component.dtypes, summary_of(component));
   }
   return text;
 }
@@ -67,7 +72,7 @@ Run add_info(CLI::App& app) {
       ->type_name("MODEL")
       ->group("Engine");
   add_fields(app, options->inputs, [](const Field& field) {
-    return field.name == "model_config" || field.name == "tokenizer" || field.name == "variant";
+    return field.has(FieldTrait::opens_model) && field.name != "model";  // added above
   });
   app.add_flag("--json", options->json, "the same as JSON")->group("Output");
   return [options] { return run(*options); };

@@ -14,6 +14,7 @@
 #include "allocator.h"
 #include "commands.h"
 #include "console.h"
+#include "fields.h"
 #include "help.h"
 #include "interrupt.h"
 #include "json_text.h"
@@ -54,10 +55,11 @@ int exit_status(ErrorCode code) {
 }
 
 int report(const Error& error, bool json) {
-  print_error(fmt::format("tempera: error: {}", error.what()));
+  const std::string message = message_of(error);
+  print_error(fmt::format("tempera: error: {}", message));
   if (json) {
     try {
-      print_out(json_text({{"error", {{"code", name_of(error.code())}, {"message", error.what()}}}}));
+      print_out(json_text({{"error", {{"code", name_of(error.code())}, {"message", message}}}}));
     } catch (const Error&) {
       // Standard output is gone; the line above and the exit status have said it.
     }

@@ -187,7 +187,7 @@ int run_table_task(const TableTask& task, const Inputs& inputs) {
     say({{"result", done(task, inputs)}});
     return 0;
   } catch (const Error& error) {
-    return failed(error.code(), error.what());
+    return failed(error.code(), message_of(error));
   } catch (const std::bad_alloc&) {
     return failed(ErrorCode::out_of_memory, "out of memory: ask for smaller pictures or for fewer");
   }

@@ -104,17 +104,15 @@ std::string half_precision(std::string_view device) {
   return device == "cuda" ? "fp16" : "bf16";
 }
 
-EngineOptions row_engine(const TableRow& row, EngineOptions engine, std::string_view device) {
-  engine.dtype = row.engine.dtype == kHalf ? half_precision(device) : row.engine.dtype;
-  engine.attention = row.engine.attention;
-  engine.eager = row.engine.eager;
-  engine.offload = row.engine.offload;
-  engine.memory_budget = row.engine.memory_budget;
-  if (row.engine.tiny_vae.empty()) {
-    engine.tiny_vae.clear();
-  } else if (engine.tiny_vae.empty()) {
-    engine.tiny_vae = row.engine.tiny_vae;
+EngineOptions row_engine(const TableRow& row, const EngineOptions& conditions, std::string_view device) {
+  EngineOptions engine = row.engine;
+  if (engine.dtype == kHalf) engine.dtype = half_precision(device);
+  Request request;
+  for (const Field& field : request_fields()) {
+    if (field.group != FieldGroup::engine || !field.has(FieldTrait::condition)) continue;
+    if (const std::optional<std::string> value = field.get(request, conditions)) field.set(request, engine, *value);
   }
+  if (row.engine.tiny_vae.empty()) engine.tiny_vae.clear();  // named for the rows that decode with one
   return engine;
 }
 

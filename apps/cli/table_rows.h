@@ -11,8 +11,8 @@ namespace tempera::cli {
 
 struct TableRow {
   std::string key, title;
-  // dtype, attention, eager, offload, memory_budget and tiny_vae; the rest is the table's. dtype "half": the best half
-  // precision of the device.
+  // What is no condition of the table (FieldTrait::condition). dtype "half": the best half precision of the device.
+  // tiny_vae: that of the table, where it has one.
   EngineOptions engine = {};
   int images = 0;           // 0: as many as the table's conditions say
   bool embeddings = false;  // encoded before, by another process
@@ -29,8 +29,8 @@ std::vector<TableRow> find_rows(std::string_view keys);
 // The half precision of "cpu" or "cuda", as --dtype has it.
 std::string half_precision(std::string_view device);
 
-// `engine` as the row wants it on that device.
-EngineOptions row_engine(const TableRow& row, EngineOptions engine, std::string_view device);
+// The row's options on that device under the conditions of the table.
+EngineOptions row_engine(const TableRow& row, const EngineOptions& conditions, std::string_view device);
 
 // The command line options that are not as they are without any: "--dtype fp16 --offload none".
 std::string row_options(const TableRow& row, std::string_view device);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -204,7 +203,7 @@ class Table {
   std::vector<std::string> arguments() const {
     std::vector<std::string> words = {"bench", "table", "--task=" + task_.what};
     for (const Field& field : request_fields()) {
-      if (!is_condition(field)) continue;
+      if (!field.has(FieldTrait::condition)) continue;
       const std::optional<std::string> value = field.get(options_.inputs.request, options_.inputs.engine);
       if (value) words.push_back(fmt::format("{}={}", field.flag, *value));
     }
@@ -299,28 +298,6 @@ class Table {
 };
 
 }  // namespace
-
-bool is_condition(const Field& field) {
-  constexpr std::array<std::string_view, 18> kNames = {"prompt",
-                                                       "negative_prompt",
-                                                       "width",
-                                                       "height",
-                                                       "num_inference_steps",
-                                                       "guidance_scale",
-                                                       "guidance_rescale",
-                                                       "seed",
-                                                       "num_images_per_prompt",
-                                                       "scheduler",
-                                                       "model",
-                                                       "preset",
-                                                       "model_config",
-                                                       "tokenizer",
-                                                       "variant",
-                                                       "device",
-                                                       "tiny_vae",
-                                                       "threads"};
-  return std::ranges::find(kNames, field.name) != kNames.end();
-}
 
 int run_table(const TableOptions& options) {
   return Table(options).run();

@@ -10,15 +10,12 @@
 namespace tempera::cli {
 
 struct TableOptions {
-  Inputs inputs;  // everything is_condition names is filled in, but for model and preset: with neither, tempera's own
+  Inputs inputs;  // every field that is a condition is filled in, but for model and preset: with neither, tempera's own
   std::string rows, commit, output;  // as the options of these names
   std::optional<int> runs;           // at least 1
   bool quick = false, json = false, markdown = false;
   TableTask task;  // what a process that was started for a table is to do
 };
-
-// The fields that say which pictures, and where they are computed; how is what the rows say.
-bool is_condition(const Field& field);
 
 // Measures, prints and writes. The exit status: 1 where a row failed. Throws Error where no row can be measured.
 int run_table(const TableOptions& options);

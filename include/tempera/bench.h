@@ -98,8 +98,8 @@ struct BenchMachine {
   Ceilings ceilings;
 };
 
-// Of the device that the options name. dtypes: in which to measure the arithmetic, as --dtype has them. Throws Error as
-// Pipeline does. cancelled is polled between measurements and stops with Error(cancelled).
+// Of the device that the options name. dtypes: in which to measure the arithmetic, as EngineOptions::dtype has them.
+// Throws Error as Pipeline does. cancelled is polled between measurements and stops with Error(cancelled).
 BenchMachine bench_machine(const EngineOptions& engine, const std::vector<std::string>& dtypes,
                            const std::function<bool()>& cancelled = {});
 

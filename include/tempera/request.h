@@ -59,18 +59,38 @@ struct EngineOptions {
 
 enum class FieldGroup { request, engine };
 
+// What a field matters to besides drawing. Everything that offers or shows some of the fields filters the list by
+// these.
+enum class FieldTrait : uint32_t {
+  none = 0,
+  opens_model = 1 << 0,      // says which files a model is read from: info() reads it
+  encodes_text = 1 << 1,     // embeddings depend on it: Pipeline::encode reads it
+  shapes_programs = 1 << 2,  // decides which kernels run, on which shapes and how often: bench_ops() reads it
+  condition = 1 << 3,        // in a comparison of ways to generate, the same for all of them
+  in_metadata = 1 << 4,      // the text in a picture has it under its own name, where it is not at its default
+  for_plans_only = 1 << 5,   // plan() and bench_ops() read it; a Pipeline cannot
+};
+constexpr FieldTrait operator|(FieldTrait a, FieldTrait b) {
+  return static_cast<FieldTrait>(static_cast<uint32_t>(a) | static_cast<uint32_t>(b));
+}
+
 // One option: how it is called, what it means, and how it is read and written as text.
 struct Field {
   std::string_view name;         // diffusers' argument: "num_inference_steps"
   std::string_view flag;         // on the command line: "--steps"
   std::string_view placeholder;  // "N", "WxH"; empty for switches
-  std::string_view help;
+  std::string_view help;         // names other fields in backquotes: "(default: as `dtype`)"
   FieldGroup group;
-  // Parses `text` into the request or the engine options. Throws Error(invalid_argument) naming flag, value and what is
-  // allowed.
+  FieldTrait traits;
+  // Parses `text` into the request or the engine options. Throws Error(invalid_argument) naming field, value and what
+  // is allowed.
   void (*set)(Request& request, EngineOptions& engine, std::string_view text);
   // The value as `set` would read it; nothing when absent.
   std::optional<std::string> (*get)(const Request& request, const EngineOptions& engine);
+
+  constexpr bool has(FieldTrait trait) const {
+    return (static_cast<uint32_t>(traits) & static_cast<uint32_t>(trait)) != 0;
+  }
 };
 
 std::span<const Field> request_fields();

@@ -21,12 +21,12 @@ constexpr size_t kMaxTextBytes = size_t{1} << 20;
 constexpr int kMaxTexts = 64;
 constexpr int kCompressionLevel = 2;  // zlib's; 1 to 9 gain a few per cent in size for several times the time
 
-struct Message {
+struct Complaint {
   std::array<char, 160> text{};
 };
 
 [[noreturn]] void on_error(png_structp png, png_const_charp text) {
-  auto* message = static_cast<Message*>(png_get_error_ptr(png));
+  auto* message = static_cast<Complaint*>(png_get_error_ptr(png));
   std::snprintf(message->text.data(), message->text.size(), "%s", text);
   png_longjmp(png, 1);
 }
@@ -37,7 +37,7 @@ struct Output {
   RgbView image;
   std::vector<std::pair<bool, std::string>> texts;  // whether international; the chunk's bytes
   std::vector<std::byte> bytes;
-  Message message;
+  Complaint message;
 };
 
 void append(png_structp png, png_bytep data, size_t size) {
@@ -95,7 +95,7 @@ struct Input {
   std::span<const std::byte> left;
   PngFile file;
   std::vector<png_bytep> rows;
-  Message message;
+  Complaint message;
 };
 
 void consume(png_structp png, png_bytep data, size_t size) {

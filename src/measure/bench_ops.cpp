@@ -129,7 +129,8 @@ std::vector<PartProgram> chosen_programs(const BenchOpsOptions& options, const S
       chosen.push_back({&stage.programs[i], stage.calls[i] * stage.runs, stage.prologue_runs});
   }
   if (chosen.empty())
-    fail(ErrorCode::invalid_argument, "--component is '{}': give one of {}", options.component, fmt::join(names, ", "));
+    fail(ErrorCode::invalid_argument, "{} is '{}': give one of {}", FieldName{"component"}, options.component,
+         fmt::join(names, ", "));
   return chosen;
 }
 
@@ -150,7 +151,8 @@ BenchOps bench_ops(const BenchOpsOptions& options,
                    const std::function<bool()>& cancelled) {
   constexpr int kMostRepeats = 1000;
   if (options.repeats < 1 || options.repeats > kMostRepeats)
-    fail(ErrorCode::invalid_argument, "--repeats is {}: give a number from 1 to {}", options.repeats, kMostRepeats);
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number from 1 to {}", FieldName{"repeats"}, options.repeats,
+         kMostRepeats);
   const CheckCancelled check = [&] {
     if (cancelled && cancelled()) fail(ErrorCode::cancelled, "stopped");
   };

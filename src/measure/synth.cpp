@@ -6,10 +6,10 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "measure/random_values.h"
 #include "models/config_writer.h"
 #include "models/inventory.h"
 #include "source/ldm_config.h"
-#include "measure/random_values.h"
 #include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 #include "weights/naming.h"
@@ -178,7 +178,7 @@ void synth(const SynthOptions& options, const fs::path& out, const std::function
   const ModelConfig model = preset(options.preset);
   const auto dtype = parse_dtype(options.dtype);
   if (dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f32)
-    fail(ErrorCode::invalid_argument, "--dtype is '{}': give fp16, bf16 or fp32", options.dtype);
+    fail(ErrorCode::invalid_argument, "{} is '{}': give fp16, bf16 or fp32", FieldName{"dtype"}, options.dtype);
   if (fs::exists(out)) fail(ErrorCode::invalid_argument, "'{}' exists: give a name that is free", out.string());
   Writer writer(options, *dtype, progress, cancelled);
   if (out.extension() == ".safetensors") {

@@ -38,9 +38,9 @@ TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int l
   const int unit = pixel_unit(vae, options);
   if (!can_tile(vae, options))
     fail(ErrorCode::invalid_argument,
-         "--vae-tile-size is {}: give a number divisible by {}, such as {}, so that tiles overlap by whole pixels of "
+         "{} is {}: give a number divisible by {}, such as {}, so that tiles overlap by whole pixels of "
          "the latent",
-         options.tile_pixels, unit, (options.tile_pixels / unit + 1) * unit);
+         FieldName{"vae_tile_size"}, options.tile_pixels, unit, (options.tile_pixels / unit + 1) * unit);
   const int native = options.tiny ? kTinyTilePixels : vae.sample_size;
   const int tile = options.tile_pixels > 0 ? options.tile_pixels / scale
                                            : default_tile(rule, latent_height, latent_width, native / scale);

@@ -18,18 +18,20 @@ constexpr bool kHasCpu = TEMPERA_HAS_CPU != 0;
 #if !TEMPERA_HAS_CPU
 [[noreturn]] void no_cpu() {
   fail(ErrorCode::unavailable,
-       "--device cpu: this build of tempera has no CPU backend; build with -DTEMPERA_CPU=ON, which needs oneDNN and "
-       "Highway");
+       "{} cpu: this build of tempera has no CPU backend; build with -DTEMPERA_CPU=ON, which needs oneDNN and Highway",
+       FieldName{"device"});
 }
 #endif
 
 // Why nothing can run on a card; empty when it can.
-std::string no_cuda() {
+Message no_cuda() {
 #if TEMPERA_HAS_CUDA
   return cuda_missing();
 #else
-  return "--device cuda: this build of tempera has no CUDA backend; build with -DTEMPERA_CUDA=ON, which needs the CUDA "
-         "toolkit and cuDNN";
+  return make_message(
+      "{} cuda: this build of tempera has no CUDA backend; build with -DTEMPERA_CUDA=ON, which needs the CUDA toolkit "
+      "and cuDNN",
+      FieldName{"device"});
 #endif
 }
 
@@ -42,14 +44,15 @@ DType best_dtype(const std::string& device) {
 #endif
 }
 
-void need_arithmetic(const std::string& device, std::string_view flag, const std::string& dtype) {
+void need_arithmetic(const std::string& device, FieldName field, const std::string& dtype) {
   if (device == "cpu" && parse_dtype(dtype) == DType::f16)
-    fail(ErrorCode::invalid_argument, "{} fp16 needs --device cuda: the CPU computes in fp32 or bf16", flag);
+    fail(ErrorCode::invalid_argument, "{} fp16 needs {} cuda: the CPU computes in fp32 or bf16", field,
+         FieldName{"device"});
 }
 
 DeviceChoice with_dtype(std::string device, const EngineOptions& options) {
-  need_arithmetic(device, "--dtype", options.dtype);
-  need_arithmetic(device, "--vae-dtype", options.vae_dtype);
+  need_arithmetic(device, {"dtype"}, options.dtype);
+  need_arithmetic(device, {"vae_dtype"}, options.vae_dtype);
   const DType dtype = parse_dtype(options.dtype).value_or(best_dtype(device));
   return {std::move(device), dtype};
 }
@@ -58,10 +61,11 @@ DeviceChoice with_dtype(std::string device, const EngineOptions& options) {
 
 DeviceChoice choose_device(const EngineOptions& options) {
   if (options.device == "cpu") return with_dtype("cpu", options);
-  const std::string missing = no_cuda();
+  const Message missing = no_cuda();
   if (missing.empty()) return with_dtype("cuda", options);
-  if (options.device == "cuda")
-    fail(ErrorCode::unavailable, "{}{}", missing, kHasCpu ? "; --device cpu needs no card" : "");
+  if (options.device == "cuda" && kHasCpu)
+    fail(ErrorCode::unavailable, "{}; {} cpu needs no card", missing, FieldName{"device"});
+  if (options.device == "cuda") fail(ErrorCode::unavailable, "{}", missing);
   if (!kHasCpu) fail(ErrorCode::unavailable, "{}; and this build has no CPU backend (-DTEMPERA_CPU=ON)", missing);
   return with_dtype("cpu", options);
 }

@@ -45,8 +45,8 @@ class Reader {
   CheckpointTensor get(const char* name) const {
     std::optional<CheckpointTensor> found = file_.find(name);
     if (!found)
-      fail(ErrorCode::bad_file, "'{}' has no {}: give --prompt-embeds a file that tempera encode wrote",
-           file_.path().string(), name);
+      fail(ErrorCode::bad_file, "'{}' has no {}: give {} a file of encoded prompts", file_.path().string(), name,
+           FieldName{"prompt_embeds"});
     return *std::move(found);
   }
 
@@ -54,16 +54,16 @@ class Reader {
     std::vector<int64_t> dims = tensor.dims;
     if (dims.size() != dimensions + 1) return dims;
     if (dims[0] != 1)
-      fail(ErrorCode::bad_file, "{} is {}, which is {} prompts: give --prompt-embeds a file with one",
-           file_.origin(name), dims_to_string(dims), dims[0]);
+      fail(ErrorCode::bad_file, "{} is {}, which is {} prompts: give {} a file with one", file_.origin(name),
+           dims_to_string(dims), dims[0], FieldName{"prompt_embeds"});
     dims.erase(dims.begin());
     return dims;
   }
 
   [[noreturn]] void refuse_shape(const char* name, const CheckpointTensor& tensor, const std::string& expected) const {
     fail(ErrorCode::bad_file,
-         "{} is {}, expected {}: the embeddings are of another model, write them with tempera encode and this one",
-         file_.origin(name), dims_to_string(tensor.dims), expected);
+         "{} is {}, expected {}: the embeddings are of another model, give {} a file made with this one",
+         file_.origin(name), dims_to_string(tensor.dims), expected, FieldName{"prompt_embeds"});
   }
 
   std::vector<float> values(const char* name, const CheckpointTensor& tensor) const {
@@ -72,8 +72,8 @@ class Reader {
            safetensors_name(tensor.dtype));
     std::vector<float> values = tensor.floats();
     if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); }))
-      fail(ErrorCode::bad_file, "{} holds values that are no numbers: write the file anew with tempera encode",
-           file_.origin(name));
+      fail(ErrorCode::bad_file, "{} holds values that are no numbers: give {} a file that is whole", file_.origin(name),
+           FieldName{"prompt_embeds"});
     return values;
   }
 
@@ -117,11 +117,13 @@ EmbeddingsFile read_embeddings(const std::filesystem::path& path, const ModelCon
 
 void check_embeddings_path(const std::filesystem::path& path) {
   if (path.extension() != ".safetensors")
-    fail(ErrorCode::invalid_argument, "--output is '{}': give a name that ends in .safetensors", path.string());
+    fail(ErrorCode::invalid_argument, "{} is '{}': give a name that ends in .safetensors", FieldName{"output"},
+         path.string());
   std::error_code ignored;
   const std::filesystem::path folder = path.parent_path();
   if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
-    fail(ErrorCode::invalid_argument, "--output: there is no folder '{}': create it first", folder.string());
+    fail(ErrorCode::invalid_argument, "{}: there is no folder '{}': create it first", FieldName{"output"},
+         folder.string());
 }
 
 EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model) {
@@ -129,9 +131,9 @@ EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model)
   if (r.guidance && !file.embeddings.negative) {
     if (!model.force_zeros_for_empty_prompt)
       fail(ErrorCode::bad_file,
-           "'{}' has no negative_prompt_embeds, which guidance needs: write it with tempera encode, or turn guidance "
-           "off with --guidance-scale 1",
-           r.request.prompt_embeds);
+           "'{}' has no negative_prompt_embeds, which guidance needs: give {} a file that has them, or turn guidance "
+           "off with {} 1",
+           r.request.prompt_embeds, FieldName{"prompt_embeds"}, FieldName{"guidance_scale"});
     file.embeddings.negative = zeros_like(file.embeddings.positive);
   }
   r.request.prompt = file.prompt;

@@ -1,4 +1,4 @@
-// Prompt embeddings in a safetensors file, named as diffusers' arguments: what `tempera encode` writes, and what other
+// Prompt embeddings in a safetensors file, named as diffusers' arguments: what Pipeline::encode writes, and what other
 // programs may have written.
 #pragma once
 

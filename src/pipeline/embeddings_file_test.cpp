@@ -95,7 +95,7 @@ TEST_F(Embeddings, OfOtherProgramsAreRead) {
 
 TEST_F(Embeddings, ThatDoNotFitAreRefused) {
   EXPECT_THAT(problem({tensor("prompt_embeds", {})}),
-              AllOf(HasSubstr("no prompt_embeds"), HasSubstr("tempera encode")));
+              AllOf(HasSubstr("no prompt_embeds"), HasSubstr("give prompt_embeds a file")));
   EXPECT_THAT(problem({tensor("pooled_prompt_embeds", {})}), HasSubstr("no pooled_prompt_embeds"));
   EXPECT_THAT(problem({tensor("prompt_embeds", {1, 77, 2048})}),
               AllOf(HasSubstr("1x77x2048"), HasSubstr("1xTx96"), HasSubstr("another model")));

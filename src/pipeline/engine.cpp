@@ -30,7 +30,7 @@ size_t peak_resident_bytes() {
 Engine::Impl::Impl(EngineOptions options, LogSink log)
     : options_(std::move(options)), log_(std::move(log)), choice_(choose_device(options_)) {
   const ThreadScope scope(threads_);
-  const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "--pinned-memory");
+  const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "pinned_memory");
   sources_.add(open_model_of(options_, log_, false));
   facts_ = {model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults,
             model().path.string()};

@@ -92,8 +92,8 @@ std::optional<Fitted> first_that_fits(const ModelConfig& model, const RequestSha
     peaks += fmt::format("{} {:.0f} MiB with {}", peaks.empty() ? "" : ";",
                          std::ceil(static_cast<double>(choice.peak_bytes) / kMebibyte), choice.mode);
   fail(ErrorCode::out_of_memory,
-       "nothing fits into {:.0f} MiB: give --memory-budget more, or ask for fewer or smaller pictures; the peaks are{}",
-       static_cast<double>(budget) / kMebibyte, peaks);
+       "nothing fits into {:.0f} MiB: give {} more, or ask for fewer or smaller pictures; the peaks are{}",
+       static_cast<double>(budget) / kMebibyte, FieldName{"memory_budget"}, peaks);
 }
 
 }  // namespace
@@ -101,12 +101,12 @@ std::optional<Fitted> first_that_fits(const ModelConfig& model, const RequestSha
 Placement first_placement(const EngineOptions& engine) {
   if (engine.memory_budget.empty()) return placement_for(engine.offload);
   if (engine.offload != "auto")
-    fail(ErrorCode::invalid_argument, "--memory-budget chooses what is offloaded: leave out --offload {}",
-         engine.offload);
+    fail(ErrorCode::invalid_argument, "{} chooses what is offloaded: leave out {} {}", FieldName{"memory_budget"},
+         FieldName{"offload"}, engine.offload);
   return placement_for("none");
 }
 
-MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag) {
+MemoryBudget parse_memory_budget(std::string_view text, std::string_view field) {
   if (text.empty()) return {};
   if (text == "auto") return {0, 1};
   double value = 0;
@@ -120,7 +120,8 @@ MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag) {
     if (unit == "MB") return {static_cast<size_t>(value * 1e6), 0};
   }
   fail(ErrorCode::invalid_argument,
-       "{} is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto", flag, text);
+       "{} is '{}': give an amount such as 6GiB or 512MiB, a part of what is free such as 80%, or auto",
+       FieldName{field}, text);
 }
 
 Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options,

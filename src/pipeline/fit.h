@@ -10,7 +10,7 @@
 
 namespace tempera {
 
-// What --memory-budget says.
+// What EngineOptions::memory_budget says.
 struct MemoryBudget {
   size_t bytes = 0;
   double share = 0;  // of what is free, where bytes is 0; neither: no budget
@@ -19,12 +19,12 @@ struct MemoryBudget {
   size_t of(size_t free) const { return bytes > 0 ? bytes : static_cast<size_t>(static_cast<double>(free) * share); }
 };
 
-// The placement to begin with: what --offload says, or, under a budget, all that is fastest. Throws
+// The placement to begin with: what EngineOptions::offload says, or, under a budget, all that is fastest. Throws
 // Error(invalid_argument) where both are given.
 Placement first_placement(const EngineOptions& engine);
 
-// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument) naming the flag.
-MemoryBudget parse_memory_budget(std::string_view text, std::string_view flag = "--memory-budget");
+// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument) naming `field`.
+MemoryBudget parse_memory_budget(std::string_view text, std::string_view field = "memory_budget");
 
 struct Fitted {
   Stages stages;

@@ -1,6 +1,5 @@
 #include "pipeline/metadata.h"
 
-#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -51,15 +50,6 @@ std::string vae_label(const std::string& tiny_vae) {
   return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
 }
 
-// Fields that the common keys below say already, or that are paths of this machine.
-bool said_otherwise(std::string_view field) {
-  static constexpr std::array<std::string_view, 13> kSaid = {
-      "prompt",       "negative_prompt",       "width", "height",    "num_inference_steps", "guidance_scale",
-      "seed",         "num_images_per_prompt", "rng",   "scheduler", "scheduler_config",    "clip_skip",
-      "prompt_embeds"};
-  return std::find(kSaid.begin(), kSaid.end(), field) != kSaid.end();
-}
-
 }  // namespace
 
 std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engine, const ModelSource& source,
@@ -79,12 +69,12 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
-  // Everything else that differs from its default, under diffusers' name; clip_skip too, since "Clip skip" counts
-  // from 1.
+  // Everything else that differs from its default, under diffusers' name (FieldTrait::in_metadata: no path of this
+  // machine); clip_skip too, and first, since "Clip skip" counts from 1.
   const Request plain;
   if (request.clip_skip) add("clip_skip", fmt::format("{}", *request.clip_skip));
   for (const Field& field : request_fields()) {
-    if (field.group != FieldGroup::request || said_otherwise(field.name)) continue;
+    if (!field.has(FieldTrait::in_metadata)) continue;
     const auto value = field.get(request, engine);
     const bool size = field.name == "original_size" || field.name == "target_size";
     const bool same_as_picture = size && value == fmt::format("{}x{}", request.width, request.height);

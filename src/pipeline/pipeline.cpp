@@ -13,7 +13,7 @@ class Pipeline::Impl {
       return draw(request, callbacks);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::out_of_memory || engine_.planned_peak() == 0) throw;
-      fail(ErrorCode::out_of_memory, "{} (planned for this request: {} MiB)", error.what(),
+      fail(ErrorCode::out_of_memory, "{} (planned for this request: {} MiB)", error.message(),
            engine_.planned_peak() >> 20);
     }
   }

@@ -17,7 +17,7 @@ constexpr std::string_view kSdxlScheduler = R"({
 ModelFacts preset_facts(const EngineOptions& engine) {
   ModelFacts facts{preset(engine.preset), {std::string(kSdxlScheduler), "preset"}, {}, engine.preset};
   facts.tokens = facts.config.text_encoder_2.max_position_embeddings;
-  // As the folders that tempera synth writes.
+  // As the folders that synth() writes.
   facts.own_tiny_vae = [name = engine.preset] { return std::optional(tiny_vae_preset(name)); };
   if (engine.tiny_vae == kModelsOwnTinyVae) {
     facts.tiny_vae = facts.own_tiny_vae();
@@ -37,7 +37,8 @@ std::optional<size_t> free_memory_here(const EngineOptions& engine, const Device
 
 ModelFacts model_facts(const EngineOptions& engine, bool text) {
   if (!engine.preset.empty() && !engine.model.empty())
-    fail(ErrorCode::invalid_argument, "--preset and --model are both given: give one of them");
+    fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"preset"},
+         FieldName{"model"});
   if (!engine.preset.empty()) return preset_facts(engine);
   const ModelSource source = open_model_of(engine, {}, text);
   ModelFacts facts{source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults,
@@ -76,7 +77,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
   std::optional<int> embedded_tokens;
   if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
-  parse_memory_budget(engine.pinned_memory, "--pinned-memory");  // a mistake there is one here too
+  parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too
   const ProgramOptions options = program_options(model, r, engine, choice, target, embedded_tokens);
   const Limits limits = limits_of(engine, [&] { return free_memory_here(engine, choice); });
   Fitted fitted = fit(model.config, shape_of(r), target, options, limits, model.own_tiny_vae);

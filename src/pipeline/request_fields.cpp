@@ -10,26 +10,26 @@
 namespace tempera {
 namespace {
 
-[[noreturn]] void refuse(std::string_view flag, std::string_view text, std::string_view allowed) {
-  fail(ErrorCode::invalid_argument, "{} is '{}': give {}", flag, text, allowed);
+[[noreturn]] void refuse(std::string_view field, std::string_view text, std::string_view allowed) {
+  fail(ErrorCode::invalid_argument, "{} is '{}': give {}", FieldName{field}, text, allowed);
 }
 
 template <class T>
-T number(std::string_view flag, std::string_view text, T least, T most, std::string_view allowed) {
+T number(std::string_view field, std::string_view text, T least, T most, std::string_view allowed) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
-    refuse(flag, text, allowed);
+    refuse(field, text, allowed);
   return value;
 }
 
 // "A<separator>B", both within [least, most].
-std::array<int, 2> pair(std::string_view flag, std::string_view text, char separator, int least,
+std::array<int, 2> pair(std::string_view field, std::string_view text, char separator, int least,
                         std::string_view allowed) {
   const size_t at = text.find(separator);
-  if (at == std::string_view::npos) refuse(flag, text, allowed);
-  return {number(flag, text.substr(0, at), least, 1 << 16, allowed),
-          number(flag, text.substr(at + 1), least, 1 << 16, allowed)};
+  if (at == std::string_view::npos) refuse(field, text, allowed);
+  return {number(field, text.substr(0, at), least, 1 << 16, allowed),
+          number(field, text.substr(at + 1), least, 1 << 16, allowed)};
 }
 
 std::string join(const std::array<int, 2>& values, char separator) {
@@ -52,140 +52,144 @@ using E = EngineOptions;
 using Text = std::string_view;
 using Shown = std::optional<std::string>;
 constexpr FieldGroup kRequest = FieldGroup::request, kEngine = FieldGroup::engine;
+constexpr FieldTrait kNone = FieldTrait::none, kOpensModel = FieldTrait::opens_model,
+                     kEncodes = FieldTrait::encodes_text, kShapes = FieldTrait::shapes_programs,
+                     kCondition = FieldTrait::condition, kInMetadata = FieldTrait::in_metadata,
+                     kForPlansOnly = FieldTrait::for_plans_only, kAlways = kEncodes | kShapes | kCondition;
 
-void choose(std::string& member, Text flag, Text text, std::initializer_list<Text> choices, Text allowed) {
+void choose(std::string& member, Text field, Text text, std::initializer_list<Text> choices, Text allowed) {
   for (Text choice : choices)
     if (text == choice) {
       member = text;
       return;
     }
-  refuse(flag, text, allowed);
+  refuse(field, text, allowed);
 }
 
 constexpr Text kSize = "a size as WIDTHxHEIGHT, such as 1024x1024";
 constexpr Text kSide = "a number of pixels divisible by 8, such as 1024";
 
-int side(Text flag, Text text) {
-  const int value = number(flag, text, 8, 1 << 16, kSide);
-  if (value % 8 != 0) refuse(flag, text, kSide);
+int side(Text field, Text text) {
+  const int value = number(field, text, 8, 1 << 16, kSide);
+  if (value % 8 != 0) refuse(field, text, kSide);
   return value;
 }
 
 // clang-format off
 constexpr Field kFields[] = {
-    {"prompt", "--prompt", "TEXT", "what to draw", kRequest,
+    {"prompt", "--prompt", "TEXT", "what to draw", kRequest, kEncodes | kCondition,
      [](R& r, E&, Text t) { r.prompt = t; },
      [](const R& r, const E&) -> Shown { return r.prompt; }},
-    {"prompt_2", "--prompt-2", "TEXT", "prompt for the second text encoder (default: the prompt)", kRequest,
+    {"prompt_2", "--prompt-2", "TEXT", "prompt for the second text encoder (default: the prompt)", kRequest, kEncodes | kInMetadata,
      [](R& r, E&, Text t) { r.prompt_2 = t; },
      [](const R& r, const E&) { return shown(r.prompt_2); }},
-    {"negative_prompt", "--negative-prompt", "TEXT", "what to keep away from", kRequest,
+    {"negative_prompt", "--negative-prompt", "TEXT", "what to keep away from", kRequest, kEncodes | kCondition,
      [](R& r, E&, Text t) { r.negative_prompt = t; },
      [](const R& r, const E&) { return shown(r.negative_prompt); }},
-    {"negative_prompt_2", "--negative-prompt-2", "TEXT", "negative prompt for the second text encoder (default: the negative prompt)", kRequest,
+    {"negative_prompt_2", "--negative-prompt-2", "TEXT", "negative prompt for the second text encoder (default: the negative prompt)", kRequest, kEncodes | kInMetadata,
      [](R& r, E&, Text t) { r.negative_prompt_2 = t; },
      [](const R& r, const E&) { return shown(r.negative_prompt_2); }},
-    {"prompt_embeds", "--prompt-embeds", "FILE", "embeddings from tempera encode instead of prompts; no text encoder is opened", kRequest,
+    {"prompt_embeds", "--prompt-embeds", "FILE", "a file of embeddings instead of prompts; no text encoder is opened", kRequest, kNone,
      [](R& r, E&, Text t) { r.prompt_embeds = t; },
      [](const R& r, const E&) { return shown(r.prompt_embeds); }},
-    {"width", "--width", "PIXELS", "width, divisible by 8 (default: the model's)", kRequest,
-     [](R& r, E&, Text t) { r.width = side("--width", t); },
+    {"width", "--width", "PIXELS", "width, divisible by 8 (default: the model's)", kRequest, kShapes | kCondition,
+     [](R& r, E&, Text t) { r.width = side("width", t); },
      [](const R& r, const E&) -> Shown { return r.width == 0 ? Shown() : fmt::format("{}", r.width); }},
-    {"height", "--height", "PIXELS", "height, divisible by 8 (default: the model's)", kRequest,
-     [](R& r, E&, Text t) { r.height = side("--height", t); },
+    {"height", "--height", "PIXELS", "height, divisible by 8 (default: the model's)", kRequest, kShapes | kCondition,
+     [](R& r, E&, Text t) { r.height = side("height", t); },
      [](const R& r, const E&) -> Shown { return r.height == 0 ? Shown() : fmt::format("{}", r.height); }},
-    {"num_inference_steps", "--steps", "N", "denoising steps (default: the model's own, else 50)", kRequest,
-     [](R& r, E&, Text t) { r.num_inference_steps = number("--steps", t, 1, 10000, "a number of steps from 1 to 10000"); },
+    {"num_inference_steps", "--steps", "N", "denoising steps (default: the model's own, else 50)", kRequest, kShapes | kCondition,
+     [](R& r, E&, Text t) { r.num_inference_steps = number("num_inference_steps", t, 1, 10000, "a number of steps from 1 to 10000"); },
      [](const R& r, const E&) { return shown(r.num_inference_steps); }},
-    {"guidance_scale", "--guidance-scale", "X", "how strongly the prompt counts; 1 turns guidance off and halves the work (default: the model's own, else 5)", kRequest,
-     [](R& r, E&, Text t) { r.guidance_scale = number("--guidance-scale", t, 0.0, 1000.0, "a number from 0 to 1000"); },
+    {"guidance_scale", "--guidance-scale", "X", "how strongly the prompt counts; 1 turns guidance off and halves the work (default: the model's own, else 5)", kRequest, kShapes | kCondition,
+     [](R& r, E&, Text t) { r.guidance_scale = number("guidance_scale", t, 0.0, 1000.0, "a number from 0 to 1000"); },
      [](const R& r, const E&) { return shown(r.guidance_scale); }},
-    {"guidance_rescale", "--guidance-rescale", "X", "pull the contrast of guided predictions back (0 to 1)", kRequest,
-     [](R& r, E&, Text t) { r.guidance_rescale = number("--guidance-rescale", t, 0.0, 1.0, "a number from 0 to 1"); },
+    {"guidance_rescale", "--guidance-rescale", "X", "pull the contrast of guided predictions back (0 to 1)", kRequest, kShapes | kCondition | kInMetadata,
+     [](R& r, E&, Text t) { r.guidance_rescale = number("guidance_rescale", t, 0.0, 1.0, "a number from 0 to 1"); },
      [](const R& r, const E&) -> Shown { return fmt::format("{}", r.guidance_rescale); }},
-    {"seed", "--seed", "N", "seed of the first picture; picture i has seed + i (default: drawn at random)", kRequest,
-     [](R& r, E&, Text t) { r.seed = number<uint64_t>("--seed", t, 0, UINT64_MAX, "a whole number from 0 to 2^64 - 1"); },
+    {"seed", "--seed", "N", "seed of the first picture; picture i has seed + i (default: drawn at random)", kRequest, kCondition,
+     [](R& r, E&, Text t) { r.seed = number<uint64_t>("seed", t, 0, UINT64_MAX, "a whole number from 0 to 2^64 - 1"); },
      [](const R& r, const E&) { return shown(r.seed); }},
-    {"rng", "--rng", "cpu|cuda", "whose generator the noise equals: PyTorch's on the CPU or on an NVIDIA card", kRequest,
-     [](R& r, E&, Text t) { choose(r.rng, "--rng", t, {"cpu", "cuda"}, "cpu or cuda"); },
+    {"rng", "--rng", "cpu|cuda", "whose generator the noise equals: PyTorch's on the CPU or on an NVIDIA card", kRequest, kNone,
+     [](R& r, E&, Text t) { choose(r.rng, "rng", t, {"cpu", "cuda"}, "cpu or cuda"); },
      [](const R& r, const E&) -> Shown { return r.rng; }},
-    {"num_images_per_prompt", "--images", "N", "how many pictures", kRequest,
-     [](R& r, E&, Text t) { r.num_images_per_prompt = number("--images", t, 1, 10000, "a number of pictures from 1 to 10000"); },
+    {"num_images_per_prompt", "--images", "N", "how many pictures", kRequest, kShapes | kCondition,
+     [](R& r, E&, Text t) { r.num_images_per_prompt = number("num_images_per_prompt", t, 1, 10000, "a number of pictures from 1 to 10000"); },
      [](const R& r, const E&) -> Shown { return fmt::format("{}", r.num_images_per_prompt); }},
-    {"clip_skip", "--clip-skip", "N", "layers to leave out at the end of the text encoders, beyond the last", kRequest,
-     [](R& r, E&, Text t) { r.clip_skip = number("--clip-skip", t, 0, 64, "a number of layers from 0 to 64"); },
+    {"clip_skip", "--clip-skip", "N", "layers to leave out at the end of the text encoders, beyond the last", kRequest, kEncodes,
+     [](R& r, E&, Text t) { r.clip_skip = number("clip_skip", t, 0, 64, "a number of layers from 0 to 64"); },
      [](const R& r, const E&) { return shown(r.clip_skip); }},
-    {"original_size", "--original-size", "WxH", "the size the model is told the picture had (default: its size)", kRequest,
-     [](R& r, E&, Text t) { r.original_size = pair("--original-size", t, 'x', 1, kSize); },
+    {"original_size", "--original-size", "WxH", "the size the model is told the picture had (default: its size)", kRequest, kInMetadata,
+     [](R& r, E&, Text t) { r.original_size = pair("original_size", t, 'x', 1, kSize); },
      [](const R& r, const E&) -> Shown { return r.original_size ? Shown(join(*r.original_size, 'x')) : Shown(); }},
-    {"target_size", "--target-size", "WxH", "the size the model is told to aim for (default: its size)", kRequest,
-     [](R& r, E&, Text t) { r.target_size = pair("--target-size", t, 'x', 1, kSize); },
+    {"target_size", "--target-size", "WxH", "the size the model is told to aim for (default: its size)", kRequest, kInMetadata,
+     [](R& r, E&, Text t) { r.target_size = pair("target_size", t, 'x', 1, kSize); },
      [](const R& r, const E&) -> Shown { return r.target_size ? Shown(join(*r.target_size, 'x')) : Shown(); }},
-    {"crops_coords_top_left", "--crops-coords-top-left", "X,Y", "the crop the model is told of", kRequest,
-     [](R& r, E&, Text t) { r.crops_coords_top_left = pair("--crops-coords-top-left", t, ',', 0, "two numbers as X,Y, such as 0,0"); },
+    {"crops_coords_top_left", "--crops-coords-top-left", "X,Y", "the crop the model is told of", kRequest, kInMetadata,
+     [](R& r, E&, Text t) { r.crops_coords_top_left = pair("crops_coords_top_left", t, ',', 0, "two numbers as X,Y, such as 0,0"); },
      [](const R& r, const E&) -> Shown { return join(r.crops_coords_top_left, ','); }},
-    {"denoising_end", "--denoising-end", "X", "stop after this fraction of the schedule (0 to 1)", kRequest,
-     [](R& r, E&, Text t) { r.denoising_end = number("--denoising-end", t, 0.0, 1.0, "a fraction from 0 to 1"); },
+    {"denoising_end", "--denoising-end", "X", "stop after this fraction of the schedule (0 to 1)", kRequest, kInMetadata,
+     [](R& r, E&, Text t) { r.denoising_end = number("denoising_end", t, 0.0, 1.0, "a fraction from 0 to 1"); },
      [](const R& r, const E&) { return shown(r.denoising_end); }},
-    {"scheduler", "--scheduler", "NAME", "sampler by name (default: the model's own)", kRequest,
+    {"scheduler", "--scheduler", "NAME", "sampler by name (default: the model's own)", kRequest, kShapes | kCondition,
      [](R& r, E&, Text t) { r.scheduler = t; },
      [](const R& r, const E&) { return shown(r.scheduler); }},
-    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json", kRequest,
+    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json", kRequest, kNone,
      [](R& r, E&, Text t) { r.scheduler_config = t; },
      [](const R& r, const E&) { return shown(r.scheduler_config); }},
-    {"model", "--model", "PATH", "diffusers folder or single .safetensors file (default: the small one that comes with tempera)", kEngine,
+    {"model", "--model", "PATH", "diffusers folder or single .safetensors file (default: the small one that comes with tempera)", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.model = t; },
      [](const R&, const E& e) { return shown(e.model); }},
-    {"preset", "--preset", "NAME", "a known model without its files (plan and bench ops only)", kEngine,
+    {"preset", "--preset", "NAME", "a known model without its files (to plan and to measure kernels)", kEngine, kShapes | kCondition | kForPlansOnly,
      [](R&, E& e, Text t) { e.preset = t; },
      [](const R&, const E& e) { return shown(e.preset); }},
-    {"model_config", "--model-config", "DIR", "diffusers configs for a single file whose shapes do not say everything", kEngine,
+    {"model_config", "--model-config", "DIR", "diffusers configs for a single file whose shapes do not say everything", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.model_config = t; },
      [](const R&, const E& e) { return shown(e.model_config); }},
-    {"tokenizer", "--tokenizer", "DIR", "folder with the vocabulary that a single file lacks", kEngine,
+    {"tokenizer", "--tokenizer", "DIR", "folder with the vocabulary that a single file lacks", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.tokenizer = t; },
      [](const R&, const E& e) { return shown(e.tokenizer); }},
-    {"variant", "--variant", "NAME", "which weight files of a folder to take, such as fp16", kEngine,
+    {"variant", "--variant", "NAME", "which weight files of a folder to take, such as fp16", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.variant = t; },
      [](const R&, const E& e) { return shown(e.variant); }},
-    {"device", "--device", "auto|cpu|cuda", "where to compute (default: the best there is)", kEngine,
-     [](R&, E& e, Text t) { choose(e.device, "--device", t, {"auto", "cpu", "cuda"}, "auto, cpu or cuda"); },
+    {"device", "--device", "auto|cpu|cuda", "where to compute (default: the best there is)", kEngine, kAlways,
+     [](R&, E& e, Text t) { choose(e.device, "device", t, {"auto", "cpu", "cuda"}, "auto, cpu or cuda"); },
      [](const R&, const E& e) -> Shown { return e.device; }},
-    {"dtype", "--dtype", "auto|fp32|bf16|fp16", "what to compute in (default: the best the device has)", kEngine,
-     [](R&, E& e, Text t) { choose(e.dtype, "--dtype", t, {"auto", "fp32", "bf16", "fp16"}, "auto, fp32, bf16 or fp16"); },
+    {"dtype", "--dtype", "auto|fp32|bf16|fp16", "what to compute in (default: the best the device has)", kEngine, kEncodes | kShapes,
+     [](R&, E& e, Text t) { choose(e.dtype, "dtype", t, {"auto", "fp32", "bf16", "fp16"}, "auto, fp32, bf16 or fp16"); },
      [](const R&, const E& e) -> Shown { return e.dtype; }},
-    {"attention", "--attention", "flash|naive", "flash never holds the score matrix; naive does", kEngine,
-     [](R&, E& e, Text t) { choose(e.attention, "--attention", t, {"flash", "naive"}, "flash or naive"); },
+    {"attention", "--attention", "flash|naive", "flash never holds the score matrix; naive does", kEngine, kEncodes | kShapes,
+     [](R&, E& e, Text t) { choose(e.attention, "attention", t, {"flash", "naive"}, "flash or naive"); },
      [](const R&, const E& e) -> Shown { return e.attention; }},
-    {"eager", "--eager", "", "run every operation as the model states it, without fusing", kEngine,
+    {"eager", "--eager", "", "run every operation as the model states it, without fusing", kEngine, kEncodes | kShapes,
      [](R&, E& e, Text t) { e.eager = t != "false"; },
      [](const R&, const E& e) -> Shown { return e.eager ? Shown("true") : Shown(); }},
-    {"offload", "--offload", "WHAT", "whose parameters leave the device while others work: auto (the text encoders'), none, model (all take turns) or sequential (all travel in every step)", kEngine,
-     [](R&, E& e, Text t) { choose(e.offload, "--offload", t, {"auto", "none", "model", "sequential"}, "auto, none, model or sequential"); },
+    {"offload", "--offload", "WHAT", "whose parameters leave the device while others work: auto (the text encoders'), none, model (all take turns) or sequential (all travel in every step)", kEngine, kNone,
+     [](R&, E& e, Text t) { choose(e.offload, "offload", t, {"auto", "none", "model", "sequential"}, "auto, none, model or sequential"); },
      [](const R&, const E& e) -> Shown { return e.offload == "auto" ? Shown() : Shown(e.offload); }},
-    {"memory_budget", "--memory-budget", "SIZE", "the most memory to use: 6GiB, 80% of what is free, or auto; chooses offloading and tiling itself and says so beforehand", kEngine,
+    {"memory_budget", "--memory-budget", "SIZE", "the most memory to use: 6GiB, 80% of what is free, or auto; chooses offloading and tiling itself and says so beforehand", kEngine, kNone,
      [](R&, E& e, Text t) { e.memory_budget = t; },
      [](const R&, const E& e) { return shown(e.memory_budget); }},
-    {"pinned_memory", "--pinned-memory", "SIZE", "the most host memory to lock for parameters that travel to a card: 4GiB, 25% of what is free, or auto; where they are more, they are packed from the file in every step (default 50%)", kEngine,
+    {"pinned_memory", "--pinned-memory", "SIZE", "the most host memory to lock for parameters that travel to a card: 4GiB, 25% of what is free, or auto; where they are more, they are packed from the file in every step (default 50%)", kEngine, kNone,
      [](R&, E& e, Text t) { e.pinned_memory = t; },
      [](const R&, const E& e) { return shown(e.pinned_memory); }},
-    {"tiny_vae", "--tiny-vae", "PATH", "decode with a tiny autoencoder: a diffusers folder, a .safetensors file (TAESDXL), or 'model' for the one in the model's folder, which a --memory-budget takes too where nothing else fits", kEngine,
+    {"tiny_vae", "--tiny-vae", "PATH", "decode with a tiny autoencoder: a diffusers folder, a .safetensors file (TAESDXL), or 'model' for the one in the model's folder, which a `memory_budget` takes too where nothing else fits", kEngine, kCondition,
      [](R&, E& e, Text t) { e.tiny_vae = t; },
      [](const R&, const E& e) { return shown(e.tiny_vae); }},
-    {"vae_dtype", "--vae-dtype", "auto|fp32|bf16|fp16", "what the autoencoder computes in (default: as --dtype)", kEngine,
-     [](R&, E& e, Text t) { choose(e.vae_dtype, "--vae-dtype", t, {"auto", "fp32", "bf16", "fp16"}, "auto, fp32, bf16 or fp16"); },
+    {"vae_dtype", "--vae-dtype", "auto|fp32|bf16|fp16", "what the autoencoder computes in (default: as `dtype`)", kEngine, kNone,
+     [](R&, E& e, Text t) { choose(e.vae_dtype, "vae_dtype", t, {"auto", "fp32", "bf16", "fp16"}, "auto, fp32, bf16 or fp16"); },
      [](const R&, const E& e) -> Shown { return e.vae_dtype == "auto" ? Shown() : Shown(e.vae_dtype); }},
-    {"vae_slicing", "--vae-slicing", "", "decode one picture at a time, which is how it is always done: memory never grows with --images", kEngine,
+    {"vae_slicing", "--vae-slicing", "", "decode one picture at a time, which is how it is always done: memory never grows with `num_images_per_prompt`", kEngine, kNone,
      [](R&, E&, Text) {},
      [](const R&, const E&) -> Shown { return {}; }},
-    {"vae_tiling", "--vae-tiling", "", "decode in overlapping tiles, blended: less memory", kEngine,
+    {"vae_tiling", "--vae-tiling", "", "decode in overlapping tiles, blended: less memory", kEngine, kNone,
      [](R&, E& e, Text t) { e.vae_tiling = t != "false"; },
      [](const R&, const E& e) -> Shown { return e.vae_tiling ? Shown("true") : Shown(); }},
-    {"vae_tile_size", "--vae-tile-size", "PIXELS", "side of a tile; turns --vae-tiling on (default: the autoencoder's own size, halved until the picture has several)", kEngine,
-     [](R&, E& e, Text t) { e.vae_tile_size = number("--vae-tile-size", t, 8, 1 << 16, "a number of pixels such as 512"); },
+    {"vae_tile_size", "--vae-tile-size", "PIXELS", "side of a tile; turns `vae_tiling` on (default: the autoencoder's own size, halved until the picture has several)", kEngine, kNone,
+     [](R&, E& e, Text t) { e.vae_tile_size = number("vae_tile_size", t, 8, 1 << 16, "a number of pixels such as 512"); },
      [](const R&, const E& e) -> Shown { return e.vae_tile_size == 0 ? Shown() : fmt::format("{}", e.vae_tile_size); }},
-    {"threads", "--threads", "N", "CPU threads (default: all cores)", kEngine,
-     [](R&, E& e, Text t) { e.threads = number("--threads", t, 1, 4096, "a number of threads from 1 to 4096"); },
+    {"threads", "--threads", "N", "CPU threads (default: all cores)", kEngine, kAlways,
+     [](R&, E& e, Text t) { e.threads = number("threads", t, 1, 4096, "a number of threads from 1 to 4096"); },
      [](const R&, const E& e) -> Shown { return e.threads == 0 ? Shown() : fmt::format("{}", e.threads); }},
 };
 // clang-format on

@@ -14,7 +14,8 @@ constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192: tensors stay w
 SchedulerConfig choose_scheduler(const Request& r, const SchedulerSource& source, std::string& name) {
   const SchedulerConfig own = parse_scheduler_config(source.json, source.origin);
   if (!r.scheduler.empty() && !r.scheduler_config.empty())
-    fail(ErrorCode::invalid_argument, "--scheduler and --scheduler-config are both given: give one of them");
+    fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"scheduler"},
+         FieldName{"scheduler_config"});
   if (!r.scheduler_config.empty()) {
     name = r.scheduler_config;
     return parse_scheduler_config(read_text_file(r.scheduler_config, 1 << 20), r.scheduler_config);
@@ -37,10 +38,10 @@ Prompts prompts_of(const Request& r, bool force_zeros_for_empty_prompt) {
   return p;
 }
 
-int side(int asked, int native, std::string_view flag, int unit) {
+int side(int asked, int native, FieldName field, int unit) {
   const int pixels = asked == 0 ? native : asked;
   if (pixels <= 0 || pixels % unit != 0)
-    fail(ErrorCode::invalid_argument, "{} is {}: give a number divisible by {}, such as {}", flag, pixels, unit,
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number divisible by {}, such as {}", field, pixels, unit,
          (pixels / unit + 1) * unit);
   return pixels;
 }
@@ -48,17 +49,17 @@ int side(int asked, int native, std::string_view flag, int unit) {
 // Embeddings are of prompts already.
 void check_prompt_embeds(const Request& r) {
   if (r.prompt_embeds.empty()) return;
-  const std::pair<bool, const char*> given[] = {{!r.prompt.empty(), "--prompt"},
-                                                {r.prompt_2.has_value(), "--prompt-2"},
-                                                {r.negative_prompt.has_value(), "--negative-prompt"},
-                                                {r.negative_prompt_2.has_value(), "--negative-prompt-2"},
-                                                {r.clip_skip.has_value(), "--clip-skip"}};
-  for (const auto& [is_given, flag] : given)
+  const std::pair<bool, FieldName> given[] = {{!r.prompt.empty(), {"prompt"}},
+                                              {r.prompt_2.has_value(), {"prompt_2"}},
+                                              {r.negative_prompt.has_value(), {"negative_prompt"}},
+                                              {r.negative_prompt_2.has_value(), {"negative_prompt_2"}},
+                                              {r.clip_skip.has_value(), {"clip_skip"}}};
+  for (const auto& [is_given, field] : given)
     if (is_given)
       fail(ErrorCode::invalid_argument,
-           "{} and --prompt-embeds are both given, but the embeddings were made from prompts: leave {} out, or give it "
-           "to tempera encode",
-           flag, flag);
+           "{} and {} are both given, but the embeddings were made from prompts: leave {} out, or make the embeddings "
+           "with it",
+           field, FieldName{"prompt_embeds"}, field);
 }
 
 }  // namespace
@@ -78,19 +79,22 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   Request& r = out.request;
   const int unit = model.vae.scale();
   const int native = model.unet.sample_size * unit;
-  r.width = side(r.width, native, "--width", unit);
-  r.height = side(r.height, native, "--height", unit);
+  r.width = side(r.width, native, {"width"}, unit);
+  r.height = side(r.height, native, {"height"}, unit);
   if (static_cast<int64_t>(r.width) * r.height > kMaxPixels)
-    fail(ErrorCode::invalid_argument, "{}x{} is more than {} pixels: give a smaller --width or --height", r.width,
-         r.height, kMaxPixels);
+    fail(ErrorCode::invalid_argument, "{}x{} is more than {} pixels: give a smaller {} or {}", r.width, r.height,
+         kMaxPixels, FieldName{"width"}, FieldName{"height"});
   out.latent_width = r.width / unit;
   out.latent_height = r.height / unit;
   const int steps = r.num_inference_steps.value_or(defaults.num_inference_steps);
   r.num_inference_steps = steps;
-  if (steps < 1) fail(ErrorCode::invalid_argument, "--steps is {}: give a number of steps from 1 to 10000", steps);
+  if (steps < 1)
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number of steps from 1 to 10000",
+         FieldName{"num_inference_steps"}, steps);
   r.guidance_scale = r.guidance_scale.value_or(defaults.guidance_scale);
   if (r.num_images_per_prompt < 1)
-    fail(ErrorCode::invalid_argument, "--images is {}: give a number of pictures, 1 or more", r.num_images_per_prompt);
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number of pictures, 1 or more",
+         FieldName{"num_images_per_prompt"}, r.num_images_per_prompt);
   const std::array<int, 2> size{r.width, r.height};
   if (!r.original_size) r.original_size = size;
   if (!r.target_size) r.target_size = size;
@@ -104,8 +108,8 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   out.schedule = make_schedule(out.scheduler_config, steps);
   if (r.denoising_end) out.schedule = truncate(std::move(out.schedule), *r.denoising_end);
   if (out.schedule.evaluations.empty())
-    fail(ErrorCode::invalid_argument, "--denoising-end {} leaves no step: give a larger fraction or more --steps",
-         *r.denoising_end);
+    fail(ErrorCode::invalid_argument, "{} {} leaves no step: give a larger fraction or a larger {}",
+         FieldName{"denoising_end"}, *r.denoising_end, FieldName{"num_inference_steps"});
   return out;
 }
 

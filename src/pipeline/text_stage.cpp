@@ -13,18 +13,16 @@ constexpr std::string_view kEncoders[] = {"text_encoder", "text_encoder_2"};
 Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, const ClipConfig& clip) {
   if (folder.empty())
     fail(ErrorCode::invalid_argument,
-         "'{}' carries no vocabulary: give --tokenizer with a folder that holds vocab.json and merges.txt, or "
-         "tokenizer.json",
-         source.path.string());
+         "'{}' carries no vocabulary: give {} a folder that holds vocab.json and merges.txt, or tokenizer.json",
+         source.path.string(), FieldName{"tokenizer"});
   Tokenizer tokenizer = Tokenizer::from_folder(folder);
   if (tokenizer.vocabulary_size() > clip.vocab_size)
-    fail(ErrorCode::bad_file,
-         "the vocabulary in '{}' has {} tokens, the text encoder only {}: give --tokenizer with the model's own",
-         folder.string(), tokenizer.vocabulary_size(), clip.vocab_size);
+    fail(ErrorCode::bad_file, "the vocabulary in '{}' has {} tokens, the text encoder only {}: give {} the model's own",
+         folder.string(), tokenizer.vocabulary_size(), clip.vocab_size, FieldName{"tokenizer"});
   if (tokenizer.max_length() > clip.max_position_embeddings)
     fail(ErrorCode::bad_file,
-         "the tokenizer in '{}' gives {} tokens, the text encoder takes {}: give --tokenizer with the model's own",
-         folder.string(), tokenizer.max_length(), clip.max_position_embeddings);
+         "the tokenizer in '{}' gives {} tokens, the text encoder takes {}: give {} the model's own", folder.string(),
+         tokenizer.max_length(), clip.max_position_embeddings, FieldName{"tokenizer"});
   return tokenizer;
 }
 

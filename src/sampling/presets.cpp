@@ -1,4 +1,4 @@
-// The presets of `--scheduler NAME`: one line each, in the order of the documentation.
+// The presets that Request::scheduler names: one line each, in the order of the documentation.
 #include <algorithm>
 #include <array>
 #include <utility>

@@ -37,7 +37,8 @@ fs::path default_model() {
   }
   fail(ErrorCode::unavailable,
        "the model that comes with tempera is not where it was installed: name a diffusers folder or a .safetensors "
-       "file with --model");
+       "file with {}",
+       FieldName{"model"});
 }
 
 }  // namespace tempera

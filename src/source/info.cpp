@@ -2,9 +2,9 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "sampling/config.h"
 #include "source/open.h"
 #include "source/tiny_vae.h"
-#include "sampling/config.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
@@ -29,7 +29,7 @@ std::string summary(const VaeConfig& c) {
 }
 
 std::string summary(const TinyVaeConfig& c) {
-  return fmt::format("tiny autoencoder (--tiny-vae model), {} channels", fmt::join(c.decoder_block_out_channels, "/"));
+  return fmt::format("tiny autoencoder, {} channels", fmt::join(c.decoder_block_out_channels, "/"));
 }
 
 std::string summary(Component which, const ModelConfig& config) {

@@ -83,9 +83,8 @@ class Shapes {
     if (width % kHeadWidth != 0) {
       fail(ErrorCode::bad_file,
            "{} is for a width of {}, which is no multiple of {}: the file does not say how many attention heads there "
-           "are, "
-           "so name a folder with diffusers configs (--model-config)",
-           tensors_.origin(name), width, kHeadWidth);
+           "are, so name a folder with diffusers configs ({})",
+           tensors_.origin(name), width, kHeadWidth, FieldName{"model_config"});
     }
     return width / kHeadWidth;
   }

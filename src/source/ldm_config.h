@@ -18,7 +18,7 @@ struct LdmModel {
 
 // What the tensors of `file` show. Widths, depths and block counts come from shapes; attention heads are taken to be 64
 // wide, the text encoders to be OpenAI's CLIP (quick_gelu) and OpenCLIP (gelu). Throws Error(bad_file, "'<what>' ..."):
-// not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming --model-config).
+// not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming model_config).
 LdmModel read_ldm_model(const Checkpoint& file, std::string_view what);
 
 // The numbering that a model of this configuration has in a single file.

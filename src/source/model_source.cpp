@@ -106,9 +106,8 @@ void set_tokenizers(ModelSource& source, const OpenOptions& options) {
   if (source.layout == ModelSource::Layout::diffusers_folder) std::swap(roots[0], roots[1]);
   if (!options.tokenizer.empty()) {
     if (!fs::is_directory(options.tokenizer)) {
-      fail(ErrorCode::bad_file,
-           "'{}' is no folder: --tokenizer takes one with vocab.json and merges.txt or tokenizer.json",
-           options.tokenizer.string());
+      fail(ErrorCode::bad_file, "'{}' is no folder: give {} one with vocab.json and merges.txt or tokenizer.json",
+           options.tokenizer.string(), FieldName{"tokenizer"});
     }
     roots = {options.tokenizer};
   }
@@ -303,8 +302,8 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
     fail(ErrorCode::bad_file, "there is no model '{}': give a diffusers folder or a .safetensors file", model.string());
   }
   if (!options.model_config.empty() && !fs::is_directory(options.model_config)) {
-    fail(ErrorCode::bad_file, "'{}' is no folder: --model-config takes one with diffusers configs",
-         options.model_config.string());
+    fail(ErrorCode::bad_file, "'{}' is no folder: give {} one with diffusers configs", options.model_config.string(),
+         FieldName{"model_config"});
   }
   ModelSource source = fs::is_directory(status) ? open_folder(model, options) : open_single_file(model, options);
   for (auto& part : source.components) {

@@ -138,7 +138,7 @@ TEST(ModelSource, ReferenceRefiner) {
 TEST(ModelSource, ReferenceSingleFileNeedsConfigs) {
   if (!fs::exists(kReference)) GTEST_SKIP();
   EXPECT_THAT(opening(kReference / "model_ldm.safetensors"),
-              AllOf(HasSubstr("which is no multiple of 64"), HasSubstr("--model-config")));
+              AllOf(HasSubstr("which is no multiple of 64"), HasSubstr("model_config")));
   EXPECT_THAT(opening(kReference / "lora.safetensors"), HasSubstr("is not an SDXL checkpoint (looks like a LoRA)"));
   EXPECT_THAT(opening(kReference / "model" / "vae" / "diffusion_pytorch_model.safetensors"),
               HasSubstr("(looks like a component of a diffusers model: give the folder"));
@@ -313,8 +313,8 @@ TEST_F(Folder, Tokenizers) {
   const ModelSource nested = open({.tokenizer = folder_ / "other"});
   EXPECT_EQ(nested.tokenizer, folder_ / "other/tokenizer");
   EXPECT_EQ(nested.tokenizer_2, folder_ / "other/tokenizer");
-  EXPECT_THAT(opening(root_, {.tokenizer = folder_ / "absent"}), HasSubstr("is no folder: --tokenizer"));
-  EXPECT_THAT(opening(root_, {.model_config = folder_ / "absent"}), HasSubstr("is no folder: --model-config"));
+  EXPECT_THAT(opening(root_, {.tokenizer = folder_ / "absent"}), HasSubstr("is no folder: give tokenizer one"));
+  EXPECT_THAT(opening(root_, {.model_config = folder_ / "absent"}), HasSubstr("is no folder: give model_config one"));
 }
 
 TEST_F(Folder, DefaultsOfRequests) {

@@ -19,8 +19,8 @@ fs::path path_of(std::string_view where, const fs::path& model) {
   fs::path folder = model / kTinyVaeFolder;
   if (!fs::is_directory(folder)) {
     fail(ErrorCode::invalid_argument,
-         "'{}' carries no tiny autoencoder (a folder {}): give --tiny-vae the path of one, such as TAESDXL",
-         model.string(), kTinyVaeFolder);
+         "'{}' carries no tiny autoencoder (a folder {}): give {} the path of one, such as TAESDXL", model.string(),
+         kTinyVaeFolder, FieldName{"tiny_vae"});
   }
   return folder;
 }
@@ -43,9 +43,9 @@ void check_latents(const TinyVaeConfig& tiny, const VaeConfig& replaced, const s
   }
   fail(ErrorCode::bad_file,
        "'{}' decodes latents of {} channels, {} times enlarged, to {} colors, but the model has {}, {} and {}: give "
-       "--tiny-vae one for SDXL, such as TAESDXL",
+       "{} one for SDXL, such as TAESDXL",
        what, tiny.latent_channels, tiny.scale(), tiny.out_channels, replaced.latent_channels, replaced.scale(),
-       replaced.out_channels);
+       replaced.out_channels, FieldName{"tiny_vae"});
 }
 
 // Before any work: the decoder is loaded when the denoising is over.
@@ -55,14 +55,14 @@ void check_decoder(const Checkpoint& weights, const TinyVaeConfig& config, const
     const std::optional<CheckpointTensor> tensor = weights.find(parameter.name);
     if (!tensor) {
       fail(ErrorCode::bad_file,
-           "'{}' has no tensor {}: give --tiny-vae a diffusers AutoencoderTiny, as a folder or a .safetensors file",
-           what, parameter.name);
+           "'{}' has no tensor {}: give {} a diffusers AutoencoderTiny, as a folder or a .safetensors file", what,
+           parameter.name, FieldName{"tiny_vae"});
     }
     const auto expected = parameter.shape.dims();
     if (!std::equal(expected.begin(), expected.end(), tensor->dims.begin(), tensor->dims.end())) {
-      fail(ErrorCode::bad_file,
-           "{} is {}, expected {}: give --tiny-vae the folder that has this autoencoder's config.json",
-           weights.origin(parameter.name), dims_to_string(tensor->dims), to_string(parameter.shape));
+      fail(ErrorCode::bad_file, "{} is {}, expected {}: give {} the folder that has this autoencoder's config.json",
+           weights.origin(parameter.name), dims_to_string(tensor->dims), to_string(parameter.shape),
+           FieldName{"tiny_vae"});
     }
   }
 }

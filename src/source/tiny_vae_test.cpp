@@ -64,7 +64,7 @@ TEST_F(TinyVae, OpensTheModelsOwn) {
           open_tiny_vae("model", folder_ / "other", model_);
         } catch (const Error& error) {
           EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-          EXPECT_THAT(error.what(), AllOf(HasSubstr("other"), HasSubstr("vae_tiny"), HasSubstr("--tiny-vae")));
+          EXPECT_THAT(error.what(), AllOf(HasSubstr("other"), HasSubstr("vae_tiny"), HasSubstr("give tiny_vae")));
           throw;
         }
       },

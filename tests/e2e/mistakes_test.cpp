@@ -80,6 +80,25 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error({"plan", "--preset", "sdxl-bas"}, kMistake, {"sdxl-bas", "sdxl-base"});
 }
 
+// Names of fields become options, but not in what the user gave.
+TEST_F(Mistakes, NameOptionsAndLeaveTextAlone) {
+  expect_error(generate_arguments({"--memory-budget", "memory_budget"}), kMistake,
+               {"error: --memory-budget is 'memory_budget': give"});
+  expect_error(generate_arguments({"--width", "width --width"}), kMistake, {"error: --width is 'width --width': give"});
+  expect_error(generate_from("no/model_config"), kMistake, {"there is no model 'no/model_config'"});
+  expect_error(generate_arguments({"--tokenizer", "tokenizer"}), kMistake,
+               {"'tokenizer' is no folder: give --tokenizer one"});
+  expect_error(generate_arguments({"--scheduler", "euler", "--scheduler-config", "x"}), kMistake,
+               {"--scheduler and --scheduler-config are both given"});
+  expect_error(generate_arguments({"--steps", "2", "--denoising-end", "1e-9"}), kMistake,
+               {"--denoising-end 1e-09 leaves no step", "a larger --steps"});
+  expect_error({"bench", "ops", "--preset", "tiny", "--component", "component"}, kMistake,
+               {"error: --component is 'component': give one of"});
+  const Ran ran = run_tempera(generate_arguments({"--json", "--memory-budget", "much"}));
+  EXPECT_THAT(nlohmann::json::parse(ran.out).at("error").at("message").get<std::string>(),
+              testing::StartsWith("--memory-budget is 'much'"));
+}
+
 TEST_F(Mistakes, AboutTheDecoder) {
   expect_error(generate_arguments({"--vae-tile-size", "100"}), kMistake, {"--vae-tile-size", "100", "divisible by 32"});
   expect_error(generate_arguments({"--vae-tile-size", "0"}), kMistake, {"--vae-tile-size", "'0'"});

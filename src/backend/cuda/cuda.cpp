@@ -43,7 +43,7 @@ auto at_step(const std::string& step, const Work& work) {
   try {
     return work();
   } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{} (at {})", error.what(), step));
+    fail(error.code(), "{} (at {})", error.message(), step);
   }
 }
 
@@ -170,14 +170,14 @@ std::unique_ptr<Backend> make_cuda_backend(std::optional<size_t> most_pinned) {
   return std::make_unique<CudaBackend>(most_pinned.value_or(free_host_memory() / 2));
 }
 
-std::string cuda_missing() {
+Message cuda_missing() {
   try {
     cuda::open_card();
     cuda::CublasLt();
     cuda::Cudnn();
     return {};
   } catch (const Error& error) {
-    return error.what();
+    return error.message();
   }
 }
 

@@ -16,6 +16,6 @@ namespace tempera {
 std::unique_ptr<Backend> make_cuda_backend(std::optional<size_t> most_pinned = {});
 
 // Why make_cuda_backend() would throw; empty when it would not.
-std::string cuda_missing();
+Message cuda_missing();
 
 }  // namespace tempera

@@ -22,7 +22,7 @@ TEST(CudaBackend, BindsEveryRowOfTheTable) {
 }
 
 TEST(CudaBackend, SaysWhatIsMissing) {
-  const std::string missing = cuda_missing();
+  const std::string missing = cuda_missing().text;
   if (missing.empty()) GTEST_SKIP() << "nothing is: there is a card";
   EXPECT_THAT(missing, testing::HasSubstr("cuda"));
   try {
@@ -37,7 +37,7 @@ TEST(CudaBackend, SaysWhatIsMissing) {
 TEST(CudaBackend, NamesTheArchitectureToBuildFor) {
   using testing::EndsWith;
   using testing::HasSubstr;
-  const auto message = [](int major, int minor) { return cuda::no_code_for({"NVIDIA Card", major, minor, 1, 1}); };
+  const auto message = [](int major, int minor) { return cuda::no_code_for({"NVIDIA Card", major, minor, 1, 1}).text; };
   EXPECT_THAT(message(8, 6),
               EndsWith("NVIDIA Card (compute capability 8.6); build with -DCMAKE_CUDA_ARCHITECTURES=86"));
   EXPECT_THAT(message(9, 0), EndsWith("-DCMAKE_CUDA_ARCHITECTURES=90a"));

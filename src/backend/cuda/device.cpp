@@ -20,10 +20,10 @@ Card open_card() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorInsufficientDriver)
     fail(ErrorCode::unavailable,
-         "--device cuda: there is no NVIDIA driver for CUDA {}.{} or later; install or update the driver",
-         CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+         "{} cuda: there is no NVIDIA driver for CUDA {}.{} or later; install or update the driver",
+         FieldName{"device"}, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   if (status != cudaSuccess || count == 0)
-    fail(ErrorCode::unavailable, "--device cuda: no NVIDIA card was found ({})",
+    fail(ErrorCode::unavailable, "{} cuda: no NVIDIA card was found ({})", FieldName{"device"},
          status == cudaSuccess ? "none is visible" : cudaGetErrorString(status));
   check(cudaSetDevice(0), "cudaSetDevice");
   cudaDeviceProp properties{};
@@ -34,14 +34,14 @@ Card open_card() {
   return card;
 }
 
-std::string no_code_for(const Card& card) {
+Message no_code_for(const Card& card) {
   if (card.major < 8)
-    return fmt::format("--device cuda: {} has compute capability {}.{}, 8.0 or later is needed", card.name, card.major,
-                       card.minor);
-  return fmt::format(
-      "--device cuda: this build has no code for {} (compute capability {}.{}); build with "
+    return make_message("{} cuda: {} has compute capability {}.{}, 8.0 or later is needed", FieldName{"device"},
+                        card.name, card.major, card.minor);
+  return make_message(
+      "{} cuda: this build has no code for {} (compute capability {}.{}); build with "
       "-DCMAKE_CUDA_ARCHITECTURES={}{}{}",
-      card.name, card.major, card.minor, card.major, card.minor, is_hopper(card) ? "a" : "");
+      FieldName{"device"}, card.name, card.major, card.minor, card.major, card.minor, is_hopper(card) ? "a" : "");
 }
 
 namespace {

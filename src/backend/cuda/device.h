@@ -26,7 +26,7 @@ inline bool is_hopper(const Card& card) {
 }
 
 // Why nothing of this build runs on the card: its architecture and what to build with.
-std::string no_code_for(const Card& card);
+Message no_code_for(const Card& card);
 
 // Makes the first card current. Throws Error(unavailable) saying what is missing: driver, card, or code for it.
 Card open_card();

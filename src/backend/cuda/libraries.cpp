@@ -13,8 +13,8 @@ SharedLibrary::SharedLibrary(std::string file, std::string remedy) : file_(std::
   // Where NVIDIA's installer puts it when it is not in the linker's path.
   if (!handle_) handle_.reset(dlopen(("/usr/local/cuda/lib64/" + file_).c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!handle_)
-    fail(ErrorCode::unavailable, "--device cuda needs {} ({}): {}, or add its folder to LD_LIBRARY_PATH", file_, reason,
-         remedy);
+    fail(ErrorCode::unavailable, "{} cuda needs {} ({}): {}, or add its folder to LD_LIBRARY_PATH", FieldName{"device"},
+         file_, reason, remedy);
 }
 
 void SharedLibrary::Close::operator()(void* handle) const {

@@ -116,8 +116,8 @@ PinnedMemory::PinnedMemory(size_t bytes, size_t& locked) : locked_(locked) {
     cudaGetLastError();
     fail(ErrorCode::out_of_memory,
          "offloading needs {} MiB of host memory for parameters and the machine has not that much to lock; use "
-         "--offload none",
-         (bytes >> 20) + 1);
+         "{} none",
+         (bytes >> 20) + 1, FieldName{"offload"});
   }
   check(status, "cudaMallocHost");
   bytes_ = {data, bytes};
