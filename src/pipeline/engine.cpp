@@ -36,9 +36,9 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
             model().path.string()};
   facts_.own_tiny_vae = [this] { return own_tiny_vae(); };
   if (!options_.tiny_vae.empty()) {
-    TinyVaeSource tiny = open_tiny_vae(options_.tiny_vae, model().path, model().config.vae);
-    facts_.tiny_vae = tiny.config;
-    sources_.add(std::string(kTinyVaeFolder), std::move(tiny.component));
+    LoneComponent tiny = open_tiny_vae(options_.tiny_vae, model().path, model().config.vae);
+    facts_.tiny_vae = tiny_vae_config(tiny);
+    sources_.add(std::move(tiny));
   }
   backend_ = open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
   queue_ = backend_->make_queue();
@@ -81,10 +81,10 @@ PromptEmbeddings Engine::Impl::text_embeddings(const ResolvedRequest& r) {
 // A budget may choose it.
 std::optional<TinyVaeConfig> Engine::Impl::own_tiny_vae() {
   if (!facts_.tiny_vae && sources_.size() == 1) {
-    std::optional<TinyVaeSource> own = open_own_tiny_vae(model().path, model().config.vae);
+    std::optional<LoneComponent> own = open_own_tiny_vae(model().path, model().config.vae);
     if (!own) return std::nullopt;
-    sources_.add(std::string(kTinyVaeFolder), std::move(own->component));
-    own_tiny_vae_ = own->config;
+    own_tiny_vae_ = tiny_vae_config(*own);
+    sources_.add(*std::move(own));
   }
   return facts_.tiny_vae ? facts_.tiny_vae : own_tiny_vae_;
 }

@@ -22,7 +22,7 @@ ModelFacts preset_facts(const EngineOptions& engine) {
   if (engine.tiny_vae == kModelsOwnTinyVae) {
     facts.tiny_vae = facts.own_tiny_vae();
   } else if (!engine.tiny_vae.empty()) {
-    facts.tiny_vae = open_tiny_vae(engine.tiny_vae, {}, facts.config.vae).config;
+    facts.tiny_vae = tiny_vae_config(open_tiny_vae(engine.tiny_vae, {}, facts.config.vae));
   }
   return facts;
 }
@@ -46,11 +46,11 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
   facts.tokens = !text || source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
                                                      : Tokenizer::from_folder(source.tokenizer_2).max_length();
   facts.own_tiny_vae = [path = source.path, vae = source.config.vae] {
-    const std::optional<TinyVaeSource> own = open_own_tiny_vae(path, vae);
-    return own ? std::optional(own->config) : std::nullopt;
+    const std::optional<LoneComponent> own = open_own_tiny_vae(path, vae);
+    return own ? std::optional(tiny_vae_config(*own)) : std::nullopt;
   };
   if (!engine.tiny_vae.empty())
-    facts.tiny_vae = open_tiny_vae(engine.tiny_vae, source.path, source.config.vae).config;
+    facts.tiny_vae = tiny_vae_config(open_tiny_vae(engine.tiny_vae, source.path, source.config.vae));
   return facts;
 }
 

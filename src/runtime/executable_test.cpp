@@ -1,0 +1,175 @@
+// Programs that share memory: what a prologue computed survives other programs or is known to be lost, and values that
+// change in a checkpoint reach the device.
+#include "runtime/executable.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backend/reference/reference.h"
+#include "base/error.h"
+#include "ir/builder.h"
+#include "program/residency.h"
+#include "runtime/executables.h"
+
+namespace tempera {
+namespace {
+
+// Every tensor is filled with one value, which can change.
+class Filled final : public Checkpoint {
+ public:
+  explicit Filled(std::vector<int64_t> dims, float value) : dims_(std::move(dims)) { fill(value); }
+  void fill(float value) {
+    size_t elements = 1;
+    for (const int64_t d : dims_) elements *= static_cast<size_t>(d);
+    values_ = std::make_shared<std::vector<float>>(elements, value);
+    ++revision_;
+  }
+  std::vector<std::string> names() const override { return {"w.weight"}; }
+  std::optional<CheckpointTensor> find(std::string_view) const override {
+    return CheckpointTensor{DType::f32, dims_,
+                            std::make_shared<StoredElements>(DType::f32, std::as_bytes(std::span(*values_)), values_),
+                            revision_};
+  }
+  uint64_t revision() const override { return revision_; }
+  std::string origin(std::string_view name) const override { return std::string(name); }
+
+ private:
+  std::vector<int64_t> dims_;
+  std::shared_ptr<std::vector<float>> values_;
+  uint64_t revision_ = 0;
+};
+
+constexpr int64_t kWidth = 64;
+
+// y = silu(w c) + x, in which silu(w c) is constant for a request.
+Program with_constant(const Target& target, bool hoist = true) {
+  Builder b("constant", DType::f32);
+  const Tensor c = b.input("c", DType::f32, {1, kWidth}), x = b.input("x", DType::f32, {1, kWidth}, Rate::step);
+  const Tensor constant = b.silu(b.linear(c, Scope("w"), {.out = kWidth, .bias = false}));
+  b.output("y", b.add(x, constant));
+  return lower(std::move(b).finish(), target, {.hoist = hoist});
+}
+
+class ExecutableTest : public ::testing::Test {
+ protected:
+  static void write(Executable& e, std::string_view input, float value) {
+    e.write_input(input, std::vector<float>(kWidth, value));
+  }
+  static float result(Executable& e) { return e.read_output("y").at(0); }
+  static float silu(float x) { return x / (1 + std::exp(-x)); }
+
+  std::unique_ptr<Backend> backend_ = make_reference_backend();
+  std::unique_ptr<Queue> queue_ = backend_->make_queue();
+  Filled weights_{{kWidth, kWidth}, 0.01f};
+};
+
+TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
+  const Program program = with_constant(backend_->target());
+  EXPECT_GT(program.memory.kept, 0u);
+  const Program other = with_constant(backend_->target(), false);  // its values fill the scratch memory in every run
+  Executables executables(*backend_, *queue_, true);
+  const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}};
+  const std::vector<Executable*> both = executables.use(uses, Parameters::Others::keep);
+  Executable &one = *both[0], &two = *both[1];
+  one.load();
+  two.load();
+  write(one, "c", 1);
+  one.run_prologue();
+  for (const float x : {1.0f, 2.0f, 3.0f}) {
+    write(two, "c", 100 * x);
+    write(two, "x", 0);
+    two.run();
+    write(one, "x", x);
+    one.run();
+    EXPECT_NEAR(result(one), x + silu(kWidth * 0.01f), 1e-5);
+  }
+}
+
+// Review finding 3: a run went on with what another program had left there.
+TEST_F(ExecutableTest, SaysWhenAnotherPrologueOverwroteWhatItKept) {
+  const Program program = with_constant(backend_->target());
+  Program other = program;
+  other.name = "other";
+  Executables executables(*backend_, *queue_, true);
+  const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}};
+  const std::vector<Executable*> both = executables.use(uses, Parameters::Others::keep);
+  for (Executable* e : both) {
+    e->load();
+    write(*e, "c", 1);
+    write(*e, "x", 0);
+  }
+  EXPECT_FALSE(both[0]->kept());  // never computed
+  both[0]->run_prologue();
+  EXPECT_TRUE(both[0]->kept());
+  both[1]->run_prologue();
+  EXPECT_FALSE(both[0]->kept());
+  EXPECT_THROW(both[0]->run(), Error);
+  both[0]->run_prologue();
+  both[0]->run();
+  EXPECT_NEAR(result(*both[0]), silu(kWidth * 0.01f), 1e-5);
+}
+
+// Review, resistance P: "equal programs keep stale weights".
+TEST_F(ExecutableTest, ReadsValuesThatChangedInTheCheckpoint) {
+  const Program resident = with_constant(backend_->target());
+  const Program travelling = stream_weights(resident, {.stream = 0, .alignment = backend_->target().alignment});
+  for (const Program& program : {resident, travelling}) {
+    weights_.fill(0.01f);
+    LoneExecutable lone(program, *backend_, *queue_, weights_);
+    Executable& e = *lone;
+    for (const float value : {0.01f, 0.02f, 0.01f}) {
+      weights_.fill(value);
+      e.load();
+      write(e, "c", 1);
+      write(e, "x", 0);
+      e.run_prologue();
+      e.run();
+      EXPECT_NEAR(result(e), silu(kWidth * value), 1e-5);
+    }
+  }
+}
+
+TEST_F(ExecutableTest, RunsOnWhenMemoryMovedAndParametersWereDropped) {
+  const Program program = with_constant(backend_->target());
+  Program large = program;
+  large.name = "large";
+  large.memory.arena += 1 << 20;  // the scratch memory grows
+  Executables executables(*backend_, *queue_, true);
+  const ParameterUse first[] = {{&weights_, &program}}, second[] = {{&weights_, &large}};
+  for (int round = 0; round < 3; ++round)
+    for (const auto others : {Parameters::Others::keep, Parameters::Others::drop})
+      for (const std::span<const ParameterUse> uses : {std::span(first), std::span(second)}) {
+        Executable& e = *executables.use(uses, others).front();
+        e.load();
+        write(e, "c", 1);
+        write(e, "x", 1);
+        e.run_prologue();
+        e.run();
+        EXPECT_NEAR(result(e), 1 + silu(kWidth * 0.01f), 1e-5);
+      }
+  EXPECT_EQ(executables.parameters().bytes_packed(), kWidth * kWidth * sizeof(float));
+}
+
+TEST_F(ExecutableTest, EndsThoseThatWereUsedLongestAgo) {
+  std::vector<Program> programs;
+  for (size_t i = 0; i < 2 * Executables::kMostOthers; ++i) {
+    programs.push_back(with_constant(backend_->target()));
+    programs.back().name += std::to_string(i);
+  }
+  Executables executables(*backend_, *queue_, true);
+  size_t most = 0;
+  for (const Program& program : programs) {
+    const ParameterUse use{&weights_, &program};
+    executables.use({&use, 1}, Parameters::Others::keep);
+    most = std::max(most, executables.bytes_of_others());
+  }
+  const size_t others = Executables::kMostOthers * programs.front().memory.io;
+  EXPECT_EQ(most, others);
+  const ParameterUse use{&weights_, &programs.back()};
+  executables.use({&use, 1}, Parameters::Others::drop);
+  EXPECT_EQ(executables.bytes_of_others(), 0u);
+}
+
+}  // namespace
+}  // namespace tempera
