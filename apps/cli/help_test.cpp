@@ -57,7 +57,7 @@ TEST(Fields, AreFlagsInMessages) {
   EXPECT_EQ(flag_of("num_inference_steps"), "--steps");
   EXPECT_EQ(flag_of("vae_tile_size"), "--vae-tile-size");
   EXPECT_EQ(flag_of("repeats"), "--repeats");
-  const Message message{"width: 'width' is no width, see num_images_per_prompt", {{0, 5}, {31, 21}}};
+  const Message message{"width: 'width' is no width, see num_images_per_prompt", {{0, 5}, {32, 21}}};
   EXPECT_EQ(message_of(Error(ErrorCode::bad_file, message)), "--width: 'width' is no width, see --images");
   EXPECT_EQ(message_of(Error(ErrorCode::bad_file, "there is no model 'width'")), "there is no model 'width'");
   EXPECT_EQ(message_of(Error(ErrorCode::bad_file, Message{"give prompt_embeds a file", {{5, 13}}})),

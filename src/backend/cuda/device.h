@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/error.h"
 
 namespace tempera::cuda {
 
