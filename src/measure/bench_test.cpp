@@ -11,10 +11,10 @@
 #include "backend/reference/reference.h"
 #include "ir/builder.h"
 #include "measure/bench_bound.h"
-#include "runtime/bench_steps.h"
 #include "pipeline/planned.h"
-#include "runtime/tracer.h"
 #include "program/residency.h"
+#include "runtime/bench_steps.h"
+#include "runtime/tracer.h"
 
 namespace tempera {
 namespace {
@@ -168,9 +168,8 @@ class Traces : public Bench {
     std::vector<TraceEvent> events;
     const auto queue = backend_->make_queue();
     const auto scratch = backend_->allocate(program_.memory.scratch());
-    const RandomWeights weights(program_);  // outlives what reads it again and again
     Executable executable(program_, *backend_, *queue, *scratch);
-    executable.load(weights);
+    executable.load(RandomWeights(program_));
     write_random_inputs(executable);
     Tracer tracer(*backend_, *queue, [&](const TraceEvent& event) { events.push_back(event); });
     executable.watch(&tracer);
