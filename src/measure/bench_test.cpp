@@ -11,10 +11,10 @@
 #include "backend/reference/reference.h"
 #include "ir/builder.h"
 #include "measure/bench_bound.h"
-#include "runtime/bench_steps.h"
 #include "pipeline/planning.h"
-#include "runtime/tracer.h"
 #include "program/residency.h"
+#include "runtime/bench_steps.h"
+#include "runtime/tracer.h"
 
 namespace tempera {
 namespace {
