@@ -13,12 +13,12 @@
 #include "pipeline/embeddings_file.h"
 #include "pipeline/fit.h"
 #include "pipeline/metadata.h"
-#include "source/model_source.h"
-#include "source/open.h"
 #include "pipeline/programs.h"
 #include "pipeline/text_stage.h"
-#include "source/tiny_vae.h"
 #include "runtime/tracer.h"
+#include "source/model_source.h"
+#include "source/open.h"
+#include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
@@ -173,8 +173,8 @@ class Pipeline::Impl {
     ProgramOptions options{choice_.dtype, options_.attention, options_.eager, images_per_forward(r)};
     options.text = !file;
     options.tokens = file ? file->tokens : text().tokens();
-    options.decoder =
-        decoder_options(options_, options_.tiny_vae.empty() ? std::nullopt : std::optional(tiny_vae_->config));
+    options.decoder = decoder_options(
+        options_, options_.tiny_vae.empty() ? std::nullopt : std::optional(tiny_vae_config(*tiny_vae_)));
     options.placement = first_placement(options_);
     RequestShape shape = shape_of(r);
     if (shape != shape_ || options != options_of_shape_) {
@@ -299,19 +299,19 @@ class Pipeline::Impl {
     unet_.emplace(fitted_.programs.denoise, *backend_, *queue_, *scratch_, unet_weights_);
     unet_->set_replay(!options_.eager);
     unet_weights_ = {};
-    if (!unet_->loaded()) unet_->load(*source_.component(Component::unet).weights, check);
+    if (!unet_->loaded()) unet_->load(*source_.component("unet").weights, check);
   }
 
   // A budget may ask for it.
   std::optional<TinyVaeConfig> own_tiny_vae() {
     if (!tiny_vae_) tiny_vae_ = open_own_tiny_vae(source_.path, source_.config.vae);
-    return tiny_vae_ ? std::optional(tiny_vae_->config) : std::nullopt;
+    return tiny_vae_ ? std::optional(tiny_vae_config(*tiny_vae_)) : std::nullopt;
   }
 
   bool decodes_with_tiny_vae() const { return fitted_.options.decoder.tiny.has_value(); }
 
   const Checkpoint& decoder_weights() const {
-    return decodes_with_tiny_vae() ? *tiny_vae_->component.weights : *source_.component(Component::vae).weights;
+    return decodes_with_tiny_vae() ? *tiny_vae_->component.weights : *source_.component("vae").weights;
   }
 
   Image decode(int index, const ResolvedRequest& r, const Report& report, const CheckCancelled& check) {
@@ -339,7 +339,7 @@ class Pipeline::Impl {
   ProgramOptions options_of_shape_;
   Fitted fitted_;
   // The one that the options name, or else, once a budget has asked for it, the model's own.
-  std::optional<TinyVaeSource> tiny_vae_;
+  std::optional<LoneComponent> tiny_vae_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<Buffer> scratch_;

@@ -41,7 +41,7 @@ Planned planned_model(const EngineOptions& engine, bool text) {
     if (engine.tiny_vae == kModelsOwnTinyVae) {
       planned.tiny_vae = planned.own_tiny_vae();
     } else if (!engine.tiny_vae.empty()) {
-      planned.tiny_vae = open_tiny_vae(engine.tiny_vae, {}, config.vae).config;
+      planned.tiny_vae = tiny_vae_config(open_tiny_vae(engine.tiny_vae, {}, config.vae));
     }
     return planned;
   }
@@ -51,11 +51,11 @@ Planned planned_model(const EngineOptions& engine, bool text) {
   Planned planned{
       source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string(), tokens};
   planned.own_tiny_vae = [path = source.path, vae = source.config.vae] {
-    const std::optional<TinyVaeSource> own = open_own_tiny_vae(path, vae);
-    return own ? std::optional(own->config) : std::nullopt;
+    const std::optional<LoneComponent> own = open_own_tiny_vae(path, vae);
+    return own ? std::optional(tiny_vae_config(*own)) : std::nullopt;
   };
   if (!engine.tiny_vae.empty())
-    planned.tiny_vae = open_tiny_vae(engine.tiny_vae, source.path, source.config.vae).config;
+    planned.tiny_vae = tiny_vae_config(open_tiny_vae(engine.tiny_vae, source.path, source.config.vae));
   return planned;
 }
 

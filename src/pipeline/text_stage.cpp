@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kMaxKnown = 256;  // texts; 0.9 MB each for SDXL
 
-constexpr Component kEncoders[] = {Component::text_encoder, Component::text_encoder_2};
+constexpr std::string_view kEncoders[] = {"text_encoder", "text_encoder_2"};
 
 Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, const ClipConfig& clip) {
   if (folder.empty())
