@@ -7,8 +7,8 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "measure/random_values.h"
+#include "models/components.h"
 #include "models/config_writer.h"
-#include "models/inventory.h"
 #include "source/ldm_config.h"
 #include "source/tiny_vae.h"
 #include "tempera/tempera.h"
@@ -62,20 +62,6 @@ class Writer {
   uint64_t tensors_done_ = 0;
 };
 
-struct ComponentParameters {
-  Component component;
-  std::vector<Parameter> list;
-};
-
-std::vector<ComponentParameters> all_parameters(const ModelConfig& model) {
-  std::vector<ComponentParameters> all;
-  if (model.text_encoder) all.push_back({Component::text_encoder, parameters(*model.text_encoder)});
-  all.push_back({Component::text_encoder_2, parameters(model.text_encoder_2)});
-  all.push_back({Component::unet, parameters(model.unet)});
-  all.push_back({Component::vae, parameters(model.vae)});
-  return all;
-}
-
 std::vector<int64_t> dims_of(const Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};
 }
@@ -84,8 +70,8 @@ std::vector<int64_t> dims_of(const Shape& shape) {
 std::vector<TensorSpec> ldm_tensors(const ModelConfig& model, DType dtype) {
   const LdmNames names(ldm_layout(model));
   std::map<std::string, TensorSpec> tensors;
-  for (const auto& [component, list] : all_parameters(model))
-    for (const Parameter& p : list) {
+  for (const auto& [component, config] : component_configs(model))
+    for (const Parameter& p : parameters_of(config)) {
       const auto source = names.ldm_name(component, p.name);
       TEMPERA_ASSERT(source.has_value());
       tensors.try_emplace(source->name,
@@ -131,37 +117,21 @@ void write_tokenizer(const fs::path& folder, int vocab_size, const std::string& 
           pad));
 }
 
-std::string config_of(Component component, const ModelConfig& model) {
-  switch (component) {
-    case Component::text_encoder:
-      return to_json(*model.text_encoder);
-    case Component::text_encoder_2:
-      return to_json(model.text_encoder_2);
-    case Component::unet:
-      return to_json(model.unet);
-    case Component::vae:
-      return to_json(model.vae);
-  }
-  return {};
-}
-
 void write_folder(const ModelConfig& model, const TinyVaeConfig& tiny, const fs::path& out, DType dtype,
                   Writer& writer) {
+  NamedConfigs components = component_configs(model);
+  components.emplace_back(kTinyVaeFolder, tiny);
   std::vector<std::pair<fs::path, std::vector<TensorSpec>>> files;
-  const auto add = [&](const fs::path& folder, const std::string& config, const std::vector<Parameter>& list,
-                       const char* stem) {
+  for (const auto& [component, config] : components) {
     std::vector<TensorSpec> tensors;
-    for (const Parameter& p : list) tensors.push_back({p.name, dtype, dims_of(p.shape)});
+    for (const Parameter& p : parameters_of(config)) tensors.push_back({p.name, dtype, dims_of(p.shape)});
+    const fs::path folder = out / component;
     fs::create_directories(folder);
-    write_text(folder / "config.json", config);
+    write_text(folder / "config.json", config_json(config));
     writer.add_total(tensors);
-    files.emplace_back(folder / fmt::format("{}.safetensors", stem), std::move(tensors));
-  };
-  for (const auto& [component, list] : all_parameters(model)) {
-    const bool text = component == Component::text_encoder || component == Component::text_encoder_2;
-    add(out / name(component), config_of(component, model), list, text ? "model" : "diffusion_pytorch_model");
+    files.emplace_back(folder / fmt::format("{}.safetensors", component_kind(component).weights_stem()),
+                       std::move(tensors));
   }
-  add(out / kTinyVaeFolder, to_json(tiny), parameters(tiny), "diffusion_pytorch_model");
   for (const char* folder : {"tokenizer", "tokenizer_2", "scheduler"}) fs::create_directories(out / folder);
   if (model.text_encoder) write_tokenizer(out / "tokenizer", model.text_encoder->vocab_size, "<|endoftext|>");
   write_tokenizer(out / "tokenizer_2", model.text_encoder_2.vocab_size, "!");

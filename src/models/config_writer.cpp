@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "models/components.h"
 
 namespace tempera {
 namespace {
@@ -129,19 +130,18 @@ std::string to_json(const TinyVaeConfig& c) {
 }
 
 std::string model_index_json(const ModelConfig& c, const std::string& scheduler_class) {
-  const Json none = {nullptr, nullptr};
-  const Json clip = {"transformers", "CLIPTextModel"}, tokenizer = {"transformers", "CLIPTokenizer"};
-  const bool first = c.text_encoder.has_value();
-  Json json = {
+  const nlohmann::json none = {nullptr, nullptr}, tokenizer = {"transformers", "CLIPTokenizer"};
+  nlohmann::json json = {
+      // sorted by key, as diffusers writes it
       {"_class_name", c.requires_aesthetics_score ? "StableDiffusionXLImg2ImgPipeline" : "StableDiffusionXLPipeline"},
       {"force_zeros_for_empty_prompt", c.force_zeros_for_empty_prompt},
       {"scheduler", {"diffusers", scheduler_class}},
-      {"text_encoder", first ? clip : none},
-      {"text_encoder_2", {"transformers", "CLIPTextModelWithProjection"}},
-      {"tokenizer", first ? tokenizer : none},
-      {"tokenizer_2", tokenizer},
-      {"unet", {"diffusers", "UNet2DConditionModel"}},
-      {"vae", {"diffusers", "AutoencoderKL"}}};
+      {"tokenizer", c.text_encoder ? tokenizer : none},
+      {"tokenizer_2", tokenizer}};
+  for (const ComponentKind& kind : component_kinds()) {
+    if (!kind.in_models()) continue;
+    json[std::string(kind.name)] = kind.get(c) ? nlohmann::json{kind.library, kind.class_name} : none;
+  }
   if (c.requires_aesthetics_score) json["requires_aesthetics_score"] = true;
   return text(json);
 }

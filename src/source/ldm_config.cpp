@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "models/components.h"
 
 namespace tempera {
 namespace {
@@ -246,12 +247,12 @@ LdmModel read_ldm_model(const Checkpoint& file, std::string_view what) {
   LdmModel model;
   model.layout = read_layout(shapes, refiner);
   const LdmNames names(model.layout);
-  const auto component = [&](Component which) { return names.component(borrowed(file), which); };
+  const auto component = [&](std::string_view name) { return names.component(borrowed(file), name); };
 
-  if (!refiner) model.config.text_encoder = read_clip(*component(Component::text_encoder), ClipActivation::quick_gelu);
-  model.config.text_encoder_2 = read_clip(*component(Component::text_encoder_2), ClipActivation::gelu);
-  model.config.unet = read_unet(*component(Component::unet), model.layout);
-  model.config.vae = read_vae(*component(Component::vae), model.layout);
+  if (!refiner) model.config.text_encoder = read_clip(*component("text_encoder"), ClipActivation::quick_gelu);
+  model.config.text_encoder_2 = read_clip(*component("text_encoder_2"), ClipActivation::gelu);
+  model.config.unet = read_unet(*component("unet"), model.layout);
+  model.config.vae = read_vae(*component("vae"), model.layout);
   model.config.force_zeros_for_empty_prompt = !refiner;
   model.config.requires_aesthetics_score = refiner;
   UnetConfig& unet = model.config.unet;
@@ -270,10 +271,7 @@ LdmModel read_ldm_model(const Checkpoint& file, std::string_view what) {
     model.scheduler_config = sdxl_scheduler_config(shapes.has("v_pred"), shapes.has("ztsnr"));
   }
 
-  if (model.config.text_encoder) check(*model.config.text_encoder, what);
-  check(model.config.text_encoder_2, what);
-  check(unet, what);
-  check(model.config.vae, what);
+  for (const auto& [name, config] : component_configs(model.config)) check_config(config, what);
   check(model.config, what);
   return model;
 }

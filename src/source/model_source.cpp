@@ -7,9 +7,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "models/config_json.h"
+#include "models/components.h"
 #include "source/ldm_config.h"
 #include "source/weight_files.h"
+#include "weights/naming.h"
 #include "weights/safetensors.h"
 
 namespace tempera {
@@ -18,22 +19,17 @@ namespace fs = std::filesystem;
 namespace {
 using nlohmann::json;
 
-constexpr std::array kComponents = {Component::text_encoder, Component::text_encoder_2, Component::unet,
-                                    Component::vae};
 constexpr size_t kMaxConfigBytes = 1 << 20;
-
-// The class that a component must be of.
-std::string_view expected_class(Component component) {
-  constexpr std::array<std::string_view, 4> kClasses = {"CLIPTextModel", "CLIPTextModelWithProjection",
-                                                        "UNet2DConditionModel", "AutoencoderKL"};
-  return kClasses[static_cast<size_t>(component)];
-}
 
 // What model_index.json says.
 struct ModelIndex {
-  bool has_text_encoder = true;
+  std::vector<const ComponentKind*> components;  // that the model has
   bool force_zeros_for_empty_prompt = true;
   bool requires_aesthetics_score = false;
+
+  bool has(std::string_view component) const {
+    return std::ranges::find(components, component, &ComponentKind::name) != components.end();
+  }
 };
 
 // The class of a component, "" when the index gives null or nothing for it.
@@ -57,43 +53,38 @@ ModelIndex read_model_index(const fs::path& file) {
          what, in_quotes(pipeline));
   }
   ModelIndex result;
-  for (const Component component : kComponents) {
-    const std::string type = component_class(index, name(component), what);
-    if (type.empty() && component == Component::text_encoder) {
-      result.has_text_encoder = false;  // a refiner
-    } else if (type.empty()) {
-      fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, name(component));
-    } else if (type != expected_class(component)) {
-      fail(ErrorCode::bad_file, "'{}': the {} is a {}, which is not supported: only {} is", what, name(component),
-           in_quotes(type), expected_class(component));
+  for (const ComponentKind& kind : component_kinds()) {
+    if (!kind.in_models()) continue;
+    const std::string type = component_class(index, kind.name, what);
+    if (type.empty() && kind.optional) continue;
+    if (type.empty()) fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, kind.name);
+    if (type != kind.class_name) {
+      fail(ErrorCode::bad_file, "'{}': the {} is a {}, which is not supported: only {} is", what, kind.name,
+           in_quotes(type), kind.class_name);
     }
+    result.components.push_back(&kind);
   }
   result.force_zeros_for_empty_prompt = find_bool(index, "force_zeros_for_empty_prompt", what).value_or(true);
   result.requires_aesthetics_score = find_bool(index, "requires_aesthetics_score", what).value_or(false);
   return result;
 }
 
-std::string read_config(const fs::path& root, Component component, std::string& what) {
-  const fs::path file = root / name(component) / "config.json";
-  what = file.string();
-  return read_text_file(file, kMaxConfigBytes);
+// For a folder of configs without a model_index.json.
+ModelIndex usual_index(bool refiner) {
+  ModelIndex index{{}, !refiner, refiner};
+  for (const ComponentKind& kind : component_kinds()) {
+    if (kind.in_models() && !(refiner && kind.optional)) index.components.push_back(&kind);
+  }
+  return index;
 }
 
 // The configs of a diffusers folder. What model_index.json says is given, since single files have their own word on it.
 ModelConfig read_configs(const fs::path& root, const ModelIndex& index) {
   ModelConfig config;
-  std::string what;
-  std::string text;
-  if (index.has_text_encoder) {
-    text = read_config(root, Component::text_encoder, what);
-    config.text_encoder = parse_clip_config(text, what, false);
+  for (const ComponentKind* kind : index.components) {
+    const fs::path file = root / kind->name / "config.json";
+    kind->set(config, kind->parse(read_text_file(file, kMaxConfigBytes), file.string()));
   }
-  text = read_config(root, Component::text_encoder_2, what);
-  config.text_encoder_2 = parse_clip_config(text, what, true);
-  text = read_config(root, Component::unet, what);
-  config.unet = parse_unet_config(text, what);
-  text = read_config(root, Component::vae, what);
-  config.vae = parse_vae_config(text, what);
   config.force_zeros_for_empty_prompt = index.force_zeros_for_empty_prompt;
   config.requires_aesthetics_score = index.requires_aesthetics_score;
   check(config, root.string());
@@ -143,29 +134,20 @@ RequestDefaults read_defaults(const fs::path& file) {
   return defaults;
 }
 
-bool is_text(Component component) {
-  return component == Component::text_encoder || component == Component::text_encoder_2;
-}
-
-// What the files of a component are called in a diffusers folder.
-std::string_view stem_of(Component component) {
-  return is_text(component) ? "model" : "diffusion_pytorch_model";
-}
-
 // In order of preference.
 std::vector<std::string> variants_of(const OpenOptions& options) {
   if (options.variant.empty()) return {"", "fp16"};
   return {options.variant, ""};
 }
 
-ComponentSource& open_component(ModelSource& source, Component component, const OpenOptions& options) {
-  const WeightFiles files = find_weight_files(source.path / name(component), stem_of(component), variants_of(options));
+ComponentSource& open_component(ModelSource& source, const ComponentKind& kind, const OpenOptions& options) {
+  const WeightFiles files = find_weight_files(source.path / kind.name, kind.weights_stem(), variants_of(options));
   OpenedWeights opened = open_weight_files(files);
-  ComponentSource& part = source.components[static_cast<size_t>(component)].emplace();
-  part.weights = with_canonical_names(std::move(opened.checkpoint), component);
+  ComponentSource part;
+  part.weights = with_canonical_names(std::move(opened.checkpoint), kind.name);
   part.files = std::move(opened.files);
   part.variant = files.variant;
-  return part;
+  return source.components.insert_or_assign(std::string(kind.name), std::move(part)).first->second;
 }
 
 ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
@@ -185,26 +167,25 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
 
-  std::vector<Component> plain, variant;
-  for (const Component component : kComponents) {
-    if (component == Component::text_encoder && !index.has_text_encoder) continue;
-    if (is_text(component) && !options.text_encoders) {
-      if (const auto files = look_for_weight_files(root / name(component), stem_of(component), variants_of(options))) {
-        (files->variant.empty() ? plain : variant).push_back(component);
+  std::vector<std::string_view> plain, variant;
+  for (const ComponentKind* kind : index.components) {
+    if (kind->reads_prompts && !options.text_encoders) {
+      if (const auto files = look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options))) {
+        (files->variant.empty() ? plain : variant).push_back(kind->name);
       }
       continue;
     }
-    const ComponentSource& part = open_component(source, component, options);
-    (part.variant.empty() ? plain : variant).push_back(component);
+    const ComponentSource& part = open_component(source, *kind, options);
+    (part.variant.empty() ? plain : variant).push_back(kind->name);
   }
   if (!options.variant.empty() && variant.empty()) {
     fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
          options.variant);
   }
-  for (const Component component : options.variant.empty() ? variant : plain) {
+  for (const std::string_view component : options.variant.empty() ? variant : plain) {
     if (plain.empty() || variant.empty()) break;
     warn(options,
-         fmt::format("the {} of '{}' is there {} only: using a mixture", name(component), root.string(),
+         fmt::format("the {} of '{}' is there {} only: using a mixture", component, root.string(),
                      options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant)));
   }
   return source;
@@ -229,11 +210,9 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
     layout = std::move(model.layout);
   } else {
     const bool refiner = is_ldm_refiner(*file, what);
-    ModelIndex index{!refiner, !refiner, refiner};
-    if (const fs::path index_file = options.model_config / "model_index.json"; fs::exists(index_file)) {
-      index = read_model_index(index_file);
-    }
-    if (index.has_text_encoder == refiner) {
+    const fs::path index_file = options.model_config / "model_index.json";
+    const ModelIndex index = fs::exists(index_file) ? read_model_index(index_file) : usual_index(refiner);
+    if (index.has("text_encoder") == refiner) {
       fail(ErrorCode::bad_file, "'{}' is {} refiner, but the configs in '{}' are {}", what, refiner ? "a" : "no",
            options.model_config.string(), refiner ? "not for one" : "for one");
     }
@@ -251,14 +230,13 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
     warn(options, fmt::format("'{}' also has averaged (EMA) weights, which are not used", what));
   }
   const LdmNames names(layout);
-  for (const Component component : kComponents) {
-    if (component == Component::text_encoder && !source.config.text_encoder) continue;
-    ComponentSource& part = source.components[static_cast<size_t>(component)].emplace();
+  for (const auto& [component, config] : component_configs(source.config)) {
+    ComponentSource& part = source.components[std::string(component)];
     part.weights = names.component(file, component);
     part.files = {path};
     if (part.weights->names().empty()) {
       fail(ErrorCode::bad_file, "'{}' has no {}: use a file that has all of a model, or a diffusers folder", what,
-           name(component));
+           component);
     }
   }
   return source;
@@ -274,17 +252,20 @@ void count_parameters(ComponentSource& component) {
   }
 }
 
-const ComponentSource& ModelSource::component(Component which) const {
-  const std::optional<ComponentSource>& part = components[static_cast<size_t>(which)];
-  TEMPERA_ASSERT(part.has_value());
+const ComponentSource* ModelSource::find(std::string_view component) const {
+  const auto at = components.find(component);
+  return at == components.end() ? nullptr : &at->second;
+}
+
+const ComponentSource& ModelSource::component(std::string_view name) const {
+  const ComponentSource* part = find(name);
+  TEMPERA_ASSERT(part != nullptr);
   return *part;
 }
 
 uint64_t ModelSource::file_bytes() const {
   std::set<fs::path> files;
-  for (const auto& part : components) {
-    if (part) files.insert(part->files.begin(), part->files.end());
-  }
+  for (const auto& [name, part] : components) files.insert(part.files.begin(), part.files.end());
   uint64_t bytes = 0;
   for (const fs::path& file : files) bytes += fs::file_size(file);
   return bytes;
@@ -306,9 +287,7 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
          FieldName{"model_config"});
   }
   ModelSource source = fs::is_directory(status) ? open_folder(model, options) : open_single_file(model, options);
-  for (auto& part : source.components) {
-    if (part) count_parameters(*part);
-  }
+  for (auto& [name, part] : source.components) count_parameters(part);
   set_tokenizers(source, options);
   return source;
 }
@@ -334,10 +313,9 @@ ModelSource open_model(const fs::path& model, const OpenOptions& options) {
 
 void open_text_encoders(ModelSource& source, const OpenOptions& options) {
   naming_what_cannot_be_seen([&] {
-    for (const Component component : {Component::text_encoder, Component::text_encoder_2}) {
-      const bool wanted = component == Component::text_encoder_2 || source.config.text_encoder;
-      if (!wanted || source.components[static_cast<size_t>(component)]) continue;
-      count_parameters(open_component(source, component, options));
+    for (const auto& [name, config] : component_configs(source.config)) {
+      const ComponentKind& kind = component_kind(name);
+      if (kind.reads_prompts && source.find(name) == nullptr) count_parameters(open_component(source, kind, options));
     }
   });
 }

@@ -3,21 +3,20 @@
 // weights.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/dtype.h"
+#include "models/components.h"
 #include "models/config.h"
 #include "tempera/log.h"
 #include "weights/checkpoint.h"
-#include "weights/naming.h"
 
 namespace tempera {
 
@@ -47,6 +46,14 @@ struct ComponentSource {
 // From the weights' headers.
 void count_parameters(ComponentSource& component);
 
+// A component that is opened on its own, not as a part of a model.
+struct LoneComponent {
+  std::string name;            // models/components.h
+  std::filesystem::path path;  // of the folder or the file
+  ComponentConfig config;
+  ComponentSource component;
+};
+
 // What a request that leaves it out gets. diffusers' own numbers, unless the model brings a defaults.json: an object
 // with these names.
 struct RequestDefaults {
@@ -61,13 +68,16 @@ struct ModelSource {
   Layout layout = Layout::diffusers_folder;
   ModelConfig config;
   RequestDefaults defaults;
-  std::array<std::optional<ComponentSource>, 4> components;  // by Component; only text_encoder can be absent
-  std::filesystem::path tokenizer, tokenizer_2;              // folders; empty: the model has none
-  std::string scheduler_config;                              // diffusers JSON
-  std::string scheduler_origin;                              // where it is from, for messages
+  // By name (models/components.h); without those that the model does not have and those that are not opened yet.
+  std::map<std::string, ComponentSource, std::less<>> components;
+  std::filesystem::path tokenizer, tokenizer_2;  // folders; empty: the model has none
+  std::string scheduler_config;                  // diffusers JSON
+  std::string scheduler_origin;                  // where it is from, for messages
 
+  // nullptr for an absent component.
+  const ComponentSource* find(std::string_view component) const;
   // Throws Error(internal) for an absent component.
-  const ComponentSource& component(Component which) const;
+  const ComponentSource& component(std::string_view name) const;
   // Of all files, each counted once.
   uint64_t file_bytes() const;
   // "SDXL", "SDXL refiner", "SDXL inpainting".

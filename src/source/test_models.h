@@ -11,8 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/config.h"
-#include "models/inventory.h"
+#include "models/components.h"
 #include "source/ldm_config.h"
 #include "weights/naming.h"
 #include "weights/safetensors_writer.h"
@@ -48,20 +47,18 @@ inline ModelConfig small_model() {
   return model;
 }
 
-inline std::vector<std::pair<Component, Tensors>> model_tensors(const ModelConfig& model) {
-  std::vector<std::pair<Component, Tensors>> all;
-  const auto add = [&](Component component, const std::vector<Parameter>& parameters) {
-    Tensors tensors;
-    for (const Parameter& parameter : parameters) {
-      const auto dims = parameter.shape.dims();
-      tensors.push_back({parameter.name, DType::f16, {dims.begin(), dims.end()}});
-    }
-    all.emplace_back(component, std::move(tensors));
-  };
-  if (model.text_encoder) add(Component::text_encoder, parameters(*model.text_encoder));
-  add(Component::text_encoder_2, parameters(model.text_encoder_2));
-  add(Component::unet, parameters(model.unet));
-  add(Component::vae, parameters(model.vae));
+inline Tensors tensors_of(const ComponentConfig& config) {
+  Tensors tensors;
+  for (const Parameter& parameter : parameters_of(config)) {
+    const auto dims = parameter.shape.dims();
+    tensors.push_back({parameter.name, DType::f16, {dims.begin(), dims.end()}});
+  }
+  return tensors;
+}
+
+inline std::vector<std::pair<std::string_view, Tensors>> model_tensors(const ModelConfig& model) {
+  std::vector<std::pair<std::string_view, Tensors>> all;
+  for (const auto& [component, config] : component_configs(model)) all.emplace_back(component, tensors_of(config));
   return all;
 }
 

@@ -2,9 +2,11 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "models/components.h"
 #include "models/config_json.h"
 #include "models/inventory.h"
 #include "source/weight_files.h"
+#include "weights/naming.h"
 #include "weights/safetensors.h"
 
 namespace tempera {
@@ -12,7 +14,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kStem = "diffusion_pytorch_model";
+const ComponentKind& kind() {
+  return component_kind(kTinyVaeFolder);
+}
 
 fs::path path_of(std::string_view where, const fs::path& model) {
   if (where != kModelsOwnTinyVae) return where;
@@ -32,7 +36,7 @@ TinyVaeConfig read_config(const fs::path& file) {
 // In a diffusers folder, where the file is called as there, the config is beside it.
 TinyVaeConfig config_of_file(const fs::path& file) {
   const fs::path config = file.parent_path() / "config.json";
-  const bool in_folder = file.filename().string().starts_with(kStem) && fs::exists(config);
+  const bool in_folder = file.filename().string().starts_with(kind().weights_stem()) && fs::exists(config);
   return in_folder ? read_config(config) : TinyVaeConfig();
 }
 
@@ -67,32 +71,32 @@ void check_decoder(const Checkpoint& weights, const TinyVaeConfig& config, const
   }
 }
 
-TinyVaeSource open_checked(const fs::path& path, const VaeConfig& replaced) {
+LoneComponent open_checked(const fs::path& path, const VaeConfig& replaced) {
   if (!fs::exists(path)) {
     fail(ErrorCode::bad_file, "there is no tiny autoencoder '{}': give a diffusers folder or a .safetensors file",
          path.string());
   }
-  TinyVaeSource source;
-  source.path = path;
+  TinyVaeConfig config;
+  OpenedWeights opened;
   if (fs::is_directory(path)) {
-    source.config = read_config(path / "config.json");
-    OpenedWeights opened = open_weight_files(find_weight_files(path, kStem, {"", "fp16"}));
-    source.component.weights = std::move(opened.checkpoint);
-    source.component.files = std::move(opened.files);
+    config = read_config(path / "config.json");
+    opened = open_weight_files(find_weight_files(path, kind().weights_stem(), {"", "fp16"}));
   } else {
-    source.component.weights = std::make_shared<SafetensorsFile>(path);
-    source.component.files = {path};
-    source.config = config_of_file(path);
+    opened = {std::make_shared<SafetensorsFile>(path), {path}};
+    config = config_of_file(path);
   }
-  check_latents(source.config, replaced, path.string());
-  check_decoder(*source.component.weights, source.config, path.string());
-  count_parameters(source.component);
-  return source;
+  LoneComponent tiny{std::string(kTinyVaeFolder), path, config, {}};
+  tiny.component.weights = with_canonical_names(std::move(opened.checkpoint), tiny.name);
+  tiny.component.files = std::move(opened.files);
+  check_latents(config, replaced, path.string());
+  check_decoder(*tiny.component.weights, config, path.string());
+  count_parameters(tiny.component);
+  return tiny;
 }
 
 }  // namespace
 
-TinyVaeSource open_tiny_vae(std::string_view where, const fs::path& model, const VaeConfig& replaced) {
+LoneComponent open_tiny_vae(std::string_view where, const fs::path& model, const VaeConfig& replaced) {
   try {
     return open_checked(path_of(where, model), replaced);
   } catch (const fs::filesystem_error& error) {
@@ -100,10 +104,14 @@ TinyVaeSource open_tiny_vae(std::string_view where, const fs::path& model, const
   }
 }
 
-std::optional<TinyVaeSource> open_own_tiny_vae(const fs::path& model, const VaeConfig& replaced) {
+std::optional<LoneComponent> open_own_tiny_vae(const fs::path& model, const VaeConfig& replaced) {
   std::error_code error;
   if (!fs::is_directory(model / kTinyVaeFolder, error)) return std::nullopt;
   return open_tiny_vae(kModelsOwnTinyVae, model, replaced);
+}
+
+const TinyVaeConfig& tiny_vae_config(const LoneComponent& tiny) {
+  return std::get<TinyVaeConfig>(tiny.config);
 }
 
 }  // namespace tempera

@@ -11,22 +11,19 @@
 
 namespace tempera {
 
-// What users call the one in the model's own folder, and the folder's name there.
+// What users call the one in the model's own folder, and the folder's name there: that of the component.
 inline constexpr std::string_view kModelsOwnTinyVae = "model";
 inline constexpr std::string_view kTinyVaeFolder = "vae_tiny";
-
-struct TinyVaeSource {
-  TinyVaeConfig config;
-  ComponentSource component;
-  std::filesystem::path path;  // of the folder or the file
-};
 
 // `where`: kModelsOwnTinyVae or a path. A file without a config.json of its own is taken for TAESDXL. Maps the weights
 // and checks the decoder's shapes. Throws Error(bad_file) naming the file and the remedy, also when the latents are
 // none of the model's, Error(invalid_argument) when the model carries none.
-TinyVaeSource open_tiny_vae(std::string_view where, const std::filesystem::path& model, const VaeConfig& replaced);
+LoneComponent open_tiny_vae(std::string_view where, const std::filesystem::path& model, const VaeConfig& replaced);
 
 // The one that the model's folder carries; nothing where it carries none. Throws as open_tiny_vae does.
-std::optional<TinyVaeSource> open_own_tiny_vae(const std::filesystem::path& model, const VaeConfig& replaced);
+std::optional<LoneComponent> open_own_tiny_vae(const std::filesystem::path& model, const VaeConfig& replaced);
+
+// The configuration of what these open.
+const TinyVaeConfig& tiny_vae_config(const LoneComponent& tiny);
 
 }  // namespace tempera

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "models/config_writer.h"
-#include "models/inventory.h"
 #include "source/test_models.h"
 #include "support/test_files.h"
 
@@ -20,13 +19,6 @@ constexpr const char* kFile = "diffusion_pytorch_model.safetensors";
 
 TinyVaeConfig narrow() {
   return tiny_vae_preset("tiny");
-}
-
-Tensors tensors_of(const TinyVaeConfig& config) {
-  Tensors tensors;
-  for (const Parameter& p : parameters(config))
-    tensors.push_back({p.name, DType::f16, {p.shape.dims().begin(), p.shape.dims().end()}});
-  return tensors;
 }
 
 class TinyVae : public testing::Test {
@@ -47,12 +39,12 @@ class TinyVae : public testing::Test {
 TEST_F(TinyVae, OpensFoldersAndFiles) {
   const fs::path one = folder("one", narrow());
   for (const fs::path& where : {one, one / kFile}) {
-    const TinyVaeSource source = open_tiny_vae(where.string(), "nowhere", model_);
-    EXPECT_EQ(source.config, narrow()) << where;
+    const LoneComponent source = open_tiny_vae(where.string(), "nowhere", model_);
+    EXPECT_EQ(tiny_vae_config(source), narrow()) << where;
     EXPECT_TRUE(source.component.weights->find("decoder.layers.0.weight")) << where;
   }
   write_zeros(folder_ / "taesdxl.safetensors", tensors_of(TinyVaeConfig()));
-  EXPECT_EQ(open_tiny_vae((folder_ / "taesdxl.safetensors").string(), "", model_).config, TinyVaeConfig());
+  EXPECT_EQ(tiny_vae_config(open_tiny_vae((folder_ / "taesdxl.safetensors").string(), "", model_)), TinyVaeConfig());
 }
 
 TEST_F(TinyVae, OpensTheModelsOwn) {

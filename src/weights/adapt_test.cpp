@@ -196,17 +196,17 @@ TEST_F(Adapt, CanonicalTextEncoders) {
   const auto with = with_canonical_names(made({{"text_model.final_layer_norm.weight", {1}},
                                                {"text_model.embeddings.position_ids", {1}},
                                                {"text_projection.weight", {1, 1}}}),
-                                         Component::text_encoder_2);
+                                         "text_encoder_2");
   const auto without = with_canonical_names(made({{"final_layer_norm.weight", {1}},
                                                   {"embeddings.position_ids", {1}},
                                                   {"text_projection.weight", {1, 1}},
                                                   {"logit_scale", {}}}),
-                                            Component::text_encoder_2);
+                                            "text_encoder_2");
   EXPECT_THAT(with->names(), ElementsAre("text_model.final_layer_norm.weight", "text_projection.weight"));
   EXPECT_EQ(without->names(), with->names());
   EXPECT_THAT(bad_file_message([&] {
                 with_canonical_names(made({{"final_layer_norm.bias", {1}}, {"text_model.final_layer_norm.bias", {1}}}),
-                                     Component::text_encoder);
+                                     "text_encoder");
               }),
               HasSubstr("are the same weight under two names"));
 }
@@ -219,7 +219,7 @@ TEST_F(Adapt, CanonicalVaeAndUnet) {
                                               {old + "proj_attn.weight", {2, 2}},
                                               {old + "group_norm.weight", {2}},
                                               {"quant_conv.weight", {2, 2, 1, 1}}}),
-                                        Component::vae);
+                                        "vae");
   EXPECT_THAT(vae->names(),
               UnorderedElementsAre(old + "to_q.weight", old + "to_k.weight", old + "to_v.bias", old + "to_out.0.weight",
                                    old + "group_norm.weight", "quant_conv.weight"));
@@ -227,13 +227,12 @@ TEST_F(Adapt, CanonicalVaeAndUnet) {
   EXPECT_THAT(vae->get("quant_conv.weight").dims, ElementsAre(2, 2, 1, 1));
   const std::string transformer = "down_blocks.1.attentions.0.";
   const auto unet = with_canonical_names(
-      made({{transformer + "proj_in.weight", {2, 2, 1, 1}}, {transformer + "proj_out.weight", {2, 2}}}),
-      Component::unet);
+      made({{transformer + "proj_in.weight", {2, 2, 1, 1}}, {transformer + "proj_out.weight", {2, 2}}}), "unet");
   EXPECT_THAT(unet->get(transformer + "proj_in.weight").dims, ElementsAre(2, 2));
   EXPECT_THAT(unet->get(transformer + "proj_out.weight").dims, ElementsAre(2, 2));
 }
 
-std::string ldm(const LdmNames& names, Component component, std::string_view diffusers) {
+std::string ldm(const LdmNames& names, std::string_view component, std::string_view diffusers) {
   const auto source = names.ldm_name(component, diffusers);
   return source ? source->name : "";
 }
@@ -241,7 +240,7 @@ std::string ldm(const LdmNames& names, Component component, std::string_view dif
 // The rows of diffusers' conversion tables.
 TEST(LdmNames, KnownNamesOfSdxl) {
   const LdmNames names{LdmLayout{}};
-  const auto unet = [&](std::string_view name) { return ldm(names, Component::unet, name); };
+  const auto unet = [&](std::string_view name) { return ldm(names, "unet", name); };
   const std::string model = "model.diffusion_model.";
   EXPECT_EQ(unet("time_embedding.linear_2.bias"), model + "time_embed.2.bias");
   EXPECT_EQ(unet("add_embedding.linear_1.weight"), model + "label_emb.0.0.weight");
@@ -261,7 +260,7 @@ TEST(LdmNames, KnownNamesOfSdxl) {
   EXPECT_EQ(unet("up_blocks.3.resnets.0.conv2.weight"), "");
   EXPECT_EQ(unet("down_blocks.2.downsamplers.0.conv.weight"), "");
 
-  const auto vae = [&](std::string_view name) { return ldm(names, Component::vae, name); };
+  const auto vae = [&](std::string_view name) { return ldm(names, "vae", name); };
   EXPECT_EQ(vae("decoder.up_blocks.0.resnets.2.conv1.weight"), "first_stage_model.decoder.up.3.block.2.conv1.weight");
   EXPECT_EQ(vae("decoder.up_blocks.2.resnets.0.conv_shortcut.weight"),
             "first_stage_model.decoder.up.1.block.0.nin_shortcut.weight");
@@ -274,13 +273,13 @@ TEST(LdmNames, KnownNamesOfSdxl) {
   EXPECT_EQ(vae("post_quant_conv.weight"), "first_stage_model.post_quant_conv.weight");
 
   const std::string clip = "conditioner.embedders.";
-  EXPECT_EQ(ldm(names, Component::text_encoder, "text_model.encoder.layers.11.mlp.fc1.weight"),
+  EXPECT_EQ(ldm(names, "text_encoder", "text_model.encoder.layers.11.mlp.fc1.weight"),
             clip + "0.transformer.text_model.encoder.layers.11.mlp.fc1.weight");
-  const auto key = names.ldm_name(Component::text_encoder_2, "text_model.encoder.layers.31.self_attn.k_proj.bias");
+  const auto key = names.ldm_name("text_encoder_2", "text_model.encoder.layers.31.self_attn.k_proj.bias");
   ASSERT_TRUE(key);
   EXPECT_EQ(key->name, clip + "1.model.transformer.resblocks.31.attn.in_proj_bias");
   EXPECT_EQ(key->transform, Transform::third_1);
-  const auto projection = names.ldm_name(Component::text_encoder_2, "text_projection.weight");
+  const auto projection = names.ldm_name("text_encoder_2", "text_projection.weight");
   ASSERT_TRUE(projection);
   EXPECT_EQ(projection->name, clip + "1.model.text_projection");
   EXPECT_EQ(projection->transform, Transform::transpose);
@@ -291,22 +290,18 @@ TEST(LdmNames, OtherLayouts) {
   // The refiner: four levels, the innermost way up without transformers, one text encoder.
   const LdmNames refiner{
       {.has_text_encoder = false, .down_resnets = {2, 2, 2, 2}, .up_ends_in_transformer = {false, true, true, false}}};
-  EXPECT_EQ(ldm(refiner, Component::unet, "up_blocks.0.upsamplers.0.conv.weight"),
-            model + "output_blocks.2.1.conv.weight");
-  EXPECT_EQ(ldm(refiner, Component::unet, "up_blocks.2.upsamplers.0.conv.weight"),
-            model + "output_blocks.8.2.conv.weight");
-  EXPECT_EQ(ldm(refiner, Component::text_encoder_2, "text_model.final_layer_norm.bias"),
+  EXPECT_EQ(ldm(refiner, "unet", "up_blocks.0.upsamplers.0.conv.weight"), model + "output_blocks.2.1.conv.weight");
+  EXPECT_EQ(ldm(refiner, "unet", "up_blocks.2.upsamplers.0.conv.weight"), model + "output_blocks.8.2.conv.weight");
+  EXPECT_EQ(ldm(refiner, "text_encoder_2", "text_model.final_layer_norm.bias"),
             "conditioner.embedders.0.model.ln_final.bias");
-  EXPECT_EQ(ldm(refiner, Component::text_encoder, "text_model.final_layer_norm.bias"), "");
+  EXPECT_EQ(ldm(refiner, "text_encoder", "text_model.final_layer_norm.bias"), "");
   // KOALA: one resnet per level.
   const LdmNames koala{{.down_resnets = {1, 1, 1}}};
-  EXPECT_EQ(ldm(koala, Component::unet, "down_blocks.1.resnets.0.conv1.weight"),
-            model + "input_blocks.3.0.in_layers.2.weight");
-  EXPECT_EQ(ldm(koala, Component::unet, "up_blocks.1.attentions.1.norm.weight"),
-            model + "output_blocks.3.1.norm.weight");
+  EXPECT_EQ(ldm(koala, "unet", "down_blocks.1.resnets.0.conv1.weight"), model + "input_blocks.3.0.in_layers.2.weight");
+  EXPECT_EQ(ldm(koala, "unet", "up_blocks.1.attentions.1.norm.weight"), model + "output_blocks.3.1.norm.weight");
   // Stable Diffusion's older way of storing projections.
   const LdmNames conv{{.linear_projection = false}};
-  const auto projection = conv.ldm_name(Component::unet, "mid_block.attentions.0.proj_in.weight");
+  const auto projection = conv.ldm_name("unet", "mid_block.attentions.0.proj_in.weight");
   ASSERT_TRUE(projection);
   EXPECT_EQ(projection->transform, Transform::squeeze);
 }
@@ -321,12 +316,11 @@ TEST_F(Adapt, SingleFileSpellings) {
                           {"model_ema.decay", {}},
                           {"denoiser.sigmas", {2}}});
   const LdmNames names{LdmLayout{}};
-  EXPECT_THAT(names.component(file, Component::vae)->names(),
+  EXPECT_THAT(names.component(file, "vae")->names(),
               ElementsAre("decoder.mid_block.attentions.0.to_q.weight", "quant_conv.weight"));
-  EXPECT_THAT(names.component(file, Component::text_encoder)->names(),
-              ElementsAre("text_model.final_layer_norm.weight"));
-  EXPECT_THAT(names.component(file, Component::text_encoder_2)->names(), ElementsAre());
-  const auto unet = names.component(file, Component::unet);
+  EXPECT_THAT(names.component(file, "text_encoder")->names(), ElementsAre("text_model.final_layer_norm.weight"));
+  EXPECT_THAT(names.component(file, "text_encoder_2")->names(), ElementsAre());
+  const auto unet = names.component(file, "unet");
   EXPECT_THAT(unet->get("mid_block.attentions.0.proj_in.weight").dims, ElementsAre(2, 2));
 }
 

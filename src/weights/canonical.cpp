@@ -1,9 +1,8 @@
 #include "weights/canonical.h"
 
 #include <array>
+#include <string>
 #include <utility>
-
-#include "base/error.h"
 
 namespace tempera {
 namespace {
@@ -16,6 +15,7 @@ constexpr std::array kOldAttention = {
     std::pair<std::string_view, std::string_view>{"value.", "to_v."},
     std::pair<std::string_view, std::string_view>{"proj_attn.", "to_out.0."},
 };
+}  // namespace
 
 std::optional<Source> canonical_text(std::string_view name) {
   if (name.ends_with("position_ids") || name == "logit_scale") return std::nullopt;
@@ -37,43 +37,14 @@ std::optional<Source> canonical_vae(std::string_view name) {
   }
   return Source{std::string(name), after.starts_with("to_") ? Transform::squeeze : Transform::none};
 }
-}  // namespace
 
-std::string_view name(Component component) {
-  constexpr std::array<std::string_view, 4> kNames = {"text_encoder", "text_encoder_2", "unet", "vae"};
-  return kNames[static_cast<size_t>(component)];
-}
-
-std::optional<Source> canonical_name(Component component, std::string_view name) {
-  switch (component) {
-    case Component::text_encoder:
-    case Component::text_encoder_2:
-      return canonical_text(name);
-    case Component::vae:
-      return canonical_vae(name);
-    case Component::unet:
-      break;
-  }
+std::optional<Source> canonical_unet(std::string_view name) {
   const bool projection = name.ends_with(".proj_in.weight") || name.ends_with(".proj_out.weight");
   return Source{std::string(name), projection ? Transform::squeeze : Transform::none};
 }
 
-void add_row(AdaptedCheckpoint::Table& table, const std::string& name, const Source& source, const Checkpoint& below) {
-  const auto [at, is_new] = table.emplace(name, source);
-  if (!is_new) {
-    fail(ErrorCode::bad_file, "the tensors {} and {} are the same weight under two names",
-         below.origin(at->second.name), below.origin(source.name));
-  }
-}
-
-std::shared_ptr<const Checkpoint> with_canonical_names(std::shared_ptr<const Checkpoint> files, Component component) {
-  AdaptedCheckpoint::Table table;
-  for (const std::string& name : files->names()) {
-    if (const auto canonical = canonical_name(component, name)) {
-      add_row(table, canonical->name, {name, canonical->transform}, *files);
-    }
-  }
-  return std::make_shared<AdaptedCheckpoint>(std::move(files), std::move(table));
+std::optional<Source> canonical_as_given(std::string_view name) {
+  return Source{std::string(name)};
 }
 
 }  // namespace tempera

@@ -2,18 +2,18 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <string_view>
 
-#include "weights/naming.h"
+#include "weights/adapt.h"
 
 namespace tempera {
 
-// The canonical spelling of a name that any version of diffusers or transformers gave, and what makes the tensor
+// Each: the canonical spelling of a name that any version of diffusers or transformers gave, and what makes the tensor
 // canonical. Nothing for tensors that are no weights.
-std::optional<Source> canonical_name(Component component, std::string_view name);
-
-// Adds name -> source. Throws Error(bad_file) when the table has the name already.
-void add_row(AdaptedCheckpoint::Table& table, const std::string& name, const Source& source, const Checkpoint& below);
+std::optional<Source> canonical_text(std::string_view name);
+std::optional<Source> canonical_unet(std::string_view name);
+std::optional<Source> canonical_vae(std::string_view name);
+// Of a component whose names no version has changed.
+std::optional<Source> canonical_as_given(std::string_view name);
 
 }  // namespace tempera

@@ -1,9 +1,9 @@
 // How the tensors of each component are called: diffusers' names, which this program uses, and those of single-file
-// (LDM, SGM) checkpoints. One table of name pairs serves both directions.
+// (LDM, SGM) checkpoints. A component is known by the name of its folder in a diffusers model ("text_encoder"); its
+// naming is a row in naming.cpp.
 #pragma once
 
-#include <array>
-#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,16 +15,12 @@
 
 namespace tempera {
 
-enum class Component : uint8_t { text_encoder, text_encoder_2, unet, vae };
-
-// The name of its folder in a diffusers model: "text_encoder".
-std::string_view name(Component component);
-
 // A component from a diffusers folder under the names this program uses, whatever version of diffusers or transformers
 // wrote it: text encoders with the "text_model." prefix, the VAE's attention as to_q, to_k, to_v, to_out.0, 1x1
 // convolutions that are used as matrices as matrices. Tensors that are no weights (position_ids) are left out. Throws
-// Error(bad_file) when two tensors mean the same.
-std::shared_ptr<const Checkpoint> with_canonical_names(std::shared_ptr<const Checkpoint> files, Component component);
+// Error(bad_file) when two tensors mean the same, Error(internal) for a component without a row.
+std::shared_ptr<const Checkpoint> with_canonical_names(std::shared_ptr<const Checkpoint> files,
+                                                       std::string_view component);
 
 // What decides the numbering in a single-file checkpoint.
 struct LdmLayout {
@@ -41,32 +37,32 @@ struct LdmLayout {
   bool operator==(const LdmLayout&) const = default;
 };
 
+// Names that begin with these belong together; what follows is the same in both. In either scheme no prefix is the
+// beginning of another, so the last one that is not behind a name is the only one that can be its beginning.
+struct LdmPair {
+  std::string ldm, diffusers;
+  Transform transform = Transform::none;  // from the single file to diffusers
+};
+using LdmPairs = std::vector<LdmPair>;
+
 class LdmNames {
  public:
   explicit LdmNames(const LdmLayout& layout);
 
   // Where the tensor of a component is in a single file, with prefix: "model.diffusion_model.input_blocks.0.0.weight".
   // Transform tells how it is made from what is there: three tensors may be thirds of one. Nothing for a name that the
-  // layout does not have.
-  std::optional<Source> ldm_name(Component component, std::string_view diffusers_name) const;
+  // layout does not have, nor for a component that single files do not carry.
+  std::optional<Source> ldm_name(std::string_view component, std::string_view diffusers_name) const;
 
   // The component's tensors in a single-file checkpoint, under diffusers' names. Throws Error(bad_file) when two
   // tensors mean the same.
-  std::shared_ptr<const Checkpoint> component(std::shared_ptr<const Checkpoint> file, Component component) const;
+  std::shared_ptr<const Checkpoint> component(std::shared_ptr<const Checkpoint> file, std::string_view component) const;
 
  private:
-  // Names that begin with these belong together; what follows is the same in both. In either scheme no prefix is the
-  // beginning of another, so the last one that is not behind a name is the only one that can be its beginning.
-  struct Pair {
-    std::string ldm, diffusers;
-    Transform transform = Transform::none;  // from the single file to diffusers
+  struct Sorted {
+    LdmPairs by_ldm, by_diffusers;
   };
-  using Pairs = std::vector<Pair>;
-  static Pairs open_clip_pairs(const LdmLayout& layout);
-  static Pairs unet_pairs(const LdmLayout& layout);
-  static Pairs vae_pairs(const LdmLayout& layout);
-
-  std::array<Pairs, 4> by_ldm_, by_diffusers_;  // by component, sorted
+  std::map<std::string, Sorted, std::less<>> components_;
 };
 
 }  // namespace tempera

@@ -10,6 +10,7 @@
 
 #include "backend/reference/reference.h"
 #include "models/clip.h"
+#include "models/components.h"
 #include "models/config_json.h"
 #include "models/unet.h"
 #include "models/vae.h"
@@ -49,13 +50,10 @@ class Parts : public ::testing::TestWithParam<Case> {
     if (!test::is_full_size()) test::forbid_tf32();
     backend_ = test::make_backend(GetParam().backend);
     queue_ = backend_->make_queue();
-    const auto config = [](Component component) {
-      return read_text(test::reference_dir() / "model" / name(component) / "config.json");
-    };
-    config_.text_encoder = parse_clip_config(config(Component::text_encoder), "text_encoder", false);
-    config_.text_encoder_2 = parse_clip_config(config(Component::text_encoder_2), "text_encoder_2", true);
-    config_.unet = parse_unet_config(config(Component::unet), "unet");
-    config_.vae = parse_vae_config(config(Component::vae), "vae");
+    for (const ComponentKind& kind : component_kinds()) {
+      if (!kind.in_models()) continue;
+      kind.set(config_, kind.parse(read_text(test::reference_dir() / "model" / kind.name / "config.json"), kind.name));
+    }
   }
 
   DType dtype() const { return GetParam().dtype; }
@@ -69,11 +67,9 @@ class Parts : public ::testing::TestWithParam<Case> {
     return dtype() == DType::f16 ? 5e-3 : bf16;
   }
 
-  static std::shared_ptr<const Checkpoint> weights(Component component) {
-    const auto folder = test::reference_dir() / "model" / name(component);
-    const bool text = component == Component::text_encoder || component == Component::text_encoder_2;
-    return with_canonical_names(std::make_shared<SafetensorsFile>(
-                                    folder / (text ? "model.safetensors" : "diffusion_pytorch_model.safetensors")),
+  static std::shared_ptr<const Checkpoint> weights(std::string_view component) {
+    const std::string file = std::string(component_kind(component).weights_stem()) + ".safetensors";
+    return with_canonical_names(std::make_shared<SafetensorsFile>(test::reference_dir() / "model" / component / file),
                                 component);
   }
 
@@ -107,7 +103,7 @@ void write_tokens(Executable& e, const std::vector<int32_t>& ids) {
 
 TEST_P(Parts, TextEncoder) {
   Executable& e =
-      load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), weights(Component::text_encoder));
+      load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), weights("text_encoder"));
   const std::vector<int32_t> ids = first_ids("tokens_1", 3);
   write_tokens(e, ids);
   e.run();
@@ -116,7 +112,7 @@ TEST_P(Parts, TextEncoder) {
 
 TEST_P(Parts, TextEncoder2) {
   Executable& e = load(clip_text_graph(config_.text_encoder_2, {.batch = 3, .pooled = true, .dtype = dtype()}),
-                       weights(Component::text_encoder_2));
+                       weights("text_encoder_2"));
   const std::vector<int32_t> ids = first_ids("tokens_2", 3);
   std::vector<int32_t> eos;
   for (size_t row = 0; row < 3; ++row)
@@ -132,7 +128,7 @@ TEST_P(Parts, Unet) {
   Executable& e =
       load(unet_graph(config_.unet,
                       {.batch = 2, .height = size("unet_in", 2), .width = size("unet_in", 3), .dtype = dtype()}),
-           weights(Component::unet));
+           weights("unet"));
   const auto both = [](const char* negative, const char* positive) {
     std::vector<float> values = part(negative).values;
     const std::vector<float> second = part(positive).values;
@@ -155,7 +151,7 @@ TEST_P(Parts, VaeDecoder) {
                                                        .width = size("vae_latent", 3),
                                                        .dtype = dtype(),
                                                        .pixels = PixelFormat::float32}),
-                       weights(Component::vae));
+                       weights("vae"));
   e.write_input("latent", to_nhwc(part("vae_latent")));
   e.run();
   EXPECT_LE(relative_error(e.read_output("image"), to_nhwc(part("vae_decoded"))), bar());
@@ -164,7 +160,7 @@ TEST_P(Parts, VaeDecoder) {
 TEST_P(Parts, VaeEncoder) {
   Executable& e = load(
       vae_encoder_graph(config_.vae, {.height = size("vae_mean", 2), .width = size("vae_mean", 3), .dtype = dtype()}),
-      weights(Component::vae));
+      weights("vae"));
   e.write_input("image", to_nhwc(part("vae_image")));
   e.run();
   const std::vector<float> mean = to_nhwc(part("vae_mean")), logvar = to_nhwc(part("vae_logvar"));

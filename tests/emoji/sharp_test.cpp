@@ -103,7 +103,7 @@ class EmojiSharp : public testing::Test {
   const VaeGraphOptions options_{.height = kLatentSide, .width = kLatentSide, .pixels = PixelFormat::float32};
   const VaeConfig config_ = parse_vae_config(config_of("vae"), "vae");
   const TinyVaeConfig tiny_config_ = parse_tiny_vae_config(config_of("vae_tiny"), "vae_tiny");
-  const std::shared_ptr<const Checkpoint> weights_ = with_canonical_names(weights_of("vae"), Component::vae);
+  const std::shared_ptr<const Checkpoint> weights_ = with_canonical_names(weights_of("vae"), "vae");
   const std::shared_ptr<const Checkpoint> tiny_weights_ = weights_of("vae_tiny");
   Half encoder_{*backend_, *queue_, vae_encoder_graph(config_, options_), *weights_};
   Half decoder_{*backend_, *queue_, vae_decoder_graph(config_, options_), *weights_};

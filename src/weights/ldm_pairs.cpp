@@ -1,46 +1,35 @@
 // The name pairs of single-file checkpoints. Module numbering: diffusers convert_ldm_unet_checkpoint and
 // convert_ldm_vae_checkpoint (loaders/single_file_utils.py), generalised to any number of resnets per level.
+#include "weights/ldm_pairs.h"
+
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <iterator>
-
-#include "base/error.h"
 #include "weights/canonical.h"
-#include "weights/naming.h"
 
 namespace tempera {
 namespace {
 constexpr std::string_view kClipL = "conditioner.embedders.0.transformer.";
 constexpr std::string_view kVae = "first_stage_model.";
 constexpr std::string_view kOtherVae = "vae.";
+}  // namespace
 
-// The spelling in the pairs of what some files spell otherwise.
-std::string usual_spelling(const std::string& name) {
+std::string ldm_usual_spelling(const std::string& name) {
   if (name.starts_with(kOtherVae)) return std::string(kVae) + name.substr(kOtherVae.size());
   if (name.starts_with(kClipL)) {
-    const auto canonical = canonical_name(Component::text_encoder, name.substr(kClipL.size()));
+    const auto canonical = canonical_text(name.substr(kClipL.size()));
     if (canonical) return std::string(kClipL) + canonical->name;
   }
   return name;
 }
-}  // namespace
 
-LdmNames::LdmNames(const LdmLayout& layout) {
-  if (layout.has_text_encoder) {
-    by_ldm_[static_cast<size_t>(Component::text_encoder)] = {{std::string(kClipL) + "text_model.", "text_model."}};
-  }
-  by_ldm_[static_cast<size_t>(Component::text_encoder_2)] = open_clip_pairs(layout);
-  by_ldm_[static_cast<size_t>(Component::unet)] = unet_pairs(layout);
-  by_ldm_[static_cast<size_t>(Component::vae)] = vae_pairs(layout);
-  by_diffusers_ = by_ldm_;
-  for (Pairs& pairs : by_ldm_) std::ranges::stable_sort(pairs, {}, &Pair::ldm);
-  for (Pairs& pairs : by_diffusers_) std::ranges::stable_sort(pairs, {}, &Pair::diffusers);
+LdmPairs ldm_text_encoder(const LdmLayout& layout) {
+  if (!layout.has_text_encoder) return {};
+  return {{std::string(kClipL) + "text_model.", "text_model."}};
 }
 
-LdmNames::Pairs LdmNames::open_clip_pairs(const LdmLayout& layout) {
+LdmPairs ldm_text_encoder_2(const LdmLayout& layout) {
   const std::string model = fmt::format("conditioner.embedders.{}.model.", layout.has_text_encoder ? 1 : 0);
-  Pairs pairs = {
+  LdmPairs pairs = {
       {model + "positional_embedding", "text_model.embeddings.position_embedding.weight"},
       {model + "token_embedding.", "text_model.embeddings.token_embedding."},
       {model + "ln_final.", "text_model.final_layer_norm."},
@@ -64,9 +53,9 @@ LdmNames::Pairs LdmNames::open_clip_pairs(const LdmLayout& layout) {
   return pairs;
 }
 
-LdmNames::Pairs LdmNames::unet_pairs(const LdmLayout& layout) {
+LdmPairs ldm_unet(const LdmLayout& layout) {
   const std::string model = "model.diffusion_model.";
-  Pairs pairs = {
+  LdmPairs pairs = {
       {model + "time_embed.0.", "time_embedding.linear_1."},
       {model + "time_embed.2.", "time_embedding.linear_2."},
       {model + "label_emb.0.0.", "add_embedding.linear_1."},
@@ -123,9 +112,9 @@ LdmNames::Pairs LdmNames::unet_pairs(const LdmLayout& layout) {
   return pairs;
 }
 
-LdmNames::Pairs LdmNames::vae_pairs(const LdmLayout& layout) {
+LdmPairs ldm_vae(const LdmLayout& layout) {
   const std::string model(kVae);
-  Pairs pairs = {{model + "quant_conv.", "quant_conv."}, {model + "post_quant_conv.", "post_quant_conv."}};
+  LdmPairs pairs = {{model + "quant_conv.", "quant_conv."}, {model + "post_quant_conv.", "post_quant_conv."}};
   const auto resnet = [&](const std::string& ldm, const std::string& diffusers) {
     for (const char* same : {"norm1.", "conv1.", "norm2.", "conv2."}) pairs.push_back({ldm + same, diffusers + same});
     pairs.push_back({ldm + "nin_shortcut.", diffusers + "conv_shortcut."});
@@ -159,34 +148,6 @@ LdmNames::Pairs LdmNames::vae_pairs(const LdmLayout& layout) {
     pairs.push_back({ldm_up + "upsample.conv.", up + "upsamplers.0.conv."});
   }
   return pairs;
-}
-
-std::optional<Source> LdmNames::ldm_name(Component component, std::string_view diffusers_name) const {
-  const Pairs& pairs = by_diffusers_[static_cast<size_t>(component)];
-  const auto after = std::ranges::upper_bound(pairs, diffusers_name, {}, &Pair::diffusers);
-  if (after == pairs.begin()) return std::nullopt;
-  const Pair& pair = *std::prev(after);
-  if (!diffusers_name.starts_with(pair.diffusers)) return std::nullopt;
-  return Source{pair.ldm + std::string(diffusers_name.substr(pair.diffusers.size())), pair.transform};
-}
-
-std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Checkpoint> file,
-                                                      Component component) const {
-  const Pairs& pairs = by_ldm_[static_cast<size_t>(component)];
-  AdaptedCheckpoint::Table table;
-  for (const std::string& name : file->names()) {
-    const std::string ldm = usual_spelling(name);
-    // Several pairs with the same prefix: q, k and v in one tensor.
-    for (auto pair = std::ranges::upper_bound(pairs, ldm, {}, &Pair::ldm);
-         pair != pairs.begin() && ldm.starts_with(std::prev(pair)->ldm); --pair) {
-      const auto& [prefix, diffusers, given] = *std::prev(pair);
-      const auto canonical = canonical_name(component, diffusers + ldm.substr(prefix.size()));
-      if (!canonical) continue;
-      const Transform transform = given == Transform::none ? canonical->transform : given;
-      add_row(table, canonical->name, {name, transform}, *file);
-    }
-  }
-  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table));
 }
 
 }  // namespace tempera
