@@ -24,18 +24,21 @@ class NoiseSource {
     values_.resize(static_cast<size_t>(unet.program().input("state").ref.desc.shape.elements()));
   }
 
-  // The next draw of torch.randn((1, C, h, w)) per picture, as (N, h, w, C), times `scale`, into an input. What the
-  // input has beyond, the sampler's other slots, becomes zero.
+  // The next draw of torch.randn((1, C, h, w)) per picture, as (h, w, C), times `scale`, into the beginning of each row
+  // of an input. What a row has beyond, the sampler's other slots, becomes zero.
   void draw(std::string_view input, float scale) {
     if (counters_ && drawn_there(input, scale)) return;
     counters_.reset();
+    const std::span<float> values = std::span(values_).first(elements(input));
+    const size_t row = values.size() / generators_.size();
+    if (row > planar_.size()) std::ranges::fill(values, 0.0f);
     for (size_t i = 0; i < generators_.size(); ++i) {
       generators_[i]->normal(planar_);
-      float* picture = &values_[i * planar_.size()];
+      float* picture = &values[i * row];
       for (size_t c = 0; c < channels_; ++c)
         for (size_t p = 0; p < pixels_; ++p) picture[p * channels_ + c] = planar_[c * pixels_ + p] * scale;
     }
-    unet_.write_input(input, std::span<const float>(values_).first(elements(input)));
+    unet_.write_input(input, values);
   }
 
   void clear(std::string_view input) { unet_.write_input(input, std::vector<float>(elements(input))); }
@@ -47,9 +50,15 @@ class NoiseSource {
 
   bool drawn_there(std::string_view input, float scale) {
     const PhiloxDraw draw = counters_->next(planar_.size());
-    if (elements(input) > generators_.size() * planar_.size()) clear(input);
-    return unet_.draw_input(input, {draw.seed, draw.counter, draw.threads, static_cast<int64_t>(generators_.size()),
-                                    static_cast<int64_t>(channels_), static_cast<int64_t>(pixels_), scale});
+    const size_t row = elements(input) / generators_.size();
+    if (row > planar_.size()) clear(input);
+    for (size_t i = 0; i < generators_.size(); ++i) {
+      const NormalDraw picture{
+          draw.seed + i, draw.counter, draw.threads, static_cast<int64_t>(channels_), static_cast<int64_t>(pixels_),
+          scale};
+      if (!unet_.draw_input(input, static_cast<int64_t>(i * row), picture)) return false;
+    }
+    return true;
   }
 
   Executable& unet_;
@@ -82,7 +91,8 @@ void denoise(Executable& unet, const ResolvedRequest& r, const Conditioning& con
   write_condition(unet, "time_ids", conditioning.time_ids, job.two_passes);
   unet.run_prologue(check);
 
-  std::vector<float> step(static_cast<size_t>(StepLayout::length(schedule.slots)));
+  const auto images = static_cast<size_t>(job.images);
+  std::vector<float> step(static_cast<size_t>(StepLayout::length(schedule.slots)));  // of each picture
   step[StepLayout::kGuidanceScale] = static_cast<float>(*r.request.guidance_scale);
   step[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
   for (size_t i = 0; i < schedule.evaluations.size(); ++i) {
@@ -91,15 +101,16 @@ void denoise(Executable& unet, const ResolvedRequest& r, const Conditioning& con
     TEMPERA_ASSERT(e.update.size() + StepLayout::kUpdate == step.size());
     std::transform(e.update.begin(), e.update.end(), step.begin() + StepLayout::kUpdate,
                    [](double x) { return static_cast<float>(x); });
-    const auto timestep = static_cast<float>(e.timestep);
-    unet.write_input("timestep", std::span(&timestep, 1));
-    unet.write_input("step", step);
+    unet.write_input("timestep", std::vector<float>(images, static_cast<float>(e.timestep)));
+    std::vector<float> steps;
+    for (size_t n = 0; n < images; ++n) steps.insert(steps.end(), step.begin(), step.end());
+    unet.write_input("step", steps);
     // A card is still at the evaluation before: what the host draws costs no time there.
     if (e.uses_noise) noise.draw("noise", 1);
     unet.run(check);
     on_step(i + 1);
   }
-  unet.copy_output("state", static_cast<size_t>(job.images) * latent_bytes(unet.program()), latents);
+  unet.copy_output("state", latent_bytes(unet.program()), latents);
 }
 
 }  // namespace tempera

@@ -132,7 +132,7 @@ Programs build_programs(const ModelConfig& model, const RequestShape& r, const T
                         const ProgramOptions& o) {
   TileGrid grid = choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width);
   DenoiseGraphOptions denoise{.images = o.images_per_forward,
-                              .guidance = r.guidance,
+                              .guided = r.guidance ? o.images_per_forward : 0,
                               .two_passes = o.two_passes,
                               .guidance_rescale = r.guidance_rescale,
                               .slots = r.slots,

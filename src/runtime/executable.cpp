@@ -189,15 +189,18 @@ void Executable::copy_input(std::string_view name, const DeviceRows& from) {
 
 void Executable::copy_output(std::string_view name, size_t bytes, std::byte* to) {
   const Ref& ref = program_.output(name).ref;
-  TEMPERA_ASSERT(bytes <= ref.desc.bytes());
-  backend_.copy(queue_, to, {address(ref), 1, bytes, bytes});
+  const auto rows = static_cast<size_t>(ref.desc.shape[0]);
+  const size_t row = ref.desc.bytes() / rows;
+  TEMPERA_ASSERT(bytes <= row);
+  backend_.copy(queue_, to, {address(ref), rows, bytes, row});
 }
 
-bool Executable::draw_input(std::string_view name, const NormalDraw& draw) {
+bool Executable::draw_input(std::string_view name, int64_t first, const NormalDraw& draw) {
   const TensorDesc& desc = program_.input(name).ref.desc;
   TEMPERA_ASSERT(desc.dtype == DType::f32);
-  TEMPERA_ASSERT(draw.pictures * draw.channels * draw.pixels <= desc.shape.elements());
-  return backend_.draw_normal(queue_, address(program_.input(name).ref), draw);
+  TEMPERA_ASSERT(first + draw.channels * draw.pixels <= desc.shape.elements());
+  std::byte* const to = address(program_.input(name).ref) + static_cast<size_t>(first) * sizeof(float);
+  return backend_.draw_normal(queue_, to, draw);
 }
 
 void Executable::leave() {

@@ -65,13 +65,14 @@ class Executable {
   void read_output(std::string_view name, std::span<std::byte> bytes);
   std::vector<float> read_output(std::string_view name);  // must be f32
 
-  // Device to device, ordered with the queue: rows into an input, as many bytes as it has; the first `bytes` of an
-  // output to elsewhere.
+  // Device to device, ordered with the queue: rows into an input, as many bytes as it has; the first `bytes` of each of
+  // an output's rows (its first dimension) to elsewhere, one behind the other.
   void copy_input(std::string_view name, const DeviceRows& from);
   void copy_output(std::string_view name, size_t bytes, std::byte* to);
 
-  // Normal values into the beginning of an input, where the device makes them (Backend::draw_normal); else false.
-  bool draw_input(std::string_view name, const NormalDraw& draw);
+  // Normal values into an f32 input, from the element `first` on, where the device makes them (Backend::draw_normal);
+  // else false.
+  bool draw_input(std::string_view name, int64_t first, const NormalDraw& draw);
 
   // Before another program uses the scratch memory: nothing is under way there when it returns, and what travels is
   // brought anew when this one runs again.
