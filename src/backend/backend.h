@@ -114,11 +114,11 @@ class Transfers {
 };
 
 // Normal values of mean 0 and variance 1 as torch.randn((1, channels, h, w)) gives them on an NVIDIA card, times
-// `scale`, for pictures whose generators have the seeds seed, seed + 1, ...: Philox4x32-10 and Box-Muller, laid out
-// over threads as sampling/rng.h says (PhiloxDraw), where the definition is.
+// `scale`, for one picture: Philox4x32-10 and Box-Muller, laid out over threads as sampling/rng.h says (PhiloxDraw),
+// where the definition is.
 struct NormalDraw {
   uint64_t seed = 0, counter = 0, threads = 0;
-  int64_t pictures = 0, channels = 0, pixels = 0;  // pixels: h w
+  int64_t channels = 0, pixels = 0;  // pixels: h w
   float scale = 1;
 };
 
@@ -159,7 +159,7 @@ class Backend {
   // Copies rows of device memory to other device memory, one behind the other; ordered with the queue.
   virtual void copy(Queue& queue, std::byte* to, const DeviceRows& from) = 0;
 
-  // Writes what the draw says as f32 (pictures, h, w, channels), within 1e-6 (at scale 1) of what the host computes;
+  // Writes what the draw says as f32 (h, w, channels), within 1e-6 (at scale 1) of what the host computes;
   // ordered with the queue. False where the device makes no numbers: then it never does.
   virtual bool draw_normal(Queue&, std::byte* /*to*/, const NormalDraw&) { return false; }
 

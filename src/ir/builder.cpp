@@ -12,7 +12,7 @@ namespace {
 bool is_homogeneous(const Op& op) {
   const OpKind kind = kind_of(op);
   return kind == OpKind::add || kind == OpKind::cast || kind == OpKind::view || kind == OpKind::upsample2x ||
-         kind == OpKind::concat;
+         kind == OpKind::concat || kind == OpKind::branch_rows;
 }
 
 }  // namespace

@@ -82,11 +82,14 @@ std::string params(const View&) {
 std::string params(const Cast& op) {
   return std::string(name(op.to));
 }
+std::string params(const BranchRows& op) {
+  return fmt::format("{} guided", op.guided);
+}
 std::string params(const ModelInput& op) {
-  return fmt::format("{} x {}", op.copies, op.batch);
+  return fmt::format("{} guided {} slots", op.guided, op.slots);
 }
 std::string params(const Guidance& op) {
-  return op.rescale ? "rescale" : "";
+  return fmt::format("{} guided{}", op.guided, op.rescale ? " rescale" : "");
 }
 std::string params(const SamplerUpdate& op) {
   return fmt::format("{} slots", op.slots);

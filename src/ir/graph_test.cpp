@@ -49,8 +49,9 @@ TEST(Graph, OpsPrintWhatTellsThemApart) {
   EXPECT_EQ(to_string(Scale{{0.5f}, {1}}), "scale{0.5 + 1}");
   EXPECT_EQ(to_string(Scale{{2, 4}, {0, -1}}), "scale{2 4 + 0 -1}");
   EXPECT_EQ(to_string(Cast{DType::f16}), "cast{f16}");
-  EXPECT_EQ(to_string(ModelInput{2, 3}), "model_input{3 x 2}");
-  EXPECT_EQ(to_string(Guidance{true}), "guidance{rescale}");
+  EXPECT_EQ(to_string(BranchRows{2}), "branch_rows{2 guided}");
+  EXPECT_EQ(to_string(ModelInput{2, 3}), "model_input{2 guided 3 slots}");
+  EXPECT_EQ(to_string(Guidance{2, true}), "guidance{2 guided rescale}");
   EXPECT_EQ(to_string(SamplerUpdate{4}), "sampler_update{4 slots}");
 }
 

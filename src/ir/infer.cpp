@@ -178,30 +178,50 @@ TensorDesc rule(const Cast& op, Descs in, const Check& check) {
   check(in.size() == 1, "number of inputs");
   return {op.to, in[0].shape};
 }
-// Whether `step` holds at least what the ops before the update read.
-bool is_step(const TensorDesc& step) {
-  return step.dtype == DType::f32 && step.shape.rank() == 1 && step.shape[0] >= StepLayout::kUpdate;
+Shape with_rows(const Shape& shape, int64_t rows) {
+  Shape out = shape;
+  out.set(0, rows);
+  return out;
+}
+TensorDesc rule(const BranchRows& op, Descs in, const Check& check) {
+  check(in.size() == 1 && in[0].shape.rank() >= 1, "one row a picture");
+  check(op.guided >= 0 && op.guided <= in[0].shape[0], "guided pictures");
+  return {in[0].dtype, with_rows(in[0].shape, op.guided + in[0].shape[0])};
+}
+// The shape of one slot of a state, that is of the pictures.
+Shape one_slot(const TensorDesc& state, int slots, const Check& check) {
+  check(state.dtype == DType::f32 && state.shape.rank() == 4, "state");
+  check(slots > 0 && state.shape[1] % slots == 0, "slots");
+  Shape one = state.shape;
+  one.set(1, one[1] / slots);
+  return one;
+}
+// One row of `step` for each picture, for that many slots.
+bool is_step(const TensorDesc& step, int64_t pictures, int slots) {
+  return step == TensorDesc{DType::f32, Shape{pictures, StepLayout::length(slots)}};
 }
 TensorDesc rule(const ModelInput& op, Descs in, const Check& check) {
-  check(in.size() == 2 && in[0].dtype == DType::f32 && in[0].shape.rank() == 4 && is_step(in[1]), "state and step");
-  check(op.batch > 0 && op.copies > 0 && in[0].shape[0] % op.batch == 0, "slots of one batch");
-  Shape out = in[0].shape;
-  out.set(0, static_cast<int64_t>(op.batch) * op.copies);
-  return {op.to, out};
+  check(in.size() == 2, "state and step");
+  const Shape one = one_slot(in[0], op.slots, check);
+  check(is_step(in[1], one[0], op.slots), "step");
+  check(op.guided >= 0 && op.guided <= one[0], "guided pictures");
+  return {op.to, with_rows(one, op.guided + one[0])};
 }
-TensorDesc rule(const Guidance&, Descs in, const Check& check) {
-  check(in.size() == 2 && in[0].shape.rank() == 4 && in[0].shape[0] % 2 == 0 && is_step(in[1]), "prediction and step");
-  Shape out = in[0].shape;
-  out.set(0, out[0] / 2);
-  return {DType::f32, out};
+TensorDesc rule(const Guidance& op, Descs in, const Check& check) {
+  check(in.size() == 2 && in[0].shape.rank() == 4, "prediction and step");
+  const int64_t pictures = in[0].shape[0] - op.guided;
+  check(op.guided > 0 && op.guided <= pictures, "guided pictures");
+  const TensorDesc& step = in[1];
+  check(step.dtype == DType::f32 && step.shape.rank() == 2 && step.shape[0] == pictures &&
+            step.shape[1] >= StepLayout::kUpdate,
+        "step");
+  return {DType::f32, with_rows(in[0].shape, pictures)};
 }
 TensorDesc rule(const SamplerUpdate& op, Descs in, const Check& check) {
-  check(in.size() == 4 && in[0].dtype == DType::f32 && in[0].shape.rank() == 4, "state, prediction, noise, step");
-  Shape one = in[0].shape;
-  check(op.slots > 0 && one[0] % op.slots == 0, "slots");
-  one.set(0, one[0] / op.slots);
+  check(in.size() == 4, "state, prediction, noise, step");
+  const Shape one = one_slot(in[0], op.slots, check);
   check(in[1].shape == one && in[2] == TensorDesc{DType::f32, one}, "prediction and noise are one slot");
-  check(in[3] == TensorDesc{DType::f32, Shape{StepLayout::length(op.slots)}}, "step");
+  check(is_step(in[3], one[0], op.slots), "step");
   return in[0];
 }
 TensorDesc rule(const ToRgb8&, Descs in, const Check& check) {

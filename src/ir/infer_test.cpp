@@ -217,18 +217,46 @@ TEST(Infer, Lookups) {
 }
 
 TEST(Infer, Sampling) {
-  const TensorDesc state = f32({6, 4, 5, 3}), one = f32({2, 4, 5, 3}), step = f32({StepLayout::length(3)});
-  EXPECT_EQ(infer(ModelInput{2, 2, DType::bf16}, Descs{state, step}), bf16({4, 4, 5, 3}));
-  expect_mismatch(ModelInput{4, 2, DType::bf16}, {state, step});
-  expect_mismatch(ModelInput{2, 2, DType::bf16}, {bf16({6, 4, 5, 3}), step});
-  expect_mismatch(ModelInput{2, 2, DType::bf16}, {state, f32({1})});
-  EXPECT_EQ(infer(Guidance{}, Descs{bf16({4, 4, 5, 3}), step}), one);
-  expect_mismatch(Guidance{}, {bf16({3, 4, 5, 3}), step});
-  expect_mismatch(Guidance{}, {bf16({4, 4, 5, 3}), f32({StepLayout::kUpdate, 1})});
+  // Two pictures with three slots each.
+  const int64_t length = StepLayout::length(3);
+  const TensorDesc state = f32({2, 12, 5, 3}), one = f32({2, 4, 5, 3}), step = f32({2, length});
   EXPECT_EQ(infer(SamplerUpdate{3}, Descs{state, bf16({2, 4, 5, 3}), one, step}), state);
+  expect_mismatch(SamplerUpdate{0}, {state, one, one, step});
   expect_mismatch(SamplerUpdate{2}, {state, one, one, step});
+  expect_mismatch(SamplerUpdate{5}, {state, one, one, f32({2, StepLayout::length(5)})});
   expect_mismatch(SamplerUpdate{3}, {state, one, bf16({2, 4, 5, 3}), step});
-  expect_mismatch(SamplerUpdate{3}, {state, one, one, f32({StepLayout::length(2)})});
+  expect_mismatch(SamplerUpdate{3}, {state, f32({4, 4, 5, 3}), one, step});
+  expect_mismatch(SamplerUpdate{3}, {bf16({2, 12, 5, 3}), one, one, step});
+  for (const TensorDesc& bad : {f32({2, StepLayout::length(2)}), f32({1, length}), f32({length}), bf16({2, length})}) {
+    expect_mismatch(SamplerUpdate{3}, {state, one, one, bad});
+    expect_mismatch(ModelInput{1, 3, DType::bf16}, {state, bad});
+  }
+}
+
+TEST(Infer, Branches) {
+  const int64_t length = StepLayout::length(3);
+  const TensorDesc state = f32({2, 12, 5, 3}), step = f32({2, length});
+  for (int guided : {0, 1, 2}) {
+    EXPECT_EQ(infer(ModelInput{guided, 3, DType::bf16}, Descs{state, step}), bf16({guided + 2, 4, 5, 3}));
+    EXPECT_EQ(infer(BranchRows{guided}, Descs{f32({2, 7})}), f32({guided + 2, 7}));
+  }
+  EXPECT_EQ(infer(BranchRows{1}, Descs{bf16({2})}), bf16({3}));
+  for (int guided : {-1, 3}) {
+    expect_mismatch(ModelInput{guided, 3, DType::bf16}, {state, step});
+    expect_mismatch(BranchRows{guided}, {f32({2, 7})});
+  }
+  expect_mismatch(BranchRows{0}, {f32({})});
+  expect_mismatch(BranchRows{1}, {f32({2, 7}), step});
+  expect_mismatch(ModelInput{1, 5, DType::bf16}, {state, step});
+  expect_mismatch(ModelInput{1, 3, DType::bf16}, {bf16({2, 12, 5, 3}), step});
+  EXPECT_EQ(infer(Guidance{2}, Descs{bf16({4, 4, 5, 3}), step}), f32({2, 4, 5, 3}));
+  EXPECT_EQ(infer(Guidance{1, true}, Descs{bf16({3, 4, 5, 3}), step}), f32({2, 4, 5, 3}));
+  expect_mismatch(Guidance{0}, {bf16({2, 4, 5, 3}), step});
+  expect_mismatch(Guidance{1}, {bf16({4, 4, 5, 3}), step});
+  expect_mismatch(Guidance{3}, {bf16({5, 4, 5, 3}), step});
+  expect_mismatch(Guidance{1}, {bf16({3, 4, 15}), step});
+  expect_mismatch(Guidance{1}, {bf16({3, 4, 5, 3}), f32({2, StepLayout::kUpdate - 1})});
+  expect_mismatch(Guidance{1}, {bf16({3, 4, 5, 3}), f32({2 * length})});
 }
 
 TEST(Infer, SourcesHaveNoRule) {

@@ -3,6 +3,7 @@
 // What each op computes is defined by backend/reference; its shape rule by ir/infer.cpp.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -148,22 +149,37 @@ struct Cast {
   DType to = DType::f32;
   bool operator==(const Cast&) const = default;
 };
-// The first `batch` rows of state (slots batch, H, W, C) f32, times step[input_scale], `copies` times along the batch.
-// Inputs: state, step (see StepLayout). Output (copies batch, H, W, C) in `to`.
+// The denoising loop's ops work on N pictures, each with an own row of step (N, L), see StepLayout: samplers, steps and
+// strengths of guidance may differ. What a sampler remembers is the state (N, slots H, W, C) f32: picture after
+// picture, and in each picture slot after slot, one below the other in the height. Slot 0 is what the model sees. The
+// model's batch has the negative rows of the first `guided` pictures, then the positive rows of all: guided + N.
+
+// A tensor with one row a picture as rows of the model's batch: [the first `guided` rows..., all rows...].
+// Input (N, ...), output (guided + N, ...).
+struct BranchRows {
+  int guided = 0;
+  bool operator==(const BranchRows&) const = default;
+};
+// Slot 0 of each picture times its step[input_scale], as rows of the model's batch. Inputs: state, step. Output
+// (guided + N, H, W, C) in `to`.
 struct ModelInput {
-  int batch = 1, copies = 1;
+  int guided = 0, slots = 1;
   DType to = DType::f32;
   bool operator==(const ModelInput&) const = default;
 };
-// Classifier-free guidance (Ho & Salimans 2022): u + g (c - u) from (2N, H, W, C) = [u; c]; with rescale, the standard
-// deviation is pulled back to that of c (Lin et al. 2023, section 3.4). Inputs: prediction, step. Output (N, H, W, C)
-// f32.
+// Classifier-free guidance (Ho & Salimans 2022): u + g (c - u) of the first `guided` pictures, where u and c are a
+// picture's negative and positive row; the positive row of the others. With rescale, the standard deviation is pulled
+// back to that of c (Lin et al. 2023, section 3.4) where a picture's step[guidance_rescale] is not 0. Inputs:
+// prediction (guided + N, H, W, C), step. Output (N, H, W, C) f32.
 struct Guidance {
+  int guided = 1;
   bool rescale = false;
   bool operator==(const Guidance&) const = default;
 };
-// One linear update of a sampler: state'[k] = sum_j M[k][j] state[j] + M[k][slots] prediction + M[k][slots + 1] noise,
-// M from step. Inputs: state (slots N, H, W, C), prediction (N, ...), noise (N, ...), step. May run in place on state.
+// One linear update of each picture's sampler: state'[k] = sum_j M[k][j] state[j] + M[k][slots] prediction +
+// M[k][slots + 1] noise, M from the picture's row of step. A sampler of fewer slots has zeros for the others; every bit
+// of its own slots is then what SamplerUpdate with that number of slots gives. Inputs: state, prediction (N, H, W, C),
+// noise (N, H, W, C) f32, step. May run in place on state.
 struct SamplerUpdate {
   int slots = 1;
   bool operator==(const SamplerUpdate&) const = default;
@@ -174,10 +190,10 @@ struct ToRgb8 {
 };
 
 using Op = std::variant<Input, Weight, Conv2d, Linear, GegluLinear, GeluGate, GroupNorm, LayerNorm, Attention, Activate,
-                        Add, Scale, Concat, Upsample2x, Embed, GatherRow, TimestepEmbedding, View, Cast, ModelInput,
-                        Guidance, SamplerUpdate, ToRgb8>;
+                        Add, Scale, Concat, Upsample2x, Embed, GatherRow, TimestepEmbedding, View, Cast, BranchRows,
+                        ModelInput, Guidance, SamplerUpdate, ToRgb8>;
 
-// The index of an alternative in Op: what kernel tables are keyed by.
+// The index of an alternative in Op: what kernel tables are keyed by. ops.cpp checks that the two lists agree.
 enum class OpKind : uint8_t {
   input,
   weight,
@@ -198,23 +214,31 @@ enum class OpKind : uint8_t {
   timestep_embedding,
   view,
   cast,
+  branch_rows,
   model_input,
   guidance,
   sampler_update,
   to_rgb8
 };
+inline constexpr size_t kOpKinds = static_cast<size_t>(OpKind::to_rgb8) + 1;
+
 inline OpKind kind_of(const Op& op) {
   return static_cast<OpKind>(op.index());
 }
+
+// For visitors without a catch-all: one method for several ops, all of them named.
+template <class T, class... Ts>
+concept OneOf = (std::same_as<T, Ts> || ...);
 
 // "conv2d", "linear", ... as dumps and kernel tables spell them.
 std::string_view name(OpKind kind);
 std::string_view name(Activation activation);
 
-// What varies per denoising step is data: the layout of the f32 vector `step` that the step ops read.
+// What varies per denoising step is data: the layout of a row of `step` (N, L) f32, which the step ops read. One row a
+// picture.
 struct StepLayout {
   static constexpr int kInputScale = 0, kGuidanceScale = 1, kGuidanceRescale = 2, kUpdate = 3;
-  // Length for a sampler with that many slots: the header and the slots x (slots + 2) matrix, row-major.
+  // L for that many slots: the header and the slots x (slots + 2) matrix, row-major.
   static constexpr int64_t length(int slots) { return kUpdate + static_cast<int64_t>(slots) * (slots + 2); }
 };
 

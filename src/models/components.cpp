@@ -77,7 +77,7 @@ std::string in_words(const VaeConfig& c) {
 }
 
 std::string in_words(const TinyVaeConfig& c) {
-  return fmt::format("tiny autoencoder (--tiny-vae model), {} channels", fmt::join(c.decoder_block_out_channels, "/"));
+  return fmt::format("tiny autoencoder, {} channels", fmt::join(c.decoder_block_out_channels, "/"));
 }
 
 }  // namespace

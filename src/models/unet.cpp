@@ -1,5 +1,6 @@
 #include "models/unet.h"
 
+#include "base/error.h"
 #include "ir/builder.h"
 #include "models/blocks.h"
 
@@ -23,7 +24,7 @@ class Unet {
  public:
   Unet(Builder& b, const UnetConfig& config) : b_(b), c_(config) {}
 
-  // prefix: of the names of the conditioning's inputs.
+  // timestep: (N, 1), or (1, 1) for all rows. prefix: of the names of the conditioning's inputs.
   Tensor forward(Tensor sample, Tensor timestep, const UnetGraphOptions& o, const std::string& prefix = {}) {
     const Condition on = condition(timestep, o, prefix);
     Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels, .residual = true});
@@ -60,8 +61,10 @@ class Unet {
     const Tensor pooled_text = b_.cast(text_embeds, b_.compute());
     const Tensor added = b_.concat(pooled_text, sinusoids(time_ids, c_.addition_time_embed_dim));
     const Tensor constant = embedding_mlp(added, Scope{"add_embedding"});  // (N, E), the same at every step
-    const Tensor time = embedding_mlp(sinusoids(timestep, c_.down[0].channels), Scope{"time_embedding"});  // (1, E)
-    const Tensor activated = b_.cast(b_.silu(b_.add(constant, time)), b_.compute());
+    const Tensor time = embedding_mlp(sinusoids(timestep, c_.down[0].channels), Scope{"time_embedding"});
+    // With a row for each of the batch, the sum follows the layer that runs in every step (fuse_epilogue).
+    const Tensor sum = time.batch() == 1 ? b_.add(constant, time) : b_.add(time, constant);
+    const Tensor activated = b_.cast(b_.silu(sum), b_.compute());
     return {activated, b_.cast(text, b_.compute())};
   }
 
@@ -164,24 +167,27 @@ Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& o) {
 
 Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   UnetGraphOptions unet = o.unet;
-  const bool two_passes = o.guidance && o.two_passes;
-  const int copies = o.guidance && !two_passes ? 2 : 1;
-  unet.batch = o.images * copies;
+  TEMPERA_ASSERT(o.guided >= 0 && o.guided <= o.images);
+  TEMPERA_ASSERT(!o.two_passes || o.guided == 0 || o.guided == o.images);
+  const bool two_passes = o.guided > 0 && o.two_passes;
+  const int negative = two_passes ? 0 : o.guided;  // rows of the batch
+  unet.batch = negative + o.images;
   Builder b("unet", unet.dtype, residual_dtype(unet.dtype));
   const Shape latent{o.images, unet.height, unet.width, config.in_channels};
   Shape state_shape = latent;
-  state_shape.set(0, static_cast<int64_t>(o.slots) * o.images);
+  state_shape.set(1, static_cast<int64_t>(o.slots) * unet.height);
 
   const Tensor state = b.input("state", DType::f32, state_shape, Rate::step);
   const Tensor noise = b.input("noise", DType::f32, latent, Rate::step);
-  const Tensor timestep = b.input("timestep", DType::f32, {1, 1}, Rate::step);
-  const Tensor step = b.input("step", DType::f32, {StepLayout::length(o.slots)}, Rate::step);
+  Tensor timestep = b.input("timestep", DType::f32, {o.images, 1}, Rate::step);
+  const Tensor step = b.input("step", DType::f32, {o.images, StepLayout::length(o.slots)}, Rate::step);
 
-  const Tensor sample = b.op(ModelInput{o.images, copies, unet.dtype}, {state, step});
+  const Tensor sample = b.op(ModelInput{negative, o.slots, unet.dtype}, {state, step});
+  if (o.images > 1 && negative > 0) timestep = b.op(BranchRows{negative}, {timestep});
   Unet network(b, config);
   Tensor prediction = network.forward(sample, timestep, unet, two_passes ? "negative_" : "");
   if (two_passes) prediction = stacked(b, prediction, network.forward(sample, timestep, unet));
-  if (o.guidance) prediction = b.op(Guidance{o.guidance_rescale}, {prediction, step});
+  if (o.guided > 0) prediction = b.op(Guidance{o.guided, o.guidance_rescale}, {prediction, step});
   b.output("state", b.op(SamplerUpdate{o.slots}, {state, prediction, noise, step}), "state");
   return std::move(b).finish();
 }

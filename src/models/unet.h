@@ -21,18 +21,21 @@ Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& options);
 
 struct DenoiseGraphOptions {
   int images = 1;
-  bool guidance = true;  // both branches in one batch: [negative..., positive...]
+  // How many of the images have guidance, the first ones, 0 to images. Both branches are one batch: [negative rows of
+  // the guided images..., positive rows of all images...].
+  int guided = 1;
   // One branch after the other instead: half the activations, and every parameter is read twice. The negative branch
-  // has inputs of its own then, "negative_encoder_hidden_states" and so on, of `images` rows like the others.
+  // has inputs of its own then, "negative_encoder_hidden_states" and so on, of `images` rows like the others. Needs
+  // `guided` to be images, or 0, where it changes nothing.
   bool two_passes = false;
-  bool guidance_rescale = false;
-  int slots = 1;               // of the sampler's state
-  UnetGraphOptions unet = {};  // batch is set from images and guidance
+  bool guidance_rescale = false;  // of the images whose step says so
+  int slots = 1;                  // of the sampler's state: the most that any image needs
+  UnetGraphOptions unet = {};     // batch is set from images and guided
 };
 
-// One evaluation of the sampler: scale the input, predict, guide, update. Inputs "state" (slots images, h, w, C),
-// "noise" (images, h, w, C), "timestep" (1, 1), "step" (see StepLayout) per step and the conditioning of unet_graph.
-// Output "state" over the input of that name.
+// One evaluation of the samplers: scale the input, predict, guide, update. Inputs "state" (images, slots h, w, C) as
+// SamplerUpdate has it, "noise" (images, h, w, C), "timestep" (images, 1), "step" (images, L; see StepLayout) per step
+// and the conditioning of unet_graph. Output "state" over the input of that name.
 Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& options);
 
 }  // namespace tempera

@@ -268,7 +268,7 @@ TEST(Optimize, KeepsInputsAndOutputs) {
   const Tensor unused = b.input("unused", DType::f32, {1});
   const Tensor state = b.input("state", DType::f32, {1, 2, 2, 4}, Rate::step),
                noise = b.input("noise", DType::f32, {1, 2, 2, 4}, Rate::step);
-  const Tensor step = b.input("step", DType::f32, {StepLayout::length(1)}, Rate::step);
+  const Tensor step = b.input("step", DType::f32, {1, StepLayout::length(1)}, Rate::step);
   b.output("state", b.op(SamplerUpdate{1}, {state, state, noise, step}), "state");
   EXPECT_EQ(unused.shape(), Shape{1});
   const Graph g = optimize(std::move(b).finish());

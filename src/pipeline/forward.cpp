@@ -40,7 +40,7 @@ void PictureNoise::draw(Backend& backend, Queue& queue, std::byte* to, float sca
   if (counters_) {
     const PhiloxDraw draw = counters_->next(elements);
     if (backend.draw_normal(queue, to,
-                            {draw.seed, draw.counter, draw.threads, 1, static_cast<int64_t>(channels_),
+                            {draw.seed, draw.counter, draw.threads, static_cast<int64_t>(channels_),
                              static_cast<int64_t>(pixels_), scale}))
       return;
     counters_.reset();

@@ -221,12 +221,12 @@ class StateTest : public LowerTest {
   StateTest() {
     state = b.input("state", f32, {2, 4, 4, 4}, Rate::request);
     noise = b.input("noise", f32, {2, 4, 4, 4}, Rate::step);
-    step_vector = b.input("step", f32, {StepLayout::length(1)}, Rate::step);
+    step_rows = b.input("step", f32, {2, StepLayout::length(1)}, Rate::step);
   }
-  Tensor update(Tensor prediction) { return b.op(SamplerUpdate{1}, {*state, prediction, *noise, *step_vector}); }
-  Tensor model_input() { return b.op(ModelInput{2, 1, f32}, {*state, *step_vector}); }
+  Tensor update(Tensor prediction) { return b.op(SamplerUpdate{1}, {*state, prediction, *noise, *step_rows}); }
+  Tensor model_input() { return b.op(ModelInput{0, 1, f32}, {*state, *step_rows}); }
 
-  std::optional<Tensor> state, noise, step_vector;
+  std::optional<Tensor> state, noise, step_rows;
 };
 
 TEST_F(StateTest, AnOutputMayBeWrittenOverItsInput) {
@@ -244,7 +244,7 @@ TEST_F(StateTest, OtherwiseOutputsHaveTheirOwnMemory) {
 }
 
 TEST_F(StateTest, WhatIsOverwrittenVariesPerStepWhateverItSays) {
-  b.output("state", b.op(SamplerUpdate{1}, {*state, b.silu(*state), *noise, *step_vector}), "state");
+  b.output("state", b.op(SamplerUpdate{1}, {*state, b.silu(*state), *noise, *step_rows}), "state");
   EXPECT_EQ(lowered().prologue, 0u);
 }
 

@@ -23,8 +23,8 @@ inline CaseInput parameters(DType dtype, Shape shape, double deviation = 1, doub
 inline CaseInput ids(Shape shape, int64_t limit) {
   return {{DType::i32, shape}, {Fill::Kind::ids, 0, 1, limit}};
 }
-inline CaseInput step_vector(int slots) {
-  return {{DType::f32, {StepLayout::length(slots)}}, {Fill::Kind::step}};
+inline CaseInput step_rows(int64_t pictures, int slots) {
+  return {{DType::f32, {pictures, StepLayout::length(slots)}}, {Fill::Kind::step}};
 }
 
 }  // namespace tempera

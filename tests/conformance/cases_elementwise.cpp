@@ -57,24 +57,32 @@ void add_moves(std::vector<Case>& cases, DType d) {
 }
 
 void add_sampling(std::vector<Case>& cases, DType d) {
-  const CaseInput step = step_vector(1);
-  struct Copies {
-    int slots, batch, copies;
-    int64_t height, width;
+  struct Pictures {
+    int64_t count;
+    int guided;
   };
-  for (auto [slots, batch, copies, height, width] :
-       {Copies{1, 1, 1, 1, 1}, Copies{1, 1, 2, 16, 16}, Copies{3, 2, 2, 5, 7}, Copies{4, 3, 1, 3, 9}})
-    cases.push_back(make_case(ModelInput{batch, copies, d},
-                              {activations(DType::f32, {slots * batch, height, width, 4}, 10), step_vector(slots)}));
-  for (bool rescale : {false, true})
-    for (const Shape& shape : {Shape{2, 16, 16, 4}, Shape{4, 5, 7, 4}, Shape{6, 1, 3, 1}})
-      cases.push_back(make_case(Guidance{rescale}, {activations(d, shape), step}));
-  for (int slots : {1, 2, 3, 4, 6})
-    for (const Shape& one : {Shape{1, 16, 16, 4}, Shape{3, 5, 7, 1}, Shape{1, 1, 1, 1}}) {
-      Shape state = one;
-      state.set(0, one[0] * slots);
-      cases.push_back(make_case(SamplerUpdate{slots}, {activations(DType::f32, state, 10), activations(d, one),
-                                                       activations(DType::f32, one), step_vector(slots)}));
+  const Pictures none{1, 0}, one{1, 1}, all{3, 3}, some{3, 2}, few{5, 1}, most{5, 4};
+  for (const auto& [count, guided] : {none, one, all, some, few, most}) {
+    for (int64_t width : {1, 7, 320}) cases.push_back(make_case(BranchRows{guided}, {activations(d, {count, width})}));
+    cases.push_back(make_case(BranchRows{guided}, {activations(d, {count, 3, 5, 4})}));
+    for (int slots : {1, 3, 6})
+      for (const Shape& size : {Shape{1, 1, 1}, Shape{16, 16, 4}, Shape{5, 7, 3}})
+        cases.push_back(make_case(
+            ModelInput{guided, slots, d},
+            {activations(DType::f32, {count, slots * size[0], size[1], size[2]}, 10), step_rows(count, slots)}));
+    if (guided == 0) continue;
+    for (bool rescale : {false, true})
+      for (const Shape& size : {Shape{16, 16, 4}, Shape{5, 7, 4}, Shape{1, 3, 1}, Shape{1, 1, 1}})
+        cases.push_back(make_case(Guidance{guided, rescale},
+                                  {activations(d, {guided + count, size[0], size[1], size[2]}), step_rows(count, 2)}));
+  }
+  for (int slots : {1, 2, 3, 4, 5, 6, 7, 8, 16})
+    for (const Shape& picture : {Shape{1, 16, 16, 4}, Shape{3, 5, 7, 1}, Shape{5, 3, 3, 4}, Shape{1, 1, 1, 1}}) {
+      Shape state = picture;
+      state.set(1, picture[1] * slots);
+      cases.push_back(
+          make_case(SamplerUpdate{slots}, {activations(DType::f32, state, 10), activations(d, picture),
+                                           activations(DType::f32, picture), step_rows(picture[0], slots)}));
     }
   for (const Shape& shape : {Shape{1, 16, 16, 3}, Shape{2, 5, 7, 3}, Shape{1, 1, 1, 1}})
     cases.push_back(make_case(ToRgb8{}, {activations(d, shape, 0.8)}));

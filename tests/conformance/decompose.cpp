@@ -51,8 +51,11 @@ struct Parts {
     op.shift = op.tail = false;
     return act(graph.add(op, {x, in[1], in[2]}), activation);
   }
-  template <class Op>
-  std::optional<ValueId> operator()(const Op&) const {
+  // Those that stand for themselves.
+  template <OneOf<Input, Weight, GeluGate, LayerNorm, Attention, Activate, Add, Scale, Concat, Upsample2x, Embed,
+                  GatherRow, TimestepEmbedding, View, Cast, BranchRows, ModelInput, Guidance, SamplerUpdate, ToRgb8>
+                T>
+  std::optional<ValueId> operator()(const T&) const {
     return std::nullopt;
   }
 };

@@ -115,9 +115,12 @@ std::vector<std::byte> input_bytes(const Case& c, size_t i) {
     }
     case Fill::Kind::step: {
       std::vector<float> step = normal_numbers(n, fill, seed);
-      step[StepLayout::kInputScale] = 0.3f;
-      step[StepLayout::kGuidanceScale] = 7.5f;
-      step[StepLayout::kGuidanceRescale] = 0.7f;
+      for (int64_t row = 0; row < desc.shape[0]; ++row) {
+        float* const at = &step[static_cast<size_t>(row * desc.shape[1])];
+        at[StepLayout::kInputScale] = 0.3f * static_cast<float>(row + 1);
+        at[StepLayout::kGuidanceScale] = 7.5f - static_cast<float>(row);
+        at[StepLayout::kGuidanceRescale] = row % 2 == 0 ? 0.7f : 0.0f;
+      }
       return to_bytes(step, desc.dtype);
     }
     default:

@@ -15,7 +15,8 @@ struct Fill {
   enum class Kind : uint8_t {
     normal,  // mean + deviation * normal
     ids,     // whole numbers in [0, limit)
-    step,    // a StepLayout vector: input scale 0.3, guidance 7.5 rescaled by 0.7, then normal
+    step,    // rows of StepLayout: input scale 0.3 (n + 1), guidance 7.5 - n, rescaled by 0.7 (0 in odd rows), then
+             // normal
   };
   Kind kind = Kind::normal;
   double mean = 0, deviation = 1;

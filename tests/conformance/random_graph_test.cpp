@@ -37,12 +37,12 @@ class Generator {
   Graph run() {
     const Shape latent{kBatch, kSide, kSide, 4};
     const Tensor state = b_.input("state", DType::f32, latent, Rate::step);
-    const Tensor step = b_.input("step", DType::f32, {StepLayout::length(1)}, Rate::step);
+    const Tensor step = b_.input("step", DType::f32, {kBatch, StepLayout::length(1)}, Rate::step);
     const Tensor noise = b_.input("noise", DType::f32, latent, Rate::step);
     const Tensor context = b_.input("context", dtype_, {kBatch, 5, 8}, Rate::request);
     time_.push_back(b_.input("time", dtype_, {kBatch, 8}, Rate::step));
     time_.push_back(b_.input("size", dtype_, {kBatch, 8}, Rate::request));
-    images_ = {b_.op(ModelInput{kBatch, 1, dtype_}, {state, step}), b_.input("picture", dtype_, latent, Rate::request)};
+    images_ = {b_.op(ModelInput{0, 1, dtype_}, {state, step}), b_.input("picture", dtype_, latent, Rate::request)};
     tokens_ = {context};
     const uint32_t pieces = 6 + below(20);
     for (uint32_t i = 0; i < pieces; ++i) add_piece();

@@ -64,7 +64,7 @@ class Clocked final : public StepWatcher {
 // Two steps of a two-picture batch, so that what the prologue left behind is used twice.
 std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clocked = false) {
   ModelConfig model = preset("tiny");
-  DenoiseGraphOptions options{.images = 2, .guidance = true, .guidance_rescale = true, .slots = 2};
+  DenoiseGraphOptions options{.images = 2, .guided = 2, .guidance_rescale = true, .slots = 2};
   options.two_passes = way.two_passes;
   options.unet = {.height = 7, .width = 10, .dtype = dtype};  // odd on the way down
   Graph graph = denoise_graph(model.unet, options);
@@ -106,14 +106,11 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clock
   random("state", 4);
   e.run_prologue();
   for (const float timestep : {601.0f, 301.0f}) {
-    std::vector<float> step(StepLayout::length(2));
-    step[StepLayout::kInputScale] = 0.7f;
-    step[StepLayout::kGuidanceScale] = 5;
-    step[StepLayout::kGuidanceRescale] = 0.7f;
-    const std::vector<float> matrix = {0.9f, 0.1f, -0.3f, 0.2f, 1, 0, 0, 0};
-    std::copy(matrix.begin(), matrix.end(), step.begin() + StepLayout::kUpdate);
-    e.write_input("step", step);
-    e.write_input("timestep", std::span(&timestep, 1));
+    std::vector<float> steps;  // the same for both pictures
+    const std::vector<float> step = {0.7f, 5, 0.7f, 0.9f, 0.1f, -0.3f, 0.2f, 1, 0, 0, 0};
+    for (int n = 0; n < 2; ++n) steps.insert(steps.end(), step.begin(), step.end());
+    e.write_input("step", steps);
+    e.write_input("timestep", std::vector<float>(2, timestep));
     random("noise", 5);
     e.run();
   }

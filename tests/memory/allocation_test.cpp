@@ -95,7 +95,7 @@ struct Held {
 };
 
 Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
-  DenoiseGraphOptions options{.images = 1, .guidance = true};
+  DenoiseGraphOptions options{.images = 1, .guided = 1};
   options.unet = {.height = 8, .width = 8, .dtype = dtype};
   const Graph graph = optimize(denoise_graph(preset("tiny").unet, options));
   const std::unique_ptr<Queue> queue = backend.make_queue();

@@ -76,6 +76,13 @@ Enqueue bind_embed(Machine&, const Problem& p, const Binding& b) {
   };
 }
 
+Enqueue bind_branch_rows(Machine&, const Problem& p, const Binding& b) {
+  const int64_t rows = p.inputs[0].shape[0], row = static_cast<int64_t>(p.inputs[0].bytes()) / rows;
+  return [b, rows, row, guided = std::get<BranchRows>(p.op).guided](cudaStream_t stream) {
+    branch_rows(b.inputs[0], b.output, rows, row, guided, stream);
+  };
+}
+
 Enqueue bind_gather_row(Machine&, const Problem& p, const Binding& b) {
   return [b, rows = p.output.shape[0], row = row_bytes(p.output), tokens = p.inputs[0].shape[1]](cudaStream_t stream) {
     gather(b.inputs[0], reinterpret_cast<const int32_t*>(b.inputs[1]), b.output, rows, row, tokens, tokens, stream);

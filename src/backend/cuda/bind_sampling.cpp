@@ -1,3 +1,4 @@
+// Rows of the ops around the model (kernels/sampling.cu).
 #include "backend/cuda/rows.h"
 
 namespace tempera::cuda {
@@ -10,6 +11,13 @@ float* floats_out(const Binding& b) {
   return reinterpret_cast<float*>(b.output);
 }
 
+StepRows step_rows(const Problem& p, const Binding& b, size_t i) {
+  return {floats(b, i), p.inputs[i].shape[1]};
+}
+int64_t row_elements(const TensorDesc& desc) {
+  return desc.shape.elements() / desc.shape[0];
+}
+
 }  // namespace
 
 Enqueue bind_timestep_embedding(Machine&, const Problem& p, const Binding& b) {
@@ -19,25 +27,29 @@ Enqueue bind_timestep_embedding(Machine&, const Problem& p, const Binding& b) {
 }
 
 Enqueue bind_model_input(Machine&, const Problem& p, const Binding& b) {
-  const int64_t n = p.output.shape.elements();
-  return [b, out = output(p, b), n, batch = n / std::get<ModelInput>(p.op).copies](cudaStream_t stream) {
-    model_input(floats(b, 0), floats(b, 1), out, n, batch, stream);
+  return [b, step = step_rows(p, b, 1), out = output(p, b), op = std::get<ModelInput>(p.op),
+          pictures = p.inputs[0].shape[0], elements = row_elements(p.output)](cudaStream_t stream) {
+    model_input(floats(b, 0), step, out, pictures, op.guided, op.slots, elements, stream);
   };
 }
 
 Enqueue bind_guidance(Machine&, const Problem& p, const Binding& b) {
-  const int64_t pictures = p.output.shape[0];
-  return [b, x = input(p, b, 0), rescale = std::get<Guidance>(p.op).rescale, pictures,
-          elements = p.output.shape.elements() / pictures](cudaStream_t stream) {
-    guidance(x, floats(b, 1), floats_out(b), pictures, elements, rescale, reinterpret_cast<float*>(b.workspace),
-             stream);
-  };
+  const auto& op = std::get<Guidance>(p.op);
+  const GuidanceArgs args{input(p, b, 0),
+                          step_rows(p, b, 1),
+                          floats_out(b),
+                          p.output.shape[0],
+                          op.guided,
+                          row_elements(p.output),
+                          op.rescale ? reinterpret_cast<float*>(b.workspace) : nullptr};
+  return [args](cudaStream_t stream) { guidance(args, stream); };
 }
 
 Enqueue bind_sampler_update(Machine&, const Problem& p, const Binding& b) {
   const int slots = std::get<SamplerUpdate>(p.op).slots;
-  return [b, prediction = input(p, b, 1), slots, slot = p.output.shape.elements() / slots](cudaStream_t stream) {
-    sampler_update(floats(b, 0), prediction, floats(b, 2), floats(b, 3), floats_out(b), slots, slot, stream);
+  return [b, prediction = input(p, b, 1), step = step_rows(p, b, 3), slots, pictures = p.output.shape[0],
+          elements = row_elements(p.output) / slots](cudaStream_t stream) {
+    sampler_update(floats(b, 0), prediction, floats(b, 2), step, floats_out(b), pictures, slots, elements, stream);
   };
 }
 

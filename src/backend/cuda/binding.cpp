@@ -30,6 +30,7 @@ constexpr std::pair<std::string_view, BindRow> kBindings[] = {
     {"gather_row/cuda", bind_gather_row},
     {"timestep_embedding/cuda", bind_timestep_embedding},
     {"cast/cuda", bind_cast},
+    {"branch_rows/cuda", bind_branch_rows},
     {"model_input/cuda", bind_model_input},
     {"guidance/cuda", bind_guidance},
     {"sampler_update/cuda", bind_sampler_update},

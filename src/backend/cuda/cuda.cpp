@@ -109,7 +109,7 @@ class CudaBackend final : public Backend {
           "cudaMemcpy2DAsync");
   }
   bool draw_normal(Queue& queue, std::byte* to, const NormalDraw& draw) override {
-    cuda::normal({draw.seed, draw.counter, draw.threads, draw.pictures, draw.channels, draw.pixels, draw.scale},
+    cuda::normal({draw.seed, draw.counter, draw.threads, draw.channels, draw.pixels, draw.scale},
                  reinterpret_cast<float*>(to), stream_of(queue));
     check(cudaGetLastError(), "noise");
     return true;

@@ -203,8 +203,9 @@ TEST_F(CudaCard, DrawsTheNoiseOfTheHost) {
     const auto n = static_cast<size_t>(channels * pixels);
     const PhiloxDraw draw = stream.next(n);
     const auto out = backend_->allocate(kPictures * n * sizeof(float));
-    ASSERT_TRUE(backend_->draw_normal(*queue_, out->data(),
-                                      {draw.seed, draw.counter, draw.threads, kPictures, channels, pixels, kScale}));
+    for (uint64_t i = 0; i < kPictures; ++i)
+      ASSERT_TRUE(backend_->draw_normal(*queue_, out->data() + i * n * sizeof(float),
+                                        {kSeed + i, draw.counter, draw.threads, channels, pixels, kScale}));
     const std::vector<float> found = read(*out);
     std::vector<float> planar(n);
     float most = 0;

@@ -46,6 +46,7 @@ Enqueue bind_concat(Machine&, const Problem&, const Binding&);
 Enqueue bind_upsample2x(Machine&, const Problem&, const Binding&);
 Enqueue bind_embed(Machine&, const Problem&, const Binding&);
 Enqueue bind_gather_row(Machine&, const Problem&, const Binding&);
+Enqueue bind_branch_rows(Machine&, const Problem&, const Binding&);
 // bind_sampling.cpp
 Enqueue bind_timestep_embedding(Machine&, const Problem&, const Binding&);
 Enqueue bind_model_input(Machine&, const Problem&, const Binding&);

@@ -124,9 +124,10 @@ size_t score_workspace(const Problem& p) {
   return cuda::score_plan(std::get<Attention>(p.op).heads, q[1], keys[1], p.output.dtype).bytes + kCudaLibraryWorkspace;
 }
 
-// A factor per picture, for rescaled guidance.
+// A factor per guided picture, for rescaled guidance.
 size_t guidance_workspace(const Problem& p) {
-  return std::get<Guidance>(p.op).rescale ? static_cast<size_t>(p.output.shape[0]) * sizeof(float) : 0;
+  const auto& op = std::get<Guidance>(p.op);
+  return op.rescale ? static_cast<size_t>(op.guided) * sizeof(float) : 0;
 }
 
 KernelInfo row(std::string_view name, OpKind op, Numerics numerics, bool in_place,
@@ -177,6 +178,7 @@ std::vector<KernelInfo> make_rows() {
       row("gather_row/cuda", OpKind::gather_row, kMoves, false),
       row("timestep_embedding/cuda", OpKind::timestep_embedding, kRounds, false),
       row("cast/cuda", OpKind::cast, kRounds, false),
+      row("branch_rows/cuda", OpKind::branch_rows, kMoves, false),
       row("model_input/cuda", OpKind::model_input, kRounds, false),
       row("guidance/cuda", OpKind::guidance, kSums, false, guidance_workspace),
       row("sampler_update/cuda", OpKind::sampler_update, kRounds, true, nullptr, refuse_update),

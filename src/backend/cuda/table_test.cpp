@@ -19,7 +19,7 @@ namespace {
 std::vector<Graph> sdxl_graphs(DType dtype, bool rescale) {
   const ModelConfig model = preset("sdxl-base");
   DenoiseGraphOptions denoise;
-  denoise.images = 4;
+  denoise.images = denoise.guided = 4;
   denoise.guidance_rescale = rescale;
   denoise.slots = 3;
   denoise.unet.dtype = dtype;

@@ -71,6 +71,7 @@ std::vector<Kernel> table() {
       row("gather_row/reference", OpKind::gather_row, bitwise, kNo, reference::gather_row),
       row("timestep_embedding/reference", OpKind::timestep_embedding, rounding, kNo, reference::timestep_embedding),
       row("cast/reference", OpKind::cast, rounding, kYes, reference::cast),
+      row("branch_rows/reference", OpKind::branch_rows, bitwise, kNo, reference::branch_rows),
       row("model_input/reference", OpKind::model_input, rounding, kNo, reference::model_input),
       row("guidance/reference", OpKind::guidance, rounding, kNo, reference::guidance),
       row("sampler_update/reference", OpKind::sampler_update, rounding, kYes, reference::sampler_update),

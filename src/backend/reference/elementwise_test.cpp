@@ -135,47 +135,87 @@ TEST(ReferenceTimestepEmbedding, IsSinesOfFallingFrequencies) {
               near({1, 1, 0, 0, c(10), c(0.001), s(10), s(0.001)}));
 }
 
-HostTensor step(std::vector<float> update, float input_scale = 1, float guidance = 1, float rescale = 0) {
-  std::vector<float> all{input_scale, guidance, rescale};
-  all.insert(all.end(), update.begin(), update.end());
-  return {{static_cast<int64_t>(all.size())}, all};
+// A picture's coefficients.
+struct StepRow {
+  std::vector<float> update = {};
+  float input_scale = 1, guidance = 1, rescale = 0;
+};
+
+// Their updates have `slots` slots; zeros where one is left out.
+HostTensor steps(int slots, const std::vector<StepRow>& rows) {
+  const int64_t length = StepLayout::length(slots);
+  std::vector<float> all;
+  for (const StepRow& row : rows) {
+    all.insert(all.end(), {row.input_scale, row.guidance, row.rescale});
+    all.insert(all.end(), row.update.begin(), row.update.end());
+    all.resize((all.size() + static_cast<size_t>(length) - 1) / static_cast<size_t>(length) *
+               static_cast<size_t>(length));
+  }
+  return {{static_cast<int64_t>(rows.size()), length}, all};
 }
 
-TEST(ReferenceModelInput, ScalesTheFirstSlotIntoCopies) {
-  const HostTensor state({4, 1, 1, 2}, {1, 2, 3, 4, 9, 9, 9, 9});
-  const HostTensor out = run_op(ModelInput{2, 2, DType::f16}, {state, step({}, 0.5f)});
-  EXPECT_EQ(out.desc, (TensorDesc{DType::f16, {4, 1, 1, 2}}));
-  EXPECT_THAT(out.values(), ElementsAre(0.5f, 1, 1.5f, 2, 0.5f, 1, 1.5f, 2));
+TEST(ReferenceBranchRows, RepeatsTheGuidedPicturesInFront) {
+  const HostTensor x(DType::bf16, {3, 2}, {1, 2, 3, 4, 5, 6});
+  EXPECT_THAT(run_op(BranchRows{2}, {x}).values(), ElementsAre(1, 2, 3, 4, 1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(run_op(BranchRows{0}, {x}).values(), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST(ReferenceModelInput, ScalesTheFirstSlotIntoBranches) {
+  // Two pictures of two slots: (1, 2), (3, 4); only the first is guided.
+  const HostTensor state({2, 2, 1, 2}, {1, 2, 9, 9, 3, 4, 9, 9});
+  const HostTensor step = steps(2, {{.input_scale = 0.5f}, {.input_scale = 2}});
+  const HostTensor out = run_op(ModelInput{1, 2, DType::f16}, {state, step});
+  EXPECT_EQ(out.desc, (TensorDesc{DType::f16, {3, 1, 1, 2}}));
+  EXPECT_THAT(out.values(), ElementsAre(0.5f, 1, 0.5f, 1, 6, 8));
+  EXPECT_THAT(run_op(ModelInput{0, 2, DType::f32}, {state, step}).values(), ElementsAre(0.5f, 1, 6, 8));
+  EXPECT_THAT(run_op(ModelInput{2, 2, DType::f32}, {state, step}).values(), ElementsAre(0.5f, 1, 6, 8, 0.5f, 1, 6, 8));
 }
 
 TEST(ReferenceGuidance, ExtrapolatesFromUnconditionalToConditional) {
   const HostTensor x(DType::bf16, {4, 1, 1, 1}, {1, 10, 2, 14});
-  const HostTensor out = run_op(Guidance{}, {x, step({}, 1, 7.5f, 0.7f)});
+  const HostTensor out = run_op(Guidance{2}, {x, steps(1, {{{}, 1, 7.5f, 0.7f}, {{}, 1, 2, 0.7f}})});
   EXPECT_EQ(out.desc.dtype, DType::f32);
-  EXPECT_THAT(out.values(), ElementsAre(8.5f, 40));
+  EXPECT_THAT(out.values(), ElementsAre(8.5f, 18));
+}
+
+TEST(ReferenceGuidance, LeavesUnguidedPicturesAsTheyAre) {
+  const HostTensor x({4, 1, 1, 1}, {1, 2, -0.0f, 14});
+  const HostTensor out = run_op(Guidance{1, true}, {x, steps(1, {{{}, 1, 3}, {{}, 1, 3, 0.5f}, {{}, 1, 3, 0.5f}})});
+  EXPECT_THAT(out.values(), ElementsAre(4, 0, 14));
+  EXPECT_TRUE(std::signbit(out.values()[1]));
 }
 
 TEST(ReferenceGuidance, RescalesTheDeviationOfEachPicture) {
   // Picture 0: c = (1, -1), u = 0, g = 4, so the guided deviation is 4 times that of c: at amount 1 it becomes c, at
   // 0.5 the middle of c and 4 c. Picture 1: c = u, nothing changes. Both have a mean of 0.
   const HostTensor x({4, 1, 1, 2}, {0, 0, 3, -3, 1, -1, 3, -3});
-  EXPECT_THAT(run_op(Guidance{true}, {x, step({}, 1, 4, 1)}).values(), ElementsAre(1, -1, 3, -3));
-  EXPECT_THAT(run_op(Guidance{true}, {x, step({}, 1, 4, 0.5f)}).values(), ElementsAre(2.5f, -2.5f, 3, -3));
+  const auto rescaled = [&](float first, float second) {
+    return run_op(Guidance{2, true}, {x, steps(1, {{{}, 1, 4, first}, {{}, 1, 4, second}})}).values();
+  };
+  EXPECT_THAT(rescaled(1, 1), ElementsAre(1, -1, 3, -3));
+  EXPECT_THAT(rescaled(0.5f, 1), ElementsAre(2.5f, -2.5f, 3, -3));
+  EXPECT_THAT(rescaled(0, 1), ElementsAre(4, -4, 3, -3));
+}
+
+TEST(ReferenceGuidance, DoesNotRescaleByAnAmountOfZero) {
+  // Both deviations are 0: their quotient is not a number.
+  const HostTensor x({2, 1, 1, 2}, {1, 1, 3, 3});
+  EXPECT_THAT(run_op(Guidance{1, true}, {x, steps(1, {{{}, 1, 2, 0}})}).values(), ElementsAre(5, 5));
 }
 
 TEST(ReferenceSamplerUpdate, MixesSlotsPredictionAndNoise) {
   // One picture of one element, two slots: a = 1, b = 2, prediction 3, noise 4.
-  const std::vector<HostTensor> inputs{HostTensor({2, 1, 1, 1}, {1, 2}), HostTensor(DType::bf16, {1, 1, 1, 1}, {3}),
-                                       HostTensor({1, 1, 1, 1}, {4}), step({1, 10, 100, 1000, 0, 1, 2, 0})};
+  const std::vector<HostTensor> inputs{HostTensor({1, 2, 1, 1}, {1, 2}), HostTensor(DType::bf16, {1, 1, 1, 1}, {3}),
+                                       HostTensor({1, 1, 1, 1}, {4}), steps(2, {{{1, 10, 100, 1000, 0, 1, 2, 0}}})};
   EXPECT_THAT(run_op(SamplerUpdate{2}, inputs).values(), ElementsAre(4321, 8));
   EXPECT_THAT(run_op(SamplerUpdate{2}, inputs, true).values(), ElementsAre(4321, 8)) << "in place";
 }
 
-TEST(ReferenceSamplerUpdate, SlotsHoldWholeBatches) {
-  // Swaps the two slots of two pictures.
-  const HostTensor state({4, 1, 1, 1}, {1, 2, 3, 4}), zero({2, 1, 1, 1}, {0, 0});
-  EXPECT_THAT(run_op(SamplerUpdate{2}, {state, zero, zero, step({0, 1, 0, 0, 1, 0, 0, 0})}, true).values(),
-              ElementsAre(3, 4, 1, 2));
+TEST(ReferenceSamplerUpdate, HasOneUpdateForEachPicture) {
+  // Picture 0 swaps its slots; picture 1 doubles its first and takes the prediction into its second.
+  const HostTensor state({2, 2, 1, 1}, {1, 2, 3, 4}), prediction({2, 1, 1, 1}, {5, 6}), zero({2, 1, 1, 1}, {0, 0});
+  const HostTensor step = steps(2, {{{0, 1, 0, 0, 1, 0, 0, 0}}, {{2, 0, 0, 0, 0, 0, 1, 0}}});
+  EXPECT_THAT(run_op(SamplerUpdate{2}, {state, prediction, zero, step}, true).values(), ElementsAre(2, 1, 6, 6));
 }
 
 TEST(ReferenceBackend, RefusesWhatItCannotRead) {
@@ -188,9 +228,9 @@ TEST(ReferenceBackend, RefusesWhatItCannotRead) {
   EXPECT_FALSE(kernel_for(*backend, Embed{}).info.refuse({Embed{}, {ids, table}, {DType::f16, {1, 2, 4}}}));
   EXPECT_TRUE(kernel_for(*backend, Embed{}).info.refuse({Embed{}, {ids, ids}, {DType::i32, {1, 2, 2}}}));
   SamplerUpdate update{17};
-  const TensorDesc state{DType::f32, {17, 1, 1, 1}}, one{DType::f32, {1, 1, 1, 1}};
+  const TensorDesc state{DType::f32, {1, 17, 1, 1}}, one{DType::f32, {1, 1, 1, 1}};
   EXPECT_TRUE(kernel_for(*backend, update)
-                  .info.refuse({update, {state, one, one, {DType::f32, {StepLayout::length(17)}}}, state}));
+                  .info.refuse({update, {state, one, one, {DType::f32, {1, StepLayout::length(17)}}}, state}));
 }
 
 TEST(ReferenceBackend, HasOneRowForEveryOpThatComputes) {

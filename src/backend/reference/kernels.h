@@ -25,6 +25,7 @@ void to_rgb8(const Problem& p, const Binding& b);
 void embed(const Problem& p, const Binding& b);
 void gather_row(const Problem& p, const Binding& b);
 void timestep_embedding(const Problem& p, const Binding& b);
+void branch_rows(const Problem& p, const Binding& b);
 void model_input(const Problem& p, const Binding& b);
 void guidance(const Problem& p, const Binding& b);
 void sampler_update(const Problem& p, const Binding& b);

@@ -1,5 +1,6 @@
-// The ops of the denoising loop around the model; their coefficients come in the step vector (StepLayout).
+// The ops of the denoising loop around the model. A picture's coefficients are its row of step (StepLayout).
 #include <array>
+#include <cstring>
 
 #include "backend/reference/kernels.h"
 #include "backend/reference/numbers.h"
@@ -7,13 +8,38 @@
 
 namespace tempera::reference {
 
+namespace {
+
+// The picture that row r of the model's batch belongs to.
+int64_t picture_of(int64_t r, int64_t guided) {
+  return r < guided ? r : r - guided;
+}
+
+int64_t row_elements(const Shape& shape) {
+  return shape.elements() / shape[0];
+}
+
+}  // namespace
+
+void branch_rows(const Problem& p, const Binding& b) {
+  const int64_t guided = std::get<BranchRows>(p.op).guided;
+  const auto row = static_cast<size_t>(row_elements(p.output.shape)) * size_of(p.output.dtype);
+  for (int64_t r = 0; r < p.output.shape[0]; ++r)
+    std::memcpy(b.output + static_cast<size_t>(r) * row, b.inputs[0] + static_cast<size_t>(picture_of(r, guided)) * row,
+                row);
+}
+
 void model_input(const Problem& p, const Binding& b) {
-  const int64_t batch = p.output.shape.elements() / std::get<ModelInput>(p.op).copies;
-  const Numbers state = numbers(p, b, 0);
-  const double factor = numbers(p, b, 1)[StepLayout::kInputScale];
+  const int64_t guided = std::get<ModelInput>(p.op).guided;
+  const int64_t picture = row_elements(p.output.shape), all_slots = row_elements(p.inputs[0].shape);
+  const int64_t length = p.inputs[1].shape[1];
+  const Numbers state = numbers(p, b, 0), step = numbers(p, b, 1);
   const Result out = result(p, b);
   parallel_for(p.output.shape.elements(), 1024, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out.set(i, state[i % batch] * factor);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = picture_of(i / picture, guided);
+      out.set(i, state[n * all_slots + i % picture] * step[n * length + StepLayout::kInputScale]);
+    }
   });
 }
 
@@ -32,43 +58,54 @@ double deviation(int64_t count, const Value& value) {
 }  // namespace
 
 void guidance(const Problem& p, const Binding& b) {
-  const int64_t batch = p.output.shape[0], picture = p.output.shape.elements() / batch;
+  const auto op = std::get<Guidance>(p.op);
+  const int64_t picture = row_elements(p.output.shape), length = p.inputs[1].shape[1];
   const Numbers x = numbers(p, b, 0), step = numbers(p, b, 1);
-  const double g = step[StepLayout::kGuidanceScale], amount = step[StepLayout::kGuidanceRescale];
-  const bool rescale = std::get<Guidance>(p.op).rescale;
   const Result out = result(p, b);
-  parallel_for(batch, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(p.output.shape[0], 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      const auto conditional = [&](int64_t i) { return x[(batch + n) * picture + i]; };
+      const auto conditional = [&](int64_t i) { return x[(op.guided + n) * picture + i]; };
+      if (n >= op.guided) {
+        for (int64_t i = 0; i < picture; ++i) out.set(n * picture + i, conditional(i));
+        continue;
+      }
+      const double g = step[n * length + StepLayout::kGuidanceScale];
+      const double amount = step[n * length + StepLayout::kGuidanceRescale];
       const auto guided = [&](int64_t i) {
         const double unconditional = x[n * picture + i];
         return unconditional + g * (conditional(i) - unconditional);
       };
       // Lin et al. 2023, equations 15 and 16: amount * guided * std(c) / std(guided) + (1 - amount) * guided.
-      const double factor =
-          rescale ? amount * deviation(picture, conditional) / deviation(picture, guided) + (1 - amount) : 1;
+      const double factor = op.rescale && amount != 0
+                                ? amount * deviation(picture, conditional) / deviation(picture, guided) + (1 - amount)
+                                : 1;
       for (int64_t i = 0; i < picture; ++i) out.set(n * picture + i, factor * guided(i));
     }
   });
 }
 
-// Every slot of an element is read before any is written, so it may run in place.
+// Every slot of an element is read before any is written, so it may run in place. Sums begin with 0 and so are never
+// -0: the zeros of slots that a picture's sampler does not have leave them as they are.
 void sampler_update(const Problem& p, const Binding& b) {
   const auto slots = static_cast<int64_t>(std::get<SamplerUpdate>(p.op).slots);
-  const int64_t slot = p.output.shape.elements() / slots;
+  const int64_t pictures = p.output.shape[0], slot = row_elements(p.output.shape) / slots;
+  const int64_t length = p.inputs[3].shape[1];
   const Numbers state = numbers(p, b, 0), prediction = numbers(p, b, 1), noise = numbers(p, b, 2);
   const Numbers step = numbers(p, b, 3);
   const Result out = result(p, b);
-  parallel_for(slot, 1024, [&](int64_t begin, int64_t end) {
+  parallel_for(pictures * slot, 1024, [&](int64_t begin, int64_t end) {
     std::array<double, kMaxSlots> next{};
     for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = i / slot, first = n * slots * slot + i % slot;
       for (int64_t k = 0; k < slots; ++k) {
-        const int64_t row = StepLayout::kUpdate + k * (slots + 2);
-        double sum = step[row + slots] * prediction[i] + step[row + slots + 1] * noise[i];
-        for (int64_t j = 0; j < slots; ++j) sum += step[row + j] * state[j * slot + i];
+        const int64_t row = n * length + StepLayout::kUpdate + k * (slots + 2);
+        double sum = 0;
+        sum += step[row + slots] * prediction[i];
+        sum += step[row + slots + 1] * noise[i];
+        for (int64_t j = 0; j < slots; ++j) sum += step[row + j] * state[first + j * slot];
         next[static_cast<size_t>(k)] = sum;
       }
-      for (int64_t k = 0; k < slots; ++k) out.set(k * slot + i, next[static_cast<size_t>(k)]);
+      for (int64_t k = 0; k < slots; ++k) out.set(first + k * slot, next[static_cast<size_t>(k)]);
     }
   });
 }

@@ -1,4 +1,4 @@
-// concat, upsample2x, embed and gather_row: rows copied as bytes, any type.
+// concat, upsample2x, embed, gather_row and branch_rows: rows copied as bytes, any type.
 #include <algorithm>
 #include <cstring>
 
@@ -81,6 +81,19 @@ Launch bind_gather_row(const Problem& problem, const Binding& at) {
   };
 }
 
+// [the first `guided` rows..., all rows...]: two copies.
+Launch bind_branch_rows(const Problem& problem, const Binding& at) {
+  const TensorDesc& x = problem.inputs[0];
+  const auto all = static_cast<int64_t>(x.bytes());
+  const int64_t head = all / x.shape[0] * std::get<BranchRows>(problem.op).guided;
+  const std::byte* in = at.inputs[0];
+  std::byte* y = at.output;
+  return [=](Queue&) {
+    copy_bytes(y, in, head);
+    copy_bytes(y + head, in, all);
+  };
+}
+
 }  // namespace
 
 void add_movement_kernels(std::vector<Kernel>& table) {
@@ -95,6 +108,7 @@ void add_movement_kernels(std::vector<Kernel>& table) {
   row("upsample2x/copy", OpKind::upsample2x, bind_upsample2x);
   row("embed/copy", OpKind::embed, bind_embed);
   row("gather_row/copy", OpKind::gather_row, bind_gather_row);
+  row("branch_rows/copy", OpKind::branch_rows, bind_branch_rows);
 }
 
 }  // namespace tempera

@@ -1,5 +1,6 @@
 // timestep_embedding, model_input, guidance, sampler_update and to_rgb8. Latents are small (0.5 MB at 1024 x 1024):
-// what counts here is precision, so sums run in f64 and plain loops suffice.
+// what counts here is precision, so sums run in f64 and plain loops suffice. A picture's coefficients are its row of
+// step (StepLayout), read when the kernel runs.
 #include <algorithm>
 #include <cmath>
 
@@ -49,17 +50,37 @@ Launch bind_timestep_embedding(const Problem& problem, const Binding& at) {
   };
 }
 
+int64_t row_elements(const TensorDesc& desc) {
+  return desc.shape.elements() / desc.shape[0];
+}
+
+// Calls f(n, begin, end) for ranges of each of `pictures` pictures of n elements.
+template <class F>
+void ranges_of_pictures(int64_t pictures, int64_t elements, const F& f) {
+  parallel_ranges(pictures * elements, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end;) {
+      const int64_t n = at / elements, last = std::min(end, (n + 1) * elements);
+      f(n, at - n * elements, last - n * elements);
+      at = last;
+    }
+  });
+}
+
+// Guided pictures are written twice, for both branches.
 Launch bind_model_input(const Problem& problem, const Binding& at) {
   const auto op = std::get<ModelInput>(problem.op);
-  const int64_t n = problem.output.shape.elements() / op.copies;
-  const auto *state = reinterpret_cast<const float*>(at.inputs[0]),
-             *step = reinterpret_cast<const float*>(at.inputs[1]);
+  const int64_t pictures = problem.inputs[0].shape[0], elements = row_elements(problem.output);
+  const int64_t length = problem.inputs[1].shape[1];
+  const auto *states = reinterpret_cast<const float*>(at.inputs[0]),
+             *steps = reinterpret_cast<const float*>(at.inputs[1]);
   std::byte* y = at.output;
   return [=](Queue&) {
-    const float scale = step[StepLayout::kInputScale];
-    parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
-      for (int copy = 0; copy < op.copies; ++copy)
-        for (int64_t i = begin; i < end; ++i) put(op.to, y, copy * n + i, state[i] * scale);
+    ranges_of_pictures(pictures, elements, [&](int64_t n, int64_t begin, int64_t end) {
+      const float* state = states + n * op.slots * elements;
+      const float scale = steps[n * length + StepLayout::kInputScale];
+      if (n < op.guided)
+        for (int64_t i = begin; i < end; ++i) put(op.to, y, n * elements + i, state[i] * scale);
+      for (int64_t i = begin; i < end; ++i) put(op.to, y, (op.guided + n) * elements + i, state[i] * scale);
     });
   };
 }
@@ -73,22 +94,28 @@ double deviation(int64_t n, const auto& value) {
 }
 
 Launch bind_guidance(const Problem& problem, const Binding& at) {
-  const bool rescale = std::get<Guidance>(problem.op).rescale;
-  const int64_t pictures = problem.output.shape[0], n = problem.output.shape.elements() / pictures;
+  const auto op = std::get<Guidance>(problem.op);
+  const int64_t pictures = problem.output.shape[0], n = row_elements(problem.output);
+  const int64_t length = problem.inputs[1].shape[1];
   const Values prediction{problem.inputs[0].dtype, at.inputs[0]};
-  const auto* step = reinterpret_cast<const float*>(at.inputs[1]);
+  const auto* steps = reinterpret_cast<const float*>(at.inputs[1]);
   auto* y = reinterpret_cast<float*>(at.output);
   return [=](Queue&) {
-    const float g = step[StepLayout::kGuidanceScale], phi = step[StepLayout::kGuidanceRescale];
     parallel_ranges(pictures, 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p) {
-        const auto text = [&](int64_t i) { return prediction[(pictures + p) * n + i]; };
+        const auto text = [&](int64_t i) { return prediction[(op.guided + p) * n + i]; };
         float* out = y + p * n;
+        if (p >= op.guided) {
+          for (int64_t i = 0; i < n; ++i) out[i] = text(i);
+          continue;
+        }
+        const float* step = steps + p * length;
+        const float g = step[StepLayout::kGuidanceScale], phi = step[StepLayout::kGuidanceRescale];
         for (int64_t i = 0; i < n; ++i) {
           const float u = prediction[p * n + i];
           out[i] = u + g * (text(i) - u);
         }
-        if (!rescale || phi == 0) continue;
+        if (!op.rescale || phi == 0) continue;
         const double own = deviation(n, [&](int64_t i) { return out[i]; });
         const auto factor = static_cast<float>(deviation(n, text) / own);
         for (int64_t i = 0; i < n; ++i) out[i] = phi * (out[i] * factor) + (1 - phi) * out[i];
@@ -99,26 +126,31 @@ Launch bind_guidance(const Problem& problem, const Binding& at) {
 
 constexpr int kMaxSlots = 16;
 
+// Sums begin with 0 and so are never -0: the zeros of slots that a picture's sampler does not have leave them as they
+// are.
 Launch bind_sampler_update(const Problem& problem, const Binding& at) {
   const int slots = std::get<SamplerUpdate>(problem.op).slots;
-  const int64_t n = problem.output.shape.elements() / slots;
-  const auto* state = reinterpret_cast<const float*>(at.inputs[0]);
-  const Values prediction{problem.inputs[1].dtype, at.inputs[1]};
-  const auto *noise = reinterpret_cast<const float*>(at.inputs[2]),
-             *step = reinterpret_cast<const float*>(at.inputs[3]);
+  const int64_t pictures = problem.output.shape[0], n = row_elements(problem.output) / slots;
+  const int64_t length = problem.inputs[3].shape[1];
+  const auto* states = reinterpret_cast<const float*>(at.inputs[0]);
+  const Values predictions{problem.inputs[1].dtype, at.inputs[1]};
+  const auto *noises = reinterpret_cast<const float*>(at.inputs[2]),
+             *steps = reinterpret_cast<const float*>(at.inputs[3]);
   auto* y = reinterpret_cast<float*>(at.output);
   return [=](Queue&) {
-    const float* m = step + StepLayout::kUpdate;
-    parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
+    ranges_of_pictures(pictures, n, [&](int64_t picture, int64_t begin, int64_t end) {
+      const float* m = steps + picture * length + StepLayout::kUpdate;
+      const float* state = states + picture * slots * n;
+      float* out = y + picture * slots * n;
       for (int64_t i = begin; i < end; ++i) {
         double in[kMaxSlots + 2];  // all read before any is written: y may be state
         for (int j = 0; j < slots; ++j) in[j] = static_cast<double>(state[j * n + i]);
-        in[slots] = static_cast<double>(prediction[i]);
-        in[slots + 1] = static_cast<double>(noise[i]);
+        in[slots] = static_cast<double>(predictions[picture * n + i]);
+        in[slots + 1] = static_cast<double>(noises[picture * n + i]);
         for (int k = 0; k < slots; ++k) {
           double sum = 0;
           for (int j = 0; j < slots + 2; ++j) sum += static_cast<double>(m[k * (slots + 2) + j]) * in[j];
-          y[k * n + i] = static_cast<float>(sum);
+          out[k * n + i] = static_cast<float>(sum);
         }
       }
     });

@@ -70,24 +70,36 @@ void upsample2x(const void* x, void* out, int64_t pictures, int64_t in_height, i
 // Row i of out is row i * stride + ids[i] of x, for `rows` rows; ids are brought into [0, limit).
 void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes, int64_t stride,
             int64_t limit, cudaStream_t stream);
+// out: the first `guided` rows of x, then all its `rows` rows.
+void branch_rows(const void* x, void* out, int64_t rows, int64_t row_bytes, int64_t guided, cudaStream_t stream);
 
-// sampling.cu. `step` is a StepLayout vector on the device.
+// sampling.cu. Rows of StepLayout on the device: picture n's begins at data + n * length.
+struct StepRows {
+  const float* data;
+  int64_t length;
+};
 void timestep_embedding(const float* x, float* out, int64_t n, int dim, bool flip, float freq_shift,
                         cudaStream_t stream);
-void model_input(const float* state, const float* step, Out out, int64_t n, int64_t batch_elements,
-                 cudaStream_t stream);
-// factors: scratch, one float per picture; used with rescale alone.
-void guidance(In prediction, const float* step, float* out, int64_t pictures, int64_t picture_elements, bool rescale,
-              float* factors, cudaStream_t stream);
-// slots: 1 to 8.
-void sampler_update(const float* state, In prediction, const float* noise, const float* step, float* out, int slots,
-                    int64_t slot_elements, cudaStream_t stream);
+// elements: of one slot of a picture.
+void model_input(const float* state, StepRows step, Out out, int64_t pictures, int64_t guided, int slots,
+                 int64_t elements, cudaStream_t stream);
+struct GuidanceArgs {
+  In prediction;
+  StepRows step;
+  float* out;
+  int64_t pictures, guided, elements;  // elements: of a picture
+  float* factors;                      // scratch, one for each guided picture; null: no rescaling
+};
+void guidance(const GuidanceArgs& args, cudaStream_t stream);
+// slots: 1 to 8. elements: of one slot of a picture. out may be state.
+void sampler_update(const float* state, In prediction, const float* noise, StepRows step, float* out, int64_t pictures,
+                    int slots, int64_t elements, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
 
 // normal.cu: backend.h's NormalDraw.
 struct NormalArgs {
   uint64_t seed, counter, threads;
-  int64_t pictures, channels, pixels;
+  int64_t channels, pixels;
   float scale;
 };
 void normal(const NormalArgs& args, float* out, cudaStream_t stream);

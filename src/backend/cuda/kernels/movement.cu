@@ -68,6 +68,17 @@ struct GatherSource {
   }
 };
 
+// What lies before `head` twice: [0, head), then all.
+struct BranchSource {
+  const void* x;
+  int64_t head;
+  BranchSource in_units(int64_t unit) const { return {x, head / unit}; }
+  template <class Unit>
+  __device__ Unit at(int64_t i) const {
+    return static_cast<const Unit*>(x)[i < head ? i : i - head];
+  }
+};
+
 }  // namespace
 
 void concat(const void* a, const void* b, void* out, int64_t rows, int64_t a_bytes, int64_t b_bytes,
@@ -79,6 +90,10 @@ void upsample2x(const void* x, void* out, int64_t pictures, int64_t in_height, i
                 int64_t out_width, int64_t pixel_bytes, cudaStream_t stream) {
   move(pictures * out_height * out_width * pixel_bytes, pixel_bytes, out,
        UpsampleSource{x, in_height, in_width, out_height, out_width, pixel_bytes}, stream);
+}
+
+void branch_rows(const void* x, void* out, int64_t rows, int64_t row_bytes, int64_t guided, cudaStream_t stream) {
+  move((guided + rows) * row_bytes, row_bytes, out, BranchSource{x, guided * row_bytes}, stream);
 }
 
 void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes, int64_t stride,

@@ -54,11 +54,10 @@ __device__ void box_muller(uint32_t radius_bits, uint32_t angle_bits, float* pai
 __global__ void __launch_bounds__(kThreads)
     normal_kernel(NormalArgs args, int64_t threads, int64_t rounds, float* out) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= args.pictures * rounds * threads) return;
-  const int64_t thread = i % threads, round = i / threads % rounds, picture = i / threads / rounds;
+  if (i >= rounds * threads) return;
+  const int64_t thread = i % threads, round = i / threads;
   const int64_t elements = args.channels * args.pixels;
-  const Bits bits = philox(args.seed + static_cast<uint64_t>(picture), args.counter + static_cast<uint64_t>(round),
-                           static_cast<uint64_t>(thread));
+  const Bits bits = philox(args.seed, args.counter + static_cast<uint64_t>(round), static_cast<uint64_t>(thread));
   for (int k = 0; k < kPerCounter; k += 2) {
     const auto stride = static_cast<int64_t>(args.threads);
     int64_t element = thread + stride * (round * kPerCounter + k);
@@ -66,8 +65,7 @@ __global__ void __launch_bounds__(kThreads)
     float pair[2];
     box_muller(bits.v[k], bits.v[k + 1], pair);
     for (int j = 0; j < 2 && element < elements; ++j, element += stride)
-      out[(picture * args.pixels + element % args.pixels) * args.channels + element / args.pixels] =
-          pair[j] * args.scale;
+      out[element % args.pixels * args.channels + element / args.pixels] = pair[j] * args.scale;
   }
 }
 
@@ -77,8 +75,7 @@ void normal(const NormalArgs& args, float* out, cudaStream_t stream) {
   const int64_t elements = args.channels * args.pixels, stride = static_cast<int64_t>(args.threads);
   const int64_t threads = elements < stride ? elements : stride;
   const int64_t rounds = (elements - 1) / (stride * kPerCounter) + 1;
-  normal_kernel<<<blocks_for(args.pictures * rounds * threads, kThreads), kThreads, 0, stream>>>(args, threads, rounds,
-                                                                                                 out);
+  normal_kernel<<<blocks_for(rounds * threads, kThreads), kThreads, 0, stream>>>(args, threads, rounds, out);
 }
 
 }  // namespace tempera::cuda

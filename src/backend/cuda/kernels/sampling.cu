@@ -1,5 +1,5 @@
-// The ops around the model: small tensors, launched once a step. Coefficients come from the step vector in device
-// memory, so that a captured step replays with new ones.
+// The ops around the model: small tensors, launched once a step. Coefficients come from the rows of step in device
+// memory, one row a picture, so that a captured step replays with new ones.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -28,9 +28,14 @@ __global__ void timestep_kernel(const float* x, float* out, int64_t n, int dim, 
   out[row * dim + half + k] = flip ? sine : cosine;
 }
 
-__global__ void model_input_kernel(const float* state, const float* step, Out out, int64_t n, int64_t batch) {
+// Row r of the batch is picture r's negative branch below `guided`, else picture r - guided.
+__global__ void model_input_kernel(const float* state, StepRows step, Out out, int64_t rows, int64_t guided, int slots,
+                                   int64_t elements) {
   const int64_t i = thread_index();
-  if (i < n) store<1>(out, i, {state[i % batch] * step[StepLayout::kInputScale]});
+  if (i >= rows * elements) return;
+  const int64_t row = i / elements, picture = row < guided ? row : row - guided;
+  const float x = state[picture * slots * elements + i - row * elements];
+  store<1>(out, i, {x * step.data[picture * step.length + StepLayout::kInputScale]});
 }
 
 // The sum over a block of 1024 threads, the same in every thread. `shared` has room for 32 numbers.
@@ -45,66 +50,82 @@ __device__ double block_sum(double x, double* shared) {
   return sum;
 }
 
-struct Guided {
-  In prediction;
-  const float* step;
-  int64_t pictures, elements;
-  __device__ float conditional(int64_t picture, int64_t i) const {
-    return load<1>(prediction, (pictures + picture) * elements + i).v[0];
-  }
-  __device__ float guided(int64_t picture, int64_t i) const {
-    const float u = load<1>(prediction, picture * elements + i).v[0];
-    return fmaf(step[StepLayout::kGuidanceScale], conditional(picture, i) - u, u);
-  }
-};
+__device__ inline float coefficient(const StepRows& step, int64_t picture, int index) {
+  return step.data[picture * step.length + index];
+}
 
-// Lin et al. 2023, equations 15 and 16. One block a picture: mean first, then the squares about it, in f64.
-__global__ void __launch_bounds__(1024) rescale_kernel(Guided g, float* factors) {
+__device__ inline float conditional(const GuidanceArgs& args, int64_t picture, int64_t i) {
+  return load<1>(args.prediction, (args.guided + picture) * args.elements + i).v[0];
+}
+
+// With the guidance scale of the picture, one of the first `guided`.
+__device__ inline float guided(const GuidanceArgs& args, int64_t picture, int64_t i, float scale) {
+  const float u = load<1>(args.prediction, picture * args.elements + i).v[0];
+  return fmaf(scale, conditional(args, picture, i) - u, u);
+}
+
+// Lin et al. 2023, equations 15 and 16. One block a guided picture: mean first, then the squares about it, in f64.
+__global__ void __launch_bounds__(1024) rescale_kernel(GuidanceArgs args) {
   __shared__ double shared[32];
   const int64_t picture = blockIdx.x;
-  double sum_c = 0, sum_g = 0;
-  for (int64_t i = threadIdx.x; i < g.elements; i += 1024) {
-    sum_c += g.conditional(picture, i);
-    sum_g += g.guided(picture, i);
+  const double amount = coefficient(args.step, picture, StepLayout::kGuidanceRescale);
+  if (amount == 0) {  // the same in every thread; deviations may be 0 then
+    if (threadIdx.x == 0) args.factors[picture] = 1;
+    return;
   }
-  const double mean_c = block_sum(sum_c, shared) / static_cast<double>(g.elements);
-  const double mean_g = block_sum(sum_g, shared) / static_cast<double>(g.elements);
+  const float scale = coefficient(args.step, picture, StepLayout::kGuidanceScale);
+  const auto elements = static_cast<double>(args.elements);
+  double sum_c = 0, sum_g = 0;
+  for (int64_t i = threadIdx.x; i < args.elements; i += 1024) {
+    sum_c += conditional(args, picture, i);
+    sum_g += guided(args, picture, i, scale);
+  }
+  const double mean_c = block_sum(sum_c, shared) / elements;
+  const double mean_g = block_sum(sum_g, shared) / elements;
   double squares_c = 0, squares_g = 0;
-  for (int64_t i = threadIdx.x; i < g.elements; i += 1024) {
-    const double c = g.conditional(picture, i) - mean_c, v = g.guided(picture, i) - mean_g;
+  for (int64_t i = threadIdx.x; i < args.elements; i += 1024) {
+    const double c = conditional(args, picture, i) - mean_c, v = guided(args, picture, i, scale) - mean_g;
     squares_c += c * c;
     squares_g += v * v;
   }
   squares_c = block_sum(squares_c, shared);
   squares_g = block_sum(squares_g, shared);
-  const double amount = g.step[StepLayout::kGuidanceRescale];
-  if (threadIdx.x == 0) factors[picture] = static_cast<float>(amount * sqrt(squares_c / squares_g) + (1 - amount));
+  if (threadIdx.x == 0) args.factors[picture] = static_cast<float>(amount * sqrt(squares_c / squares_g) + (1 - amount));
 }
 
-__global__ void guidance_kernel(Guided g, const float* factors, float* out) {
-  const int64_t i = thread_index();
-  if (i >= g.pictures * g.elements) return;
-  const int64_t picture = i / g.elements;
-  out[i] = (factors == nullptr ? 1 : factors[picture]) * g.guided(picture, i % g.elements);
+__global__ void guidance_kernel(GuidanceArgs args) {
+  const int64_t at = thread_index();
+  if (at >= args.pictures * args.elements) return;
+  const int64_t picture = at / args.elements, i = at - picture * args.elements;
+  if (picture >= args.guided) {
+    args.out[at] = conditional(args, picture, i);
+    return;
+  }
+  const float scale = coefficient(args.step, picture, StepLayout::kGuidanceScale);
+  args.out[at] = (args.factors == nullptr ? 1 : args.factors[picture]) * guided(args, picture, i, scale);
 }
 
 // Every slot of an element is read before any is written, so out may be state.
 template <int S>
-__global__ void update_kernel(const float* state, In prediction, const float* noise, const float* step, float* out,
-                              int64_t slot) {
+__global__ void update_kernel(const float* state, In prediction, const float* noise, StepRows step, float* out,
+                              int64_t pictures, int64_t slot) {
   const int64_t i = thread_index();
-  if (i >= slot) return;
+  if (i >= pictures * slot) return;
+  const int64_t picture = i / slot, first = picture * S * slot + i - picture * slot;
   float now[S];
 #pragma unroll
-  for (int j = 0; j < S; ++j) now[j] = state[j * slot + i];
+  for (int j = 0; j < S; ++j) now[j] = state[first + j * slot];
   const float p = load<1>(prediction, i).v[0], z = noise[i];
+  const float* matrix = step.data + picture * step.length + StepLayout::kUpdate;
 #pragma unroll
   for (int k = 0; k < S; ++k) {
-    const float* row = step + StepLayout::kUpdate + k * (S + 2);
+    const float* row = matrix + k * (S + 2);
     float sum = fmaf(row[S], p, row[S + 1] * z);
 #pragma unroll
     for (int j = 0; j < S; ++j) sum = fmaf(row[j], now[j], sum);
-    out[k * slot + i] = sum;
+    // The zeros of slots that a picture's sampler does not have leave a sum as it is, unless it is -0: that becomes 0
+    // with any number of slots.
+    out[first + k * slot] = sum + 0.0f;
   }
 }
 
@@ -124,24 +145,23 @@ void timestep_embedding(const float* x, float* out, int64_t n, int dim, bool fli
   timestep_kernel<<<blocks_for(n * (dim / 2), kThreads), kThreads, 0, stream>>>(x, out, n, dim, flip, freq_shift);
 }
 
-void model_input(const float* state, const float* step, Out out, int64_t n, int64_t batch_elements,
-                 cudaStream_t stream) {
-  model_input_kernel<<<blocks_for(n, kThreads), kThreads, 0, stream>>>(state, step, out, n, batch_elements);
+void model_input(const float* state, StepRows step, Out out, int64_t pictures, int64_t guided, int slots,
+                 int64_t elements, cudaStream_t stream) {
+  const int64_t rows = guided + pictures;
+  model_input_kernel<<<blocks_for(rows * elements, kThreads), kThreads, 0, stream>>>(state, step, out, rows, guided,
+                                                                                     slots, elements);
 }
 
-void guidance(In prediction, const float* step, float* out, int64_t pictures, int64_t picture_elements, bool rescale,
-              float* factors, cudaStream_t stream) {
-  const Guided g{prediction, step, pictures, picture_elements};
-  if (rescale) rescale_kernel<<<static_cast<unsigned>(pictures), 1024, 0, stream>>>(g, factors);
-  guidance_kernel<<<blocks_for(pictures * picture_elements, kThreads), kThreads, 0, stream>>>(
-      g, rescale ? factors : nullptr, out);
+void guidance(const GuidanceArgs& args, cudaStream_t stream) {
+  if (args.factors != nullptr) rescale_kernel<<<static_cast<unsigned>(args.guided), 1024, 0, stream>>>(args);
+  guidance_kernel<<<blocks_for(args.pictures * args.elements, kThreads), kThreads, 0, stream>>>(args);
 }
 
-void sampler_update(const float* state, In prediction, const float* noise, const float* step, float* out, int slots,
-                    int64_t slot_elements, cudaStream_t stream) {
+void sampler_update(const float* state, In prediction, const float* noise, StepRows step, float* out, int64_t pictures,
+                    int slots, int64_t elements, cudaStream_t stream) {
   const auto run = [&](auto kernel) {
-    kernel<<<blocks_for(slot_elements, kThreads), kThreads, 0, stream>>>(state, prediction, noise, step, out,
-                                                                         slot_elements);
+    kernel<<<blocks_for(pictures * elements, kThreads), kThreads, 0, stream>>>(state, prediction, noise, step, out,
+                                                                               pictures, elements);
   };
   switch (slots) {
     case 1:
