@@ -47,7 +47,7 @@ class BoundProgram {
     write_random_inputs(*executable_);
   }
 
-  const Program& program() { return executable_->program(); }
+  const Program& program() const { return executable_->program(); }
   Executable& operator*() { return *executable_; }
   Executable* operator->() { return &*executable_; }
 

@@ -48,8 +48,8 @@ struct StageSpec {
   std::string name;  // in plans, benchmarks and traces: "text_encoder", "unet", "vae_decoder"
   Role role = Role::denoise;
   ComponentRef component;         // whose parameters the programs read
-  std::vector<Program> programs;  // one, or one for each shape of tile
-  std::vector<size_t> calls;      // by program: how often it runs in one run of the stage
+  std::vector<Program> programs = {};  // one, or one for each shape of tile
+  std::vector<size_t> calls = {};      // by program: how often it runs in one run of the stage
   size_t runs = 0;                // for the request
   size_t prologue_runs = 0;       // of the programs' prologues, for the request
   Tiles tiles = {};               // of a decoder

@@ -149,6 +149,7 @@ class LoneExecutable {
 
   Executable& operator*() { return executable_; }
   Executable* operator->() { return &executable_; }
+  const Executable* operator->() const { return &executable_; }
 
  private:
   Region scratch_, kept_, io_;
