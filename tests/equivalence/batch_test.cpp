@@ -85,15 +85,16 @@ class Batch : public ::testing::TestWithParam<std::string> {
   std::unique_ptr<Backend> backend_ = test::make_backend(GetParam());
 };
 
-constexpr int64_t kHeight = 3, kWidth = 5;
+constexpr int64_t kHeight = 7, kWidth = 29;
 constexpr size_t kLatent = kHeight * kWidth;  // of one channel
 
-// Among ordinary numbers those whose products vanish, with either sign.
+// Among ordinary numbers many whose products vanish, with either sign, so that whole sums do.
 Floats with_zeros(size_t n, unsigned seed) {
   Floats values = normal(n, seed);
+  std::mt19937 generator(seed);
   const float special[] = {0.0f, -0.0f, 1e-30f, -1e-30f};
-  for (size_t i = 0; i < n; ++i)
-    if (i % 3 != 0) values[i] = special[(i / 3 + seed) % 4];
+  for (float& v : values)
+    if (const auto which = generator() % 6; which < 4) v = special[which];
   return values;
 }
 
