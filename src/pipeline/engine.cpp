@@ -158,6 +158,7 @@ std::vector<Executable*> Engine::Impl::executables_of(const StageSpec& stage) co
 
 std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Callbacks& callbacks, Tracer* tracer) {
   const ThreadScope scope(threads_);
+  planned_peak_ = 0;
   ResolvedRequest r = resolved(request);
   const CheckCancelled check = cancelled_check(callbacks);
   const auto report = [&](const char* stage) {

@@ -1,53 +1,115 @@
-// What a plan says of a decoder in tiles: sums over the tiles, the memory of the largest, weights once per packing.
-#include "pipeline/decoder_programs.h"
+// What a plan says of a list of stages, decoders in tiles among them: sums over the tiles, the memory of the largest,
+// parameters once in each form.
+#include "pipeline/stages.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "pipeline/devices.h"
+#include "pipeline/fit.h"
 
 namespace tempera {
 namespace {
 
 Program program(const std::string& layout, size_t arena, size_t stream, size_t steps) {
   Program p;
-  p.memory = {.arena = arena, .weights = 1000, .io = 10, .stream = stream};
-  p.weights.push_back({{{"w"}}, {DType::f32, {4}}, 0, 1, 0, 1000, layout});
+  p.memory = {.arena = arena, .weights = 1024, .io = 10, .stream = stream};
+  p.weights.push_back({{{"w"}}, {DType::f32, {256}}, 0, 1, 0, 1024, layout});
   p.steps.resize(steps);
   p.flops_step = 100;
   return p;
 }
 
-TEST(DecoderPrograms, AddUpOverTheTiles) {
-  DecoderPrograms programs;
-  programs.grid = make_tile_grid(TileRule::kl, 12, 20, 8, 8);
-  programs.shapes = {program("a", 70, 5, 3), program("b", 60, 30, 4), program("a", 10, 1, 5)};
-  programs.shape_of = {0, 0, 0, 1, 2, 2, 2, 1};
-  EXPECT_EQ(weight_bytes(programs), 2000u);  // two ways to pack
-  const StagePlan stage = decoder_stage(programs, 3);
-  EXPECT_EQ(stage.runs, 3u);
-  EXPECT_EQ(stage.steps, 3u * 3 + 2 * 4 + 3 * 5);
-  EXPECT_EQ(stage.flops, 800);
-  EXPECT_EQ(stage.weights, 2000u);
-  EXPECT_EQ(stage.activations, 60u);  // of the shape that wants most in all
-  EXPECT_EQ(stage.stream, 30u);
-  EXPECT_EQ(stage.io, 30u);
-  EXPECT_EQ(describe(programs, {}), "AutoencoderKL in 8 tiles of 64x64");
+// A latent of 12 x 20 with 4 channels.
+StageSpec denoising(ComponentRef component) {
+  StageSpec stage{"unet", Role::denoise, std::move(component), {program("u", 50, 0, 2)}, {1}, 6, 3};
+  stage.programs[0].memory.kept = 7;
+  stage.programs[0].inputs.push_back({"noise", {Space::io, 0, {DType::f32, {1, 12, 20, 4}}}});
+  return stage;
 }
 
-TEST(DecoderPrograms, AreOnePerShapeOfTile) {
+StageSpec decoding(ComponentRef component) {
+  StageSpec stage{"vae_decoder", Role::decode, std::move(component)};
+  stage.tiles.grid = make_tile_grid(TileRule::kl, 12, 20, 8, 8);
+  stage.programs = {program("a", 70, 5, 3), program("b", 60, 30, 4), program("a", 10, 1, 5)};
+  stage.tiles.program_of = {0, 0, 0, 1, 2, 2, 2, 1};
+  stage.calls = {3, 2, 3};
+  stage.runs = 3;
+  return stage;
+}
+
+TEST(Stages, AddUp) {
+  Target target;
+  target.overhead_step = 1;
+  const RequestShape shape{.width = 160, .height = 96, .images = 3, .slots = 2};
+  const StageComponents components;
+  const Stages stages{{denoising(components.unet), decoding(components.vae)}};
+  const Plan plan = make_plan(preset("tiny"), stages, shape, target, {});
+  ASSERT_EQ(plan.stages.size(), 2u);
+  const StagePlan& decoder = plan.stages[1];
+  EXPECT_EQ(decoder.runs, 3u);
+  EXPECT_EQ(decoder.steps, 3u * 3 + 2 * 4 + 3 * 5);
+  EXPECT_EQ(decoder.flops, 800);
+  EXPECT_EQ(decoder.weights, 2048u);     // two forms
+  EXPECT_EQ(decoder.activations, 60u);  // of the shape that needs most in all
+  EXPECT_EQ(decoder.stream, 30u);
+  EXPECT_EQ(decoder.io, 30u);
+  EXPECT_EQ(plan.decoder, "AutoencoderKL in 8 tiles of 64x64");
+  EXPECT_EQ(plan.memory.weights, 1024u + 2048);
+  EXPECT_EQ(plan.memory.kept, 7u);
+  EXPECT_EQ(plan.memory.activations, 60u);
+  EXPECT_EQ(plan.memory.stream, 30u);
+  EXPECT_EQ(plan.memory.io, 40u + 3 * 2 * 12 * 20 * 4 * 4);  // with three states of two latents
+  EXPECT_EQ(plan.memory.overhead, 2u + 3 + 4 + 5);
+  EXPECT_EQ(plan.memory.peak_bytes, plan.memory.weights + plan.memory.kept + 90 + plan.memory.io + 14);
+  EXPECT_EQ(plan.memory.peak_stage, "vae_decoder");
+  EXPECT_EQ(plan.flops, 6 * 100 + 3 * 800);
+}
+
+// An encoder and a decoder of one autoencoder share what both read.
+TEST(Stages, OfOneComponentShareParameters) {
+  const StageComponents components;
+  StageSpec denoise = denoising(components.vae);
+  denoise.programs[0].weights[0].layout = "b";
+  const Plan plan =
+      make_plan(preset("tiny"), Stages{{denoise, decoding(components.vae)}}, RequestShape{}, Target{}, {});
+  EXPECT_EQ(plan.stages[0].weights, 1024u);
+  EXPECT_EQ(plan.stages[1].weights, 1024u);  // "a"; "b" is there
+}
+
+TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
+  const ModelConfig model = preset("tiny");
+  const RequestShape shape{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .evaluations = 2};
+  const PlanTarget target = plan_target("cuda");
+  const ProgramOptions options{.dtype = DType::f16};
+  const auto fitted = [&](std::optional<size_t> free, bool fit_free_memory = true) {
+    return fit(model, shape, *target.target, options, {{}, [free] { return free; }, fit_free_memory},
+               [] { return std::nullopt; });
+  };
+  const Fitted asked = fitted(std::nullopt);  // nobody knows
+  const size_t peak = asked.plan.memory.peak_bytes;
+  EXPECT_FALSE(asked.chosen);
+  EXPECT_FALSE(fitted(peak).chosen);
+  EXPECT_TRUE(fitted(peak).plan.choices.empty());
+  const Fitted less = fitted(peak - 1);
+  EXPECT_TRUE(less.chosen);
+  EXPECT_LT(less.plan.memory.peak_bytes, peak);
+  EXPECT_FALSE(less.plan.choices.empty());
+  EXPECT_FALSE(fitted(peak - 1, false).chosen);  // what the user says holds
+  EXPECT_THROW(fitted(1), Error);
+}
+
+TEST(DecoderGraphs, AreOnePerShapeOfTile) {
   const VaeConfig vae = preset("tiny").vae;
   const DecoderOptions tiles{.tiling = true, .tile_pixels = 64};
+  const DecoderGraphs decoder = decoder_graphs(vae, tiles, choose_tiles(vae, tiles, 12, 20), DType::f32);
   std::vector<std::string> inputs;
-  const DecoderPrograms programs =
-      build_decoder_programs(vae, tiles, choose_tiles(vae, tiles, 12, 20), DType::f32, [&](const Graph& graph) {
-        inputs.push_back(to_string(graph.nodes()[0].output.shape));
-        return Program();
-      });
+  for (const Graph& graph : decoder.graphs) inputs.push_back(to_string(graph.nodes()[0].output.shape));
   EXPECT_EQ(inputs, (std::vector<std::string>{"1x8x8x4", "1x8x2x4", "1x6x8x4", "1x6x2x4"}));
-  EXPECT_EQ(programs.shape_of, (std::vector<size_t>{0, 0, 0, 1, 2, 2, 2, 3}));
+  EXPECT_EQ(decoder.tiles.program_of, (std::vector<size_t>{0, 0, 0, 1, 2, 2, 2, 3}));
 }
 
-TEST(DecoderPrograms, TakeOnlyTilesThatOverlapByWholePixels) {
+TEST(DecoderGraphs, TakeOnlyTilesThatOverlapByWholePixels) {
   const VaeConfig vae = preset("tiny").vae;
   const auto choose = [&](int pixels, bool tiny) {
     DecoderOptions options{.tiling = true, .tile_pixels = pixels};
@@ -60,17 +122,14 @@ TEST(DecoderPrograms, TakeOnlyTilesThatOverlapByWholePixels) {
   EXPECT_THROW(choose(40, false), Error);
 }
 
-TEST(DecoderPrograms, ComputeInWhatIsAskedFor) {
+TEST(DecoderGraphs, ComputeInWhatIsAskedFor) {
   const VaeConfig vae = preset("tiny").vae;
   const auto computes_in = [&](const DecoderOptions& options, DType dtype) {
-    std::vector<DType> products;
-    build_decoder_programs(vae, options, choose_tiles(vae, options, 8, 8), dtype, [&](const Graph& graph) {
-      for (const Node& node : graph.nodes())
-        if (std::holds_alternative<Conv2d>(node.op))
-          products.push_back(graph.nodes()[static_cast<size_t>(node.inputs[1])].output.dtype);
-      return Program();
-    });
-    return products.at(0);
+    const DecoderGraphs decoder = decoder_graphs(vae, options, choose_tiles(vae, options, 8, 8), dtype);
+    const Graph& graph = decoder.graphs.at(0);
+    for (const Node& node : graph.nodes())
+      if (std::holds_alternative<Conv2d>(node.op)) return graph.node(node.inputs[1]).output.dtype;
+    return DType::u8;
   };
   DecoderOptions tiny;
   tiny.tiny = tiny_vae_preset("tiny");

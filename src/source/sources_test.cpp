@@ -11,7 +11,7 @@
 #include "source/tiny_vae.h"
 #include "weights/naming.h"
 #include "weights/safetensors.h"
-#include "weights/test_files.h"
+#include "support/test_files.h"
 
 namespace tempera {
 namespace {
@@ -36,7 +36,7 @@ class SourcesTest : public testing::Test {
     tiny_ = sources_.add(open_tiny_vae(tiny_path_.string(), "", small_model().vae));
   }
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   std::filesystem::path model_path_ = folder_ / "model.safetensors", tiny_path_ = folder_ / "taesdxl";
   TinyVaeConfig tiny_config_ = tiny_vae_preset("tiny");
   Sources sources_;
@@ -94,7 +94,7 @@ TEST(ComponentRef, IsOrderedBySourceThenName) {
 
 // The names that the graphs ask for are the canonical ones.
 TEST(ComponentTables, EveryKindHasItsNames) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   NamedConfigs all = component_configs(small_model());
   all.emplace_back(kTinyVaeFolder, tiny_vae_preset("tiny"));
   ASSERT_EQ(all.size(), component_kinds().size());

@@ -74,6 +74,7 @@ class Parts : public ::testing::TestWithParam<Case> {
   }
 
   Executable& load(Graph graph, std::shared_ptr<const Checkpoint> checkpoint) {
+    executable_.reset();  // it reads the checkpoint
     checkpoint_ = std::move(checkpoint);
     if (GetParam().optimized) graph = optimize(std::move(graph));
     Program program = lower(graph, backend_->target());
@@ -176,7 +177,7 @@ TEST_P(Parts, VaeEncoder) {
 TEST_P(Parts, TinyVae) {
   const auto folder = test::reference_dir() / "taesd";
   const TinyVaeConfig config = parse_tiny_vae_config(read_text(folder / "config.json"), "taesd");
-  const SafetensorsFile file(folder / "diffusion_pytorch_model.safetensors");
+  const auto file = std::make_shared<const SafetensorsFile>(folder / "diffusion_pytorch_model.safetensors");
   Executable& decoder = load(tiny_vae_decoder_graph(config, {.batch = size("vae_latent", 0),
                                                              .height = size("vae_latent", 2),
                                                              .width = size("vae_latent", 3),

@@ -70,10 +70,10 @@ Floats run_op(Backend& backend, const Op& op, const std::vector<std::pair<Tensor
   graph.add_output("y", graph.add(op, ids));
   Program program = lower(graph, backend.target(), {});
   const auto queue = backend.make_queue();
-  const auto scratch = backend.allocate(std::max<size_t>(1, program.memory.scratch()));
   const test::RandomCheckpoint none(graph);
-  Executable e(std::move(program), backend, *queue, *scratch);
-  e.load(none);
+  LoneExecutable lone(std::move(program), backend, *queue, none);
+  Executable& e = *lone;
+  e.load();
   for (size_t i = 0; i < inputs.size(); ++i) e.write_input(std::to_string(i), inputs[i].second);
   e.run();
   return e.read_output("y");
@@ -189,10 +189,10 @@ class Denoising {
     const Graph graph = optimize(denoise_graph(preset("tiny").unet, options));
     Program program = lower(graph, backend.target(), {});
     queue_ = backend.make_queue();
-    scratch_ = backend.allocate(program.memory.scratch());
     checkpoint_.emplace(graph);
-    executable_.emplace(std::move(program), backend, *queue_, *scratch_);
-    executable_->load(*checkpoint_);
+    lone_.emplace(std::move(program), backend, *queue_, *checkpoint_);
+    executable_ = &**lone_;
+    executable_->load();
   }
 
   // Two steps; of each picture its own slots.
@@ -245,9 +245,9 @@ class Denoising {
   std::vector<Picture> pictures_;
   int slots_ = 1;
   std::unique_ptr<Queue> queue_;
-  std::unique_ptr<Buffer> scratch_;
   std::optional<test::RandomCheckpoint> checkpoint_;
-  std::optional<Executable> executable_;
+  std::optional<LoneExecutable> lone_;
+  Executable* executable_ = nullptr;
 };
 
 // The reference computes every row by itself. On devices other batches may take other kernels, so within rounding.

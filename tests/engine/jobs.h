@@ -1,0 +1,65 @@
+// Small jobs of the model that comes with tempera, for tests of engines. TEMPERA_TEST_DEVICE=cuda runs them on a card.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tempera/bench.h"
+#include "tempera/engine.h"
+
+namespace tempera::test {
+
+inline bool on_card() {
+  const char* device = std::getenv("TEMPERA_TEST_DEVICE");
+  return device != nullptr && std::string(device) == "cuda";
+}
+
+inline EngineOptions small_engine() {
+  EngineOptions options;
+  options.device = on_card() ? "cuda" : "cpu";
+  options.dtype = "fp32";
+  return options;
+}
+
+inline Request small_request(const std::string& prompt, uint64_t seed, int steps = 3) {
+  Request request;
+  request.prompt = prompt;
+  request.width = request.height = 64;
+  request.num_inference_steps = steps;
+  request.seed = seed;
+  return request;
+}
+
+inline std::vector<Image> finished(Engine& engine, Job& job) {
+  while (!job.finished()) engine.step(job);
+  std::vector<Image> images;
+  for (int i = 0; i < job.images(); ++i) images.push_back(engine.decode(job, i));
+  return images;
+}
+
+inline std::vector<Image> alone(const Request& request, EngineOptions options = small_engine()) {
+  return Pipeline(std::move(options)).generate(request).images;
+}
+
+inline void expect_equal(const std::vector<Image>& images, const std::vector<Image>& expected, const std::string& what) {
+  ASSERT_EQ(images.size(), expected.size()) << what;
+  for (size_t i = 0; i < images.size(); ++i) {
+    EXPECT_EQ(images[i].rgb, expected[i].rgb) << what << ", picture " << i;
+    EXPECT_EQ(images[i].parameters, expected[i].parameters) << what << ", picture " << i;
+  }
+}
+
+// Of another size of batch, on a device whose kernels sum in another order then: in f32 a few units in the last place.
+inline void expect_close(const std::vector<Image>& images, const std::vector<Image>& expected, const std::string& what) {
+  ASSERT_EQ(images.size(), expected.size()) << what;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const PictureDifference difference = picture_difference(images[i].rgb, expected[i].rgb);
+    EXPECT_LE(difference.max, 2) << what << ", picture " << i;
+    EXPECT_LE(difference.mean, 0.05) << what << ", picture " << i;
+  }
+}
+
+}  // namespace tempera::test
