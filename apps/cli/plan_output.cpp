@@ -13,20 +13,21 @@ std::string plan_table(const Plan& plan) {
       "model      {}\ndevice     {}, {}\npicture    {}x{}\nscheduler  {}\ndecoder    {}\nparameters {}\n\n", plan.model,
       plan.device, plan.dtype, plan.width, plan.height, plan.scheduler, plan.decoder, plan.residency);
   const auto row = [&text](const auto&... cells) {
-    text += fmt::format("{:<16}{:>6}{:>10}{:>14}{:>14}{:>12}{:>13}{:>12}{:>12}\n", cells...);
+    text += fmt::format("{:<16}{:>6}{:>10}{:>14}{:>14}{:>12}{:>13}{:>12}{:>12}{:>12}\n", cells...);
   };
-  row("stage", "runs", "kernels", "once", "per run", "weights", "activations", "stream", "io");
+  row("stage", "runs", "kernels", "once", "per run", "weights", "activations", "stream", "kept", "io");
   for (const StagePlan& stage : plan.stages) {
     row(stage.name, stage.runs, stage.steps, format_flops(stage.flops_prologue), format_flops(stage.flops),
         format_bytes(static_cast<double>(stage.weights)), format_bytes(static_cast<double>(stage.activations)),
-        format_bytes(static_cast<double>(stage.stream)), format_bytes(static_cast<double>(stage.io)));
+        format_bytes(static_cast<double>(stage.stream)), format_bytes(static_cast<double>(stage.kept)),
+        format_bytes(static_cast<double>(stage.io)));
   }
   const auto bytes = [](size_t count) { return format_bytes(static_cast<double>(count)); };
   const MemoryPlan& memory = plan.memory;
   text += fmt::format("\narithmetic  {}\n", format_flops(plan.flops));
-  text += fmt::format("memory      {} at the peak: weights {}, activations {}, stream {}, io {}, overhead {}\n",
+  text += fmt::format("memory      {} at the peak: weights {}, activations {}, stream {}, kept {}, io {}, overhead {}\n",
                       bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations), bytes(memory.stream),
-                      bytes(memory.io), bytes(memory.overhead));
+                      bytes(memory.kept), bytes(memory.io), bytes(memory.overhead));
   if (memory.pinned_bytes > 0)
     text += fmt::format("host        {} locked for parameters that travel, unless --pinned-memory allows less\n",
                         bytes(memory.pinned_bytes));
@@ -48,6 +49,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
                       {"weights", stage.weights},
                       {"activations", stage.activations},
                       {"stream", stage.stream},
+                      {"kept", stage.kept},
                       {"copied", stage.copied},
                       {"io", stage.io}});
   }
@@ -64,6 +66,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
                                   {{"weights", plan.memory.weights},
                                    {"activations", plan.memory.activations},
                                    {"stream", plan.memory.stream},
+                                   {"kept", plan.memory.kept},
                                    {"io", plan.memory.io},
                                    {"overhead", plan.memory.overhead}}},
                                  {"residency", plan.residency},

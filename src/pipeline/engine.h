@@ -30,6 +30,7 @@ class Engine::Impl {
   Image decode(Job::Impl& job, int image, const Callbacks& callbacks);
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks);
 
+  int threads() const { return threads_; }
   Backend& backend() { return *backend_; }
   Queue& queue() { return *queue_; }
   Executables& executables() { return *executables_; }

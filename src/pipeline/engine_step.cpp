@@ -117,9 +117,8 @@ const Engine::Impl::Merged* Engine::Impl::merged_for(const std::shared_ptr<const
   }
   const MemoryReport& memory = known->program.memory;
   const MemoryPlan& alone = like->fitted.plan.memory;
-  const size_t scratch = std::max(memory.scratch(), alone.activations + alone.stream);
-  const size_t peak = alone.peak_bytes - alone.activations - alone.stream - alone.kept + scratch +
-                      std::max(memory.kept, alone.kept) + memory.io;
+  const size_t scratch = alone.activations + alone.stream + alone.kept;
+  const size_t peak = alone.peak_bytes - scratch + std::max(scratch, memory.scratch() + memory.kept) + memory.io;
   const size_t limit = limits_.budget.given() ? limits_.budget.of(free_memory_) : free_memory_;
   return peak <= limit ? &*known : nullptr;
 }

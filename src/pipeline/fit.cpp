@@ -126,15 +126,14 @@ MemoryBudget parse_memory_budget(std::string_view text, std::string_view field) 
 
 Fitted fit(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& options,
            const Limits& limits, const OwnTinyVae& own_tiny_vae) {
-  size_t bytes = limits.budget.bytes;
-  if (bytes == 0) {
-    const std::optional<size_t> free = limits.free ? limits.free() : std::nullopt;
-    if (!limits.budget.given()) {
-      Fitted asked = lowered(model, r, target, options);
-      if (!free || !limits.fit_free_memory || asked.plan.memory.peak_bytes <= *free) return asked;
-    }
-    bytes = limits.budget.given() ? limits.budget.of(free.value_or(0)) : *free;
+  std::optional<size_t> free;
+  if (limits.budget.bytes == 0 && limits.free) free = limits.free();
+  const size_t free_bytes = free ? *free : 0;
+  if (!limits.budget.given()) {
+    Fitted asked = lowered(model, r, target, options);
+    if (!free || !limits.fit_free_memory || asked.plan.memory.peak_bytes <= free_bytes) return asked;
   }
+  const size_t bytes = limits.budget.given() ? limits.budget.of(free_bytes) : free_bytes;
   std::vector<BudgetChoice> choices;
   std::optional<Fitted> fitted = first_that_fits(model, r, target, options, bytes, choices);
   if (!fitted && !options.decoder.tiny) {

@@ -1,5 +1,6 @@
 // A request answered at once: a job of an engine, started, stepped to its end and decoded.
 #include "base/error.h"
+#include "base/parallel.h"
 #include "pipeline/engine.h"
 
 namespace tempera {
@@ -45,6 +46,7 @@ class Pipeline::Impl {
   };
 
   Result draw(const Request& request, const Callbacks& callbacks) {
+    const ThreadScope scope(engine_.threads());
     Traced traced(engine_, callbacks);
     const std::unique_ptr<Job::Impl> job = engine_.start(request, callbacks, traced.tracer());
     StageClock clock(job->times, traced.tracer());

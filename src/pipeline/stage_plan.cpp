@@ -65,6 +65,10 @@ size_t largest_streamed(const Stages& stages) {
   return largest;
 }
 
+size_t scratch(const Program& program) {
+  return program.memory.scratch() + program.memory.kept;
+}
+
 // `before`: programs of the same component in earlier stages, whose parameters are there already; those of the stage are
 // added.
 StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, size_t alignment) {
@@ -76,11 +80,10 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
   for (size_t i = 0; i < stage.programs.size(); ++i) {
     const Program& program = stage.programs[i];
     before.push_back(&program);
-    if (program.memory.scratch() > largest->memory.scratch()) largest = &program;
+    if (scratch(program) > scratch(*largest)) largest = &program;
     s.steps += stage.calls[i] * (program.steps.size() - program.prologue);
     s.prologue += program.prologue;
     s.io += program.memory.io;
-    s.kept = std::max(s.kept, program.memory.kept);
     s.copied += stage.calls[i] * copied_per_run(program);
     s.flops += static_cast<double>(stage.calls[i]) * program.flops_step;
     s.flops_prologue += program.flops_prologue;
@@ -88,6 +91,7 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
   s.weights = resident_bytes(before, alignment) - resident_before;
   s.activations = largest->memory.arena;
   s.stream = largest->memory.stream;
+  s.kept = largest->memory.kept;
   return s;
 }
 
@@ -121,7 +125,7 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(stages));
   std::map<ComponentRef, std::vector<const Program*>> by_component;
   const StagePlan* most = nullptr;
-  const auto scratch = [](const StagePlan& s) { return s.activations + s.stream; };
+  const auto scratch_of = [](const StagePlan& s) { return s.activations + s.stream + s.kept; };
   plan.stages.reserve(stages.list.size());  // `most` points into it
   for (const StageSpec& stage : stages.list) {
     const StagePlan& s =
@@ -135,17 +139,17 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
     plan.flops += s.flops * static_cast<double>(s.runs) + s.flops_prologue * static_cast<double>(stage.prologue_runs);
     m.weights += s.weights;
     m.io += s.io;
-    m.kept = std::max(m.kept, s.kept);
-    if (most == nullptr || scratch(s) > scratch(*most)) most = &s;
+    if (most == nullptr || scratch_of(s) > scratch_of(*most)) most = &s;
   }
   // The sampler's state of every picture, from its first step until it is decoded.
   const Program& denoise = stages.only(Role::denoise).programs.front();
   m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.slots) * latent_bytes(denoise);
   if (target.host_memory) m.io += host_bytes(model, r, o);
-  // Scratch memory is one region, as large as the stage that needs most.
+  // Scratch memory is one region, as large as the stage that needs most; what is kept lies at its end.
   m.activations = most->activations;
   m.stream = most->stream;
-  m.peak_bytes = m.weights + m.io + m.kept + m.overhead + scratch(*most);
+  m.kept = most->kept;
+  m.peak_bytes = m.weights + m.io + m.overhead + scratch_of(*most);
   m.peak_stage = most->name;
   return plan;
 }

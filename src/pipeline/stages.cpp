@@ -120,20 +120,6 @@ Program build_denoise_program(const ModelConfig& model, const RequestShape& r, c
   return build(denoise_graph(model.unet, graph), Role::denoise, target, o);
 }
 
-size_t scratch_bytes(const Stages& stages) {
-  size_t bytes = 0;
-  for (const StageSpec& stage : stages.list)
-    for (const Program& program : stage.programs) bytes = std::max(bytes, program.memory.scratch());
-  return bytes;
-}
-
-size_t kept_bytes(const Stages& stages) {
-  size_t bytes = 0;
-  for (const StageSpec& stage : stages.list)
-    for (const Program& program : stage.programs) bytes = std::max(bytes, program.memory.kept);
-  return bytes;
-}
-
 size_t latent_bytes(const Program& denoise) {
   const TensorDesc& noise = denoise.input("noise").ref.desc;  // of as many pictures, whatever the sampler's slots
   return noise.bytes() / static_cast<size_t>(noise.shape[0]);

@@ -84,11 +84,6 @@ struct ForwardShape {
 Program build_denoise_program(const ModelConfig& model, const RequestShape& request, const Target& target,
                               const ProgramOptions& options, const ForwardShape& forward);
 
-// The largest scratch memory of all programs: what they share, since no two run at the same time. Likewise what
-// prologues keep.
-size_t scratch_bytes(const Stages& stages);
-size_t kept_bytes(const Stages& stages);
-
 // The latent of one picture: (h, w, C) f32.
 size_t latent_bytes(const Program& denoise);
 

@@ -213,8 +213,8 @@ class Lowering {
     return std::count_if(inputs.begin(), inputs.end(), [&](ValueId i) { return base(i) == value; }) == 1;
   }
 
-  // What the prologue computes for the body must survive other programs between two runs, so it has a space of its own,
-  // side by side: all of it is read in every run.
+  // What the prologue computes for the body should survive other programs between two runs, so it has a space of its
+  // own, side by side: all of it is read in every run.
   void place_kept() {
     for (Storage& storage : storages_) {
       if (!storage.in_arena || storage.lifetime.last < order_.size()) continue;

@@ -117,21 +117,21 @@ once per request:
 0 linear by linear/plain
     <- io+0x0:f32[4x16]
     <- weights+0x0:f32[16x16]
-    -> arena+0x0:f32[4x16]
-    with arena+0x100, 128 bytes
+    -> kept+0x0:f32[4x16]
+    with arena+0x0, 128 bytes
 per step:
 1 linear{bias} by linear/plain
     <- io+0x100:f32[4x16]
     <- weights+0x400:f32[16x16]
     <- weights+0x800:f32[16]
-    -> arena+0x100:f32[4x16]
-    with arena+0x200, 128 bytes
+    -> arena+0x0:f32[4x16]
+    with arena+0x100, 128 bytes
 2 activate{silu} by activate/plain
-    <- arena+0x100:f32[4x16]
-    -> arena+0x100:f32[4x16]
-3 add by add/plain
-    <- arena+0x100:f32[4x16]
     <- arena+0x0:f32[4x16]
+    -> arena+0x0:f32[4x16]
+3 add by add/plain
+    <- arena+0x0:f32[4x16]
+    <- kept+0x0:f32[4x16]
     -> io+0x200:f32[4x16]
 weight k.weight f32[16x16] at 0x0, 1024 bytes
 weight q.weight f32[16x16] at 0x400, 1024 bytes
@@ -139,7 +139,7 @@ weight q.bias f32[16] at 0x800, 64 bytes
 input text io+0x0:f32[4x16]
 input x io+0x100:f32[4x16]
 output y io+0x200:f32[2x2x16]
-memory: arena 640, weights 2112, io 768, peak 3520
+memory: arena 384, kept 256, weights 2112, io 768, peak 3520
 )");
 }
 

@@ -17,7 +17,7 @@ namespace tempera {
 //   weights  packed parameters that stay; an offset is a name here, the owner of parameters decides where each one is
 //   io       inputs and outputs, which the caller writes and reads between runs
 //   stream   packed parameters that are copied in while they are needed, at offsets of the arena or behind it
-//   kept     results of the prologue that the body reads in every run; other programs may run in between
+//   kept     results of the prologue that the body reads in every run; they can survive other programs in between
 enum class Space : uint8_t { arena, weights, io, stream, kept };
 
 struct Ref {
@@ -95,6 +95,11 @@ struct MemoryReport {
   size_t peak() const { return scratch() + kept + weights + io; }
   bool operator==(const MemoryReport&) const = default;
 };
+
+// Bytes of a region for a program's scratch memory and what it keeps.
+inline size_t scratch_bytes(const MemoryReport& memory, size_t alignment) {
+  return (memory.scratch() + memory.kept + alignment - 1) / alignment * alignment;
+}
 
 struct Program {
   std::string name, target;

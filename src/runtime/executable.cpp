@@ -57,7 +57,7 @@ Executable::Executable(Program program, Backend& backend, Queue& queue, const Me
 }
 
 Executable::~Executable() {
-  for (Region* region : {&memory_.scratch, &memory_.kept, &memory_.io}) region->forget(*this);
+  memory_.scratch.forget(*this);
 }
 
 void Executable::find_moves() {
@@ -85,18 +85,18 @@ std::byte* Executable::address(const Ref& ref) const {
     case Space::io:
       return memory_.io.data() + ref.offset;
     case Space::kept:
-      return memory_.kept.data() + ref.offset;
+      return memory_.scratch.end(program_.memory.kept) + ref.offset;
   }
   return nullptr;
 }
 
 void Executable::load(const CheckCancelled& check) {
-  const State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(), memory_.kept.data(),
-                  memory_.io.data()};
+  const State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(),
+                  memory_.scratch.end(program_.memory.kept), memory_.io.data()};
   if (now == loaded_) return;
   loaded_.reset();
-  TEMPERA_ASSERT(memory_.scratch.size() >= program_.memory.scratch());
-  TEMPERA_ASSERT(memory_.kept.size() >= program_.memory.kept && memory_.io.size() >= program_.memory.io);
+  TEMPERA_ASSERT(memory_.scratch.size() >= scratch_bytes(program_.memory, backend_.target().alignment));
+  TEMPERA_ASSERT(memory_.io.size() >= program_.memory.io);
   pack_resident(check);
   if (!program_.segments.empty()) prepare_transfers(check);
   bind_steps();
@@ -246,14 +246,14 @@ void Executable::enter(size_t begin, size_t end) {
 // Parts of the program travel through the same space: what a part found there is gone.
 void Executable::run_prologue(const CheckCancelled& check) {
   memory_.scratch.enter(*this);
-  if (program_.memory.kept > 0) memory_.kept.enter(*this);
+  if (program_.memory.kept > 0) memory_.scratch.keep(*this);
   leave();
   enter(0, program_.prologue);
   run_steps(0, program_.prologue, check);
 }
 
 bool Executable::kept() const {
-  return program_.memory.kept == 0 || memory_.kept.user() == this;
+  return program_.memory.kept == 0 || memory_.scratch.keeps(*this);
 }
 
 void Executable::run(const CheckCancelled& check) {
@@ -298,13 +298,11 @@ void Executable::run_steps(size_t begin, size_t end, const CheckCancelled& check
 
 LoneExecutable::LoneExecutable(Program program, Backend& backend, Queue& queue, const Checkpoint& checkpoint)
     : scratch_(backend),
-      kept_(backend),
       io_(backend),
       parameters_(backend, queue),
-      executable_(std::move(program), backend, queue, {scratch_, kept_, io_, parameters_}, checkpoint) {
+      executable_(std::move(program), backend, queue, {scratch_, io_, parameters_}, checkpoint) {
   const MemoryReport& memory = executable_.program().memory;
-  scratch_.reserve(memory.scratch());
-  kept_.reserve(memory.kept);
+  scratch_.reserve(scratch_bytes(memory, backend.target().alignment));
   io_.reserve(memory.io);
   const ParameterUse use{&checkpoint, &executable_.program()};
   parameters_.hold({&use, 1}, Parameters::Others::drop);

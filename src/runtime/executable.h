@@ -25,9 +25,10 @@ using CheckCancelled = std::function<void()>;
 // The memory that an executable works in, by role (Space). Its owner makes the regions large enough (MemoryReport) before
 // the executable is loaded, and decides which executables share one.
 struct Memory {
-  Region& scratch;  // arena and stream: values last for one run, so all programs of a device may share it
-  Region& kept;     // what a prologue computed; another executable's prologue overwrites it
-  Region& io;       // inputs and outputs; shared only by executables whose inputs are written before each run
+  // Arena and stream at its beginning: values last for one run, so all programs of a device may share it. At its end what
+  // a prologue computed: other programs may run as long as theirs do not reach so far (Executable::kept).
+  Region& scratch;
+  Region& io;  // inputs and outputs; shared only by executables whose inputs are written before each run
   Parameters& parameters;
 };
 
@@ -152,7 +153,7 @@ class LoneExecutable {
   const Executable* operator->() const { return &executable_; }
 
  private:
-  Region scratch_, kept_, io_;
+  Region scratch_, io_;
   Parameters parameters_;
   Executable executable_;
 };

@@ -48,7 +48,9 @@ Program with_constant(const Target& target, bool hoist = true) {
   const Tensor c = b.input("c", DType::f32, {1, kWidth}), x = b.input("x", DType::f32, {1, kWidth}, Rate::step);
   const Tensor constant = b.silu(b.linear(c, Scope("w"), {.out = kWidth, .bias = false}));
   b.output("y", b.add(x, constant));
-  return lower(std::move(b).finish(), target, {.hoist = hoist});
+  LowerOptions options;
+  options.hoist = hoist;
+  return lower(std::move(b).finish(), target, options);
 }
 
 class ExecutableTest : public ::testing::Test {
@@ -69,20 +71,28 @@ TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
   EXPECT_GT(program.memory.kept, 0u);
   const Program other = with_constant(backend_->target(), false);  // its values fill the scratch memory in every run
   Executables executables(*backend_, *queue_, true);
-  const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}};
-  const std::vector<Executable*> both = executables.use(uses, Parameters::Others::keep);
-  Executable &one = *both[0], &two = *both[1];
-  one.load();
-  two.load();
-  write(one, "c", 1);
-  one.run_prologue();
-  for (const float x : {1.0f, 2.0f, 3.0f}) {
-    write(two, "c", 100 * x);
-    write(two, "x", 0);
-    two.run();
-    write(one, "x", x);
-    one.run();
-    EXPECT_NEAR(result(one), x + silu(kWidth * 0.01f), 1e-5);
+  // With room for both; without, what is kept lies where the other program's values do, and is known to be lost.
+  for (const bool room : {true, false}) {
+    Program large = program;
+    large.name = "large";
+    large.memory.arena += room ? other.memory.scratch() : 0;
+    const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}, {&weights_, &large}};
+    const std::vector<Executable*> all = executables.use(uses, Parameters::Others::drop);
+    Executable &one = *all[0], &two = *all[1];
+    one.load();
+    two.load();
+    write(one, "c", 1);
+    one.run_prologue();
+    for (const float x : {1.0f, 2.0f, 3.0f}) {
+      write(two, "c", 100 * x);
+      write(two, "x", 0);
+      two.run();
+      EXPECT_EQ(one.kept(), room);
+      if (!one.kept()) one.run_prologue();
+      write(one, "x", x);
+      one.run();
+      EXPECT_NEAR(result(one), x + silu(kWidth * 0.01f), 1e-5);
+    }
   }
 }
 

@@ -9,7 +9,6 @@ Executables::Executables(Backend& backend, Queue& queue, bool replay)
       queue_(queue),
       replay_(replay),
       scratch_(backend),
-      kept_(backend),
       parameters_(backend, queue) {}
 
 Executables::Bound* Executables::find(const ParameterUse& use) {
@@ -24,17 +23,13 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
     if (Bound* bound = find(use)) bound->used = calls_;
   end_others(programs, others);
 
-  size_t scratch = 0, kept = 0;
-  for (const ParameterUse& use : programs) {
-    scratch = std::max(scratch, use.program->memory.scratch());
-    kept = std::max(kept, use.program->memory.kept);
-  }
+  size_t scratch = 0;
+  for (const ParameterUse& use : programs)
+    scratch = std::max(scratch, scratch_bytes(use.program->memory, backend_.target().alignment));
   if (others == Parameters::Others::drop) {
     scratch_.resize(scratch);
-    kept_.resize(kept);
   } else {
     scratch_.reserve(scratch);
-    kept_.reserve(kept);
   }
   parameters_.hold(programs, others);
 
@@ -42,7 +37,7 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
   for (const ParameterUse& use : programs) {
     Bound* bound = find(use);
     if (bound == nullptr) {
-      bound = &bound_.emplace_front(use, backend_, queue_, scratch_, kept_, parameters_);
+      bound = &bound_.emplace_front(use, backend_, queue_, scratch_, parameters_);
       bound->used = calls_;
       bound->io.reserve(use.program->memory.io);
       bound->executable.set_replay(replay_);
@@ -79,17 +74,16 @@ void Executables::watch(StepWatcher* watcher) {
 }
 
 size_t Executables::bytes_of_others() const {
-  size_t bytes = parameters_.bytes_of_others(), scratch = 0, kept = 0;
+  size_t bytes = parameters_.bytes_of_others(), scratch = 0;
   for (const Bound& bound : bound_) {
-    const MemoryReport& memory = bound.executable.program().memory;
+    const Program& program = bound.executable.program();
     if (bound.used != calls_) {
-      bytes += bound.io.size() + backend_.target().overhead_step * bound.executable.program().steps.size();
+      bytes += bound.io.size() + backend_.target().overhead_step * program.steps.size();
       continue;
     }
-    scratch = std::max(scratch, memory.scratch());
-    kept = std::max(kept, memory.kept);
+    scratch = std::max(scratch, scratch_bytes(program.memory, backend_.target().alignment));
   }
-  return bytes + scratch_.size() - std::min(scratch_.size(), scratch) + kept_.size() - std::min(kept_.size(), kept);
+  return bytes + scratch_.size() - std::min(scratch_.size(), scratch);
 }
 
 }  // namespace tempera

@@ -38,10 +38,10 @@ class Executables {
 
  private:
   struct Bound {
-    Bound(const ParameterUse& use, Backend& backend, Queue& queue, Region& scratch, Region& kept, Parameters& parameters)
+    Bound(const ParameterUse& use, Backend& backend, Queue& queue, Region& scratch, Parameters& parameters)
         : component(use.component),
           io(backend),
-          executable(*use.program, backend, queue, {scratch, kept, io, parameters}, *use.component) {}
+          executable(*use.program, backend, queue, {scratch, io, parameters}, *use.component) {}
     const Checkpoint* component;
     Region io;
     Executable executable;
@@ -55,7 +55,7 @@ class Executables {
   Queue& queue_;
   bool replay_;
   StepWatcher* watcher_ = nullptr;
-  Region scratch_, kept_;
+  Region scratch_;
   Parameters parameters_;
   std::list<Bound> bound_;  // the last to be used first; ends before the memory that it uses
   uint64_t calls_ = 0;

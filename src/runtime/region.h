@@ -1,6 +1,6 @@
-// Device memory with one role, which executables use in turns: scratch (activations, workspaces, travelling parameters),
-// kept (results of a prologue) or io (inputs and outputs). The owner decides who shares it; a region knows which
-// executable used it last, so that nobody reads what another one overwrote.
+// Device memory that executables use in turns: scratch memory (activations, workspaces, travelling parameters) from its
+// beginning, and at its end what a prologue computed for later runs. The owner decides who shares a region; the region
+// knows whose values are in it, so that nobody reads what another one overwrote.
 #pragma once
 
 #include <cstddef>
@@ -26,18 +26,24 @@ class Region {
 
   std::byte* data() const { return buffer_ ? buffer_->data() : nullptr; }
   size_t size() const { return buffer_ ? buffer_->size() : 0; }
+  // Where the last `bytes` bytes begin, aligned for the backend.
+  std::byte* end(size_t bytes) const;
 
-  // The executable whose values are here; nullptr after the buffer changed.
-  const Executable* user() const { return user_; }
-  // From now on the values are those of `next`. The one before leaves first (Executable::leave).
+  // The executable is about to use the first bytes of the region, as many as its scratch memory has. The one before
+  // leaves (Executable::leave), and what reaches into these bytes from the end is lost.
   void enter(Executable& next);
-  // Called by an executable that ends.
+  // The executable is about to write what it keeps to the end of the region. Nothing else is kept there then.
+  void keep(Executable& keeper) { keeper_ = &keeper; }
+  // Whether it is still there.
+  bool keeps(const Executable& keeper) const { return keeper_ == &keeper; }
+  // An executable ends.
   void forget(const Executable& user);
 
  private:
   Backend& backend_;
   std::unique_ptr<Buffer> buffer_;
   Executable* user_ = nullptr;
+  Executable* keeper_ = nullptr;
 };
 
 }  // namespace tempera

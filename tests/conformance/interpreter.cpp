@@ -15,7 +15,7 @@ Interpreter::Interpreter(Backend& backend, const Program& program,
     return buffer;
   };
   const MemoryReport& m = program.memory;
-  arena_ = take(m.arena), weights_ = take(m.weights), io_ = take(m.io);
+  arena_ = take(m.arena), weights_ = take(m.weights), io_ = take(m.io), kept_ = take(m.kept);
 
   std::vector<Problem> problems;
   for (const Step& step : program.steps) {
@@ -44,7 +44,11 @@ Interpreter::Interpreter(Backend& backend, const Program& program,
 }
 
 std::byte* Interpreter::address(const Ref& ref) {
-  Buffer& buffer = ref.space == Space::arena ? *arena_ : ref.space == Space::weights ? *weights_ : *io_;
+  TEMPERA_ASSERT(ref.space != Space::stream);
+  Buffer& buffer = ref.space == Space::arena     ? *arena_
+                   : ref.space == Space::weights ? *weights_
+                   : ref.space == Space::kept    ? *kept_
+                                                 : *io_;
   return buffer.data() + ref.offset;
 }
 

@@ -28,7 +28,7 @@ class Interpreter {
   Backend& backend_;
   const Program& program_;
   std::unique_ptr<Queue> queue_;
-  std::unique_ptr<Buffer> arena_, weights_, io_;
+  std::unique_ptr<Buffer> arena_, weights_, io_, kept_;
   std::vector<Launch> launches_;
 };
 

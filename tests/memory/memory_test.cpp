@@ -30,7 +30,7 @@ std::string summary(const EngineOptions& engine, int images, int width, int heig
       << static_cast<int64_t>(p.flops / 1e9) << "e9";
   for (const StagePlan& s : p.stages) {
     out << "; " << s.name << ' ' << s.prologue << '+' << s.steps << " steps, " << s.weights << " + " << s.activations
-        << " + " << s.stream << " + " << s.io;
+        << " + " << s.stream << " + " << s.kept << " + " << s.io;
     if (s.copied > 0) out << ", copied " << s.copied;
   }
   return out.str() + "\n";
