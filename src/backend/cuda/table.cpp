@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "backend/cuda/group_norm_plan.h"
+#include "backend/cuda/kernels/group_norm_plan.h"
 #include "backend/cuda/score_plan.h"
 #include "backend/cuda/weights.h"
 #include "base/error.h"
