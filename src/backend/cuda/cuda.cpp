@@ -56,12 +56,13 @@ class CudaBackend final : public Backend {
         cudnn_(tuning_),
         machine_{tuning_, products_, cudnn_, tuning_queue_.stream(), hopper()},
         transfers_(most_pinned) {
-    for (const KernelInfo* info : cuda_target().kernels) {
-      if (info->name == kCudaHopperRow && !hopper()) continue;
-      const cuda::BindRow bind = cuda::find_binding(info->name);
-      TEMPERA_ASSERT(bind != nullptr);
-      table_.push_back(
-          {*info, [this, bind](const Problem& p, const Binding& b) { return launch(bind, p, b); }, cuda_pack});
+    for (size_t i = 0; i < cuda::bindings().size(); ++i) {
+      const KernelInfo& info = *cuda_target().kernels[i];
+      if (info.name == kCudaHopperRow && !hopper()) continue;
+      const auto bind = [this, row = cuda::bindings()[i]](const Problem& p, const Binding& b) {
+        return launch(row, p, b);
+      };
+      table_.push_back({info, bind, cuda_pack});
     }
     target_ = cuda_target();
     target_.kernels.clear();

@@ -1,25 +1,18 @@
-// Every row has its function, the file of choices is read with care, and a machine without a card is told so; on a
-// card, what the backend does beside its rows.
+// The file of choices is read with care, and a machine without a card is told so; on a card, what the backend does
+// besides running its rows.
 #include "backend/cuda/cuda.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 
-#include "backend/cuda/binding.h"
 #include "backend/cuda/device.h"
-#include "backend/cuda/table.h"
 #include "backend/cuda/tuning.h"
 #include "base/error.h"
 #include "sampling/rng.h"
 
 namespace tempera {
 namespace {
-
-TEST(CudaBackend, BindsEveryRowOfTheTable) {
-  for (const KernelInfo* info : cuda_target().kernels) EXPECT_NE(cuda::find_binding(info->name), nullptr) << info->name;
-  EXPECT_EQ(cuda::find_binding("conv2d/nothing"), nullptr);
-}
 
 TEST(CudaBackend, SaysWhatIsMissing) {
   const std::string missing = cuda_missing().text;
