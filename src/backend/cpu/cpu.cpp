@@ -56,9 +56,9 @@ class CpuBackend final : public Backend {
   size_t free_memory() const override { return free_host_memory(); }
   size_t total_memory() const override { return total_host_memory(); }
   std::vector<std::pair<std::string, std::string>> libraries() const override { return {{"oneDNN", features_.onednn}}; }
-  std::optional<double> joules() override {
+  EnergyMeter* energy_meter() override {
     if (!energy_) energy_.emplace();
-    return energy_->joules();
+    return &*energy_;
   }
   std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
     return make_host_transfers(std::move(items));

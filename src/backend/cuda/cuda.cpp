@@ -86,9 +86,9 @@ class CudaBackend final : public Backend {
   std::vector<std::pair<std::string, std::string>> libraries() const override {
     return {{"cuBLASLt", products_.version()}, {"cuDNN", cudnn_.version()}, {"CUDA driver", cuda::driver_version()}};
   }
-  std::optional<double> joules() override {
+  EnergyMeter* energy_meter() override {
     if (!energy_) energy_ = std::make_unique<cuda::EnergyCounter>(cuda::bus_id());
-    return energy_->joules();
+    return energy_.get();
   }
   size_t peak_memory() const override {
     const size_t now = cuda::memory_in_use();
