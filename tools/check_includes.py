@@ -35,6 +35,13 @@ LAYERS = {
     "apps": [],
 }
 
+# Folder of a layer -> its neighbours that it may not include: what both need lies in neither.
+APART = {
+    "backend/cpu/kernels": ["backend/cpu/onednn"],
+    "backend/cpu/onednn": ["backend/cpu/kernels"],
+    "backend/cpu/packing": ["backend/cpu/kernels", "backend/cpu/onednn"],
+}
+
 # Of the backends, the pipeline sees what makes them (and, without a card, CUDA's kernel table to plan with), and measure
 # the file of CUDA's choices; nothing of their insides.
 GRANTED_HEADERS = {
@@ -110,6 +117,9 @@ def check_own(name, header):
     target = layer_of_include(header)
     if not (ROOT / "src" / header).exists():
         return None if is_test(name) else "no such file in src/"
+    folder, other = name.rpartition("/")[0].removeprefix("src/"), header.rpartition("/")[0]
+    if not is_test(name) and other in APART.get(folder, []):
+        return f"{folder} does not include {other}"
     if is_test(name) or target == layer or header in GRANTED_HEADERS.get(layer, []):
         return None
     if target in LAYERS.get(layer, []):

@@ -38,6 +38,7 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 check "no card needed" "$(find_test backend_cuda_test)"
 check "conformance" "$(find_test conformance_test)" --gtest_filter="$row*" --gtest_brief=1
 grep -a "ran .* problems" "$logs/conformance.log" | cut -c1-150
+check "noise" "$(find_test noise_test)" --gtest_brief=1
 check "conformance at full size" "$(find_test conformance_test)" --gtest_filter='*/Conformance.SlowRow/cuda_*' \
   --gtest_brief=1
 check "parts of the model" "$(find_test parts_test)" --gtest_brief=1

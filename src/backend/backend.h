@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/energy.h"
 #include "base/element_reader.h"
 #include "program/program.h"
 
@@ -180,9 +181,8 @@ class Backend {
   virtual size_t total_memory() const { return 0; }
   // What the description leaves to others: names and versions of libraries, "cuDNN" and "9.19.0".
   virtual std::vector<std::pair<std::string, std::string>> libraries() const { return {}; }
-  // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment, as its driver
-  // counts them. Nothing where it does not tell. Counters start over: between two calls lie a few minutes at most.
-  virtual std::optional<double> joules() { return std::nullopt; }
+  // What counts the device's energy, as long as the backend lives; null where nothing does.
+  virtual EnergyMeter* energy_meter() { return nullptr; }
 
   // Records what `enqueue` launches on the queue instead of running it. Nothing where the device gains nothing by it.
   // Every launch has run once before, and `enqueue` neither waits nor copies.

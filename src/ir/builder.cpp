@@ -52,9 +52,9 @@ void Builder::output(std::string name, Tensor value, std::string over_input) {
   graph_.add_output(std::move(name), value.id(), std::move(over_input));
 }
 
-Tensor Builder::product(Op op, Tensor x, const Scope& w, Shape weights, bool bias, bool residual) {
+Tensor Builder::product(Op op, Tensor x, const Scope& w, Shape weights, bool bias, bool into_stream) {
   x = cast(x, compute_);
-  const float out = residual ? residual_fraction_ : 1;
+  const float out = into_stream ? stream_fraction_ : 1;
   std::vector<ValueId> inputs = {x.id(), weight(w / "weight", compute_, weights, out / fraction_of(x)).id()};
   if (bias) inputs.push_back(weight(w / "bias", DType::f32, {weights[0]}, out).id());
   return note_fraction({&graph_, graph_.add(std::move(op), std::move(inputs))}, out);
@@ -62,13 +62,13 @@ Tensor Builder::product(Op op, Tensor x, const Scope& w, Shape weights, bool bia
 
 Tensor Builder::conv2d(Tensor x, const Scope& w, Conv2dOptions o) {
   Conv2d conv{o.kernel, o.stride, o.pad, o.pad_after < 0 ? o.pad : o.pad_after, o.bias};
-  conv.to = to(compute_, o.residual ? residual_ : compute_);
-  return product(conv, x, w, {o.out, x.channels(), o.kernel, o.kernel}, o.bias, o.residual);
+  conv.to = to(compute_, o.into_stream ? stream_ : compute_);
+  return product(conv, x, w, {o.out, x.channels(), o.kernel, o.kernel}, o.bias, o.into_stream);
 }
 
 Tensor Builder::linear(Tensor x, const Scope& w, LinearOptions o) {
-  const Linear linear{o.bias, Activation::none, false, to(compute_, o.residual ? residual_ : compute_)};
-  return product(linear, x, w, {o.out, x.channels()}, o.bias, o.residual);
+  const Linear linear{o.bias, Activation::none, false, to(compute_, o.into_stream ? stream_ : compute_)};
+  return product(linear, x, w, {o.out, x.channels()}, o.bias, o.into_stream);
 }
 
 Tensor Builder::group_norm(Tensor x, const Scope& w, int groups, float eps) {

@@ -47,12 +47,12 @@ struct Conv2dOptions {
   int kernel = 3, stride = 1, pad = 1;
   int pad_after = -1;  // -1: as pad
   bool bias = true;
-  bool residual = false;  // the result is part of the residual stream
+  bool into_stream = false;  // the result has the type and the fraction of the residual stream
 };
 struct LinearOptions {
   int64_t out = 0;
   bool bias = true;
-  bool residual = false;
+  bool into_stream = false;  // as Conv2dOptions::into_stream
 };
 
 // Nodes stand in the order of the calls. C++ leaves open in which order two arguments of one call are evaluated: at
@@ -65,8 +65,8 @@ struct LinearOptions {
 class Builder {
  public:
   Builder(std::string graph_name, DType compute) : Builder(std::move(graph_name), compute, compute) {}
-  Builder(std::string graph_name, DType compute, DType residual, float residual_fraction = 1)
-      : graph_(std::move(graph_name)), compute_(compute), residual_(residual), residual_fraction_(residual_fraction) {}
+  Builder(std::string graph_name, DType compute, DType stream, float stream_fraction = 1)
+      : graph_(std::move(graph_name)), compute_(compute), stream_(stream), stream_fraction_(stream_fraction) {}
 
   DType compute() const { return compute_; }
 
@@ -97,13 +97,13 @@ class Builder {
  private:
   std::optional<DType> to(DType from, DType dtype) const { return from == dtype ? std::nullopt : std::optional(dtype); }
   // x w^T + bias, or the convolution, with the parameters' factors for what x and the result are fractions of.
-  Tensor product(Op op, Tensor x, const Scope& w, Shape weights, bool bias, bool residual);
+  Tensor product(Op op, Tensor x, const Scope& w, Shape weights, bool bias, bool into_stream);
   float fraction_of(Tensor x) const;
   Tensor note_fraction(Tensor x, float fraction);
 
   Graph graph_;
-  DType compute_, residual_;
-  float residual_fraction_;
+  DType compute_, stream_;
+  float stream_fraction_;
   std::map<ValueId, float> fractions_;  // of values that are not what the network calls them, but a fraction
   std::map<std::string, ValueId> weights_;
 };

@@ -17,18 +17,18 @@ inline Tensor resnet(Builder& b, Tensor x, const Tensor* temb, const Scope& w, c
   const auto shortcut = [&] {
     return x.channels() == o.out
                ? x
-               : b.conv2d(x, w / "conv_shortcut", {.out = o.out, .kernel = 1, .pad = 0, .residual = true});
+               : b.conv2d(x, w / "conv_shortcut", {.out = o.out, .kernel = 1, .pad = 0, .into_stream = true});
   };
   // A shortcut that shrinks comes first, so that x, the largest value of the block, can be normalised in place.
   const bool early = o.out < x.channels();
   Tensor skip = early ? shortcut() : x;
   Tensor h =
-      b.conv2d(b.silu(b.group_norm(x, w / "norm1", o.groups, o.eps)), w / "conv1", {.out = o.out, .residual = true});
+      b.conv2d(b.silu(b.group_norm(x, w / "norm1", o.groups, o.eps)), w / "conv1", {.out = o.out, .into_stream = true});
   if (temb != nullptr) {
-    const Tensor shift = b.linear(*temb, w / "time_emb_proj", {.out = o.out, .residual = true});
+    const Tensor shift = b.linear(*temb, w / "time_emb_proj", {.out = o.out, .into_stream = true});
     h = b.add(h, b.view(shift, {shift.shape()[0], 1, 1, o.out}));
   }
-  h = b.conv2d(b.silu(b.group_norm(h, w / "norm2", o.groups, o.eps)), w / "conv2", {.out = o.out, .residual = true});
+  h = b.conv2d(b.silu(b.group_norm(h, w / "norm2", o.groups, o.eps)), w / "conv2", {.out = o.out, .into_stream = true});
   return b.add(h, early ? skip : shortcut());
 }
 

@@ -8,7 +8,7 @@ namespace tempera {
 namespace {
 
 // bf16 has 8 significant bits: what a block adds to a sum of many would mostly be rounded away.
-DType residual_dtype(DType compute) {
+DType stream_dtype(DType compute) {
   return compute == DType::bf16 ? DType::f32 : compute;
 }
 
@@ -27,7 +27,7 @@ class Unet {
   // timestep: (N, 1), or (1, 1) for all rows. prefix: of the names of the conditioning's inputs.
   Tensor forward(Tensor sample, Tensor timestep, const UnetGraphOptions& o, const std::string& prefix = {}) {
     const Condition on = condition(timestep, o, prefix);
-    Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels, .residual = true});
+    Tensor x = b_.conv2d(sample, Scope{"conv_in"}, {.out = c_.down[0].channels, .into_stream = true});
     skips_ = {x};
     for (size_t i = 0; i < c_.down.size(); ++i) x = down(x, on, i);
     x = mid(x, on);
@@ -47,7 +47,7 @@ class Unet {
 
   // linear, SiLU, linear (diffusers TimestepEmbedding).
   Tensor embedding_mlp(Tensor x, const Scope& w) {
-    const LinearOptions out{.out = c_.time_embedding_dim, .residual = true};
+    const LinearOptions out{.out = c_.time_embedding_dim, .into_stream = true};
     return b_.linear(b_.silu(b_.linear(x, w / "linear_1", out)), w / "linear_2", out);
   }
 
@@ -73,12 +73,12 @@ class Unet {
     const Tensor q = b_.linear(x, w / "to_q", projection);
     const Tensor k = b_.linear(source, w / "to_k", projection);
     const Tensor v = b_.linear(source, w / "to_v", projection);
-    return b_.linear(b_.attention(q, k, v, heads), w / "to_out" / 0, {.out = x.channels(), .residual = true});
+    return b_.linear(b_.attention(q, k, v, heads), w / "to_out" / 0, {.out = x.channels(), .into_stream = true});
   }
 
   Tensor feed_forward(Tensor x, const Scope& w) {
     const Tensor gated = b_.gelu_gate(b_.linear(x, w / "net" / 0 / "proj", {.out = 8 * x.channels()}));
-    return b_.linear(gated, w / "net" / 2, {.out = x.channels(), .residual = true});
+    return b_.linear(gated, w / "net" / 2, {.out = x.channels(), .into_stream = true});
   }
 
   // Spatial transformer (Rombach et al. 2022; diffusers Transformer2DModel) over the pixels of x as tokens.
@@ -86,7 +86,7 @@ class Unet {
     const int64_t channels = x.channels();
     Tensor h = b_.group_norm(x, w / "norm", c_.norm_num_groups, kTransformerGroupEps);
     h = b_.linear(b_.view(h, {x.batch(), x.height() * x.width(), channels}), w / "proj_in",
-                  {.out = channels, .residual = true});
+                  {.out = channels, .into_stream = true});
     for (int i = 0; i < depth; ++i) {
       const Scope block = w / "transformer_blocks" / i;
       const Tensor n1 = b_.layer_norm(h, block / "norm1", kLayerNormEps);
@@ -94,7 +94,7 @@ class Unet {
       h = b_.add(attend(b_.layer_norm(h, block / "norm2", kLayerNormEps), on.text, block / "attn2", heads), h);
       h = b_.add(feed_forward(b_.layer_norm(h, block / "norm3", kLayerNormEps), block / "ff"), h);
     }
-    h = b_.linear(h, w / "proj_out", {.out = channels, .residual = true});
+    h = b_.linear(h, w / "proj_out", {.out = channels, .into_stream = true});
     return b_.add(b_.view(h, x.shape()), x);
   }
 
@@ -111,7 +111,7 @@ class Unet {
     for (int i = 0; i < block.resnets(); ++i) skips_.push_back(x = layer(x, on, w, block, i));
     if (index + 1 < c_.down.size())
       skips_.push_back(
-          x = b_.conv2d(x, w / "downsamplers" / 0 / "conv", {.out = block.channels, .stride = 2, .residual = true}));
+          x = b_.conv2d(x, w / "downsamplers" / 0 / "conv", {.out = block.channels, .stride = 2, .into_stream = true}));
     return x;
   }
 
@@ -136,7 +136,7 @@ class Unet {
     if (index + 1 < c_.up.size()) {
       const Tensor& next = skips_.back();
       x = b_.upsample2x(b_.cast(x, b_.compute()), next.height(), next.width());
-      x = b_.conv2d(x, w / "upsamplers" / 0 / "conv", {.out = block.channels, .residual = true});
+      x = b_.conv2d(x, w / "upsamplers" / 0 / "conv", {.out = block.channels, .into_stream = true});
     }
     return x;
   }
@@ -157,7 +157,7 @@ Tensor stacked(Builder& b, Tensor first, Tensor second) {
 }  // namespace
 
 Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& o) {
-  Builder b("unet", o.dtype, residual_dtype(o.dtype));
+  Builder b("unet", o.dtype, stream_dtype(o.dtype));
   const Tensor sample = b.input("sample", DType::f32, {o.batch, o.height, o.width, config.in_channels}, Rate::step);
   const Tensor timestep = b.input("timestep", DType::f32, {1, 1}, Rate::step);
   const Tensor predicted = Unet(b, config).forward(b.cast(sample, o.dtype), timestep, o);
@@ -172,7 +172,7 @@ Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   const bool two_passes = o.guided > 0 && o.two_passes;
   const int negative = two_passes ? 0 : o.guided;  // rows of the batch
   unet.batch = negative + o.images;
-  Builder b("unet", unet.dtype, residual_dtype(unet.dtype));
+  Builder b("unet", unet.dtype, stream_dtype(unet.dtype));
   const Shape latent{o.images, unet.height, unet.width, config.in_channels};
   Shape state_shape = latent;
   state_shape.set(1, static_cast<int64_t>(o.slots) * unet.height);

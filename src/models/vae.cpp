@@ -10,7 +10,7 @@ constexpr float kEps = 1e-6f;
 
 // The published autoencoder's residual stream passes what f16 can hold. At a 256th of its size 16 million fit, and what
 // adds to it is still exact to 2^-16, a 32nd of how f16 rounds a stream of size 1.
-float residual_fraction(DType compute) {
+float stream_fraction(DType compute) {
   return compute == DType::f16 ? 1.0f / 256 : 1;
 }
 
@@ -48,7 +48,7 @@ Tensor pixel_attention(Builder& b, Tensor x, const Scope& w, const VaeConfig& c)
   const Tensor h = b.view(b.group_norm(x, w / "group_norm", c.norm_num_groups, kEps),
                           {x.batch(), x.height() * x.width(), x.channels()});
   const Tensor q = b.linear(h, w / "to_q", same), k = b.linear(h, w / "to_k", same), v = b.linear(h, w / "to_v", same);
-  const Tensor out = b.linear(b.attention(q, k, v, 1), w / "to_out" / 0, {.out = x.channels(), .residual = true});
+  const Tensor out = b.linear(b.attention(q, k, v, 1), w / "to_out" / 0, {.out = x.channels(), .into_stream = true});
   return b.add(b.view(out, x.shape()), x);
 }
 
@@ -74,12 +74,12 @@ Tensor tiny_block(Builder& b, Tensor x, const Scope& w) {
 }  // namespace
 
 Graph vae_decoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
-  Builder b("vae_decoder", o.dtype, o.dtype, residual_fraction(o.dtype));
+  Builder b("vae_decoder", o.dtype, o.dtype, stream_fraction(o.dtype));
   const Scope w{"decoder"};
   Tensor x = latent_in(b, c, o);
   if (c.use_post_quant_conv)
     x = b.conv2d(x, Scope{"post_quant_conv"}, {.out = c.latent_channels, .kernel = 1, .pad = 0});
-  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels.back(), .residual = true});
+  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels.back(), .into_stream = true});
   x = mid_block(b, x, w / "mid_block", c);
   const int blocks = static_cast<int>(c.block_out_channels.size());
   for (int i = 0; i < blocks; ++i) {
@@ -88,7 +88,7 @@ Graph vae_decoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
     for (int j = 0; j <= c.layers_per_block; ++j) x = vae_resnet(b, x, block / "resnets" / j, channels, c);
     if (i + 1 < blocks) {
       x = b.upsample2x(b.cast(x, o.dtype));
-      x = b.conv2d(x, block / "upsamplers" / 0 / "conv", {.out = channels, .residual = true});
+      x = b.conv2d(x, block / "upsamplers" / 0 / "conv", {.out = channels, .into_stream = true});
     }
   }
   pixels_out(b, norm_silu_conv(b, x, w, c.out_channels, c), o.pixels);
@@ -96,11 +96,11 @@ Graph vae_decoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
 }
 
 Graph vae_encoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
-  Builder b("vae_encoder", o.dtype, o.dtype, residual_fraction(o.dtype));
+  Builder b("vae_encoder", o.dtype, o.dtype, stream_fraction(o.dtype));
   const Scope w{"encoder"};
   const int64_t scale = c.scale();
   Tensor x = b.cast(b.input("image", DType::f32, {o.batch, o.height * scale, o.width * scale, c.in_channels}), o.dtype);
-  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels[0], .residual = true});
+  x = b.conv2d(x, w / "conv_in", {.out = c.block_out_channels[0], .into_stream = true});
   const int blocks = static_cast<int>(c.block_out_channels.size());
   for (int i = 0; i < blocks; ++i) {
     const Scope block = w / "down_blocks" / i;
@@ -109,7 +109,7 @@ Graph vae_encoder_graph(const VaeConfig& c, const VaeGraphOptions& o) {
     // Padded on the right and below only (diffusers Downsample2D with padding 0).
     if (i + 1 < blocks)
       x = b.conv2d(x, block / "downsamplers" / 0 / "conv",
-                   {.out = channels, .stride = 2, .pad = 0, .pad_after = 1, .residual = true});
+                   {.out = channels, .stride = 2, .pad = 0, .pad_after = 1, .into_stream = true});
   }
   x = norm_silu_conv(b, mid_block(b, x, w / "mid_block", c), w, 2 * c.latent_channels, c);
   if (c.use_quant_conv) x = b.conv2d(x, Scope{"quant_conv"}, {.out = 2 * c.latent_channels, .kernel = 1, .pad = 0});

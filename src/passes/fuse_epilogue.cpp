@@ -1,3 +1,8 @@
+// linear or conv2d, its activation and the sum that reads the result become one node: the product is written once.
+//
+// Two walks. The first gives a product its activation, the second its residual, perhaps seen through a view: the
+// product is then computed in the sum's place. A product that anything else reads, a sum that broadcasts, and one that
+// would round in between stay as they are.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 

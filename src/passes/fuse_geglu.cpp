@@ -1,3 +1,5 @@
+// linear and the gelu_gate that alone reads it become one geglu_linear: the value of both halves, twice as wide as the
+// result, is never written. The linear layer must be plain: fuse_epilogue comes later.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 

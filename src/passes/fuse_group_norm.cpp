@@ -1,3 +1,8 @@
+// The sum before a group_norm and the activation after it become parameters of the norm: one pass over memory, not
+// three.
+//
+// The sum counts where its second term is per picture and channel, as a resnet adds its time embedding, and nothing
+// else reads it.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 

@@ -1,3 +1,7 @@
+// The linear layers that feed one attention become one product with stacked weights: q, k and v where all read one
+// value (self-attention), k and v where only those do (cross-attention).
+//
+// The stacked Weight lists the names of its parts, so nothing is copied: packing reads them one after the other.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 

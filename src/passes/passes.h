@@ -1,5 +1,5 @@
-// The passes in their one fixed order. Each is a pure function from graph to graph with one idea and a declared effect
-// on the result's rounding; "eager" is the same road with none of them.
+// The passes in their one fixed order. Each is a pure function from graph to graph with one idea; docs/NUMERICS.md says
+// what they do to the result's rounding. "eager" is the same road with none of them.
 #pragma once
 
 #include <span>
@@ -11,8 +11,6 @@ namespace tempera {
 
 struct Pass {
   std::string_view name;
-  // In f32 each is exact up to the order of sums; in half precision none rounds more often than the graph did.
-  std::string_view effect;
   Graph (*run)(const Graph&);
 };
 

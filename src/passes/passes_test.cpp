@@ -161,7 +161,7 @@ struct UpBlock {
   }
   Tensor norm() { return b.group_norm(both, Scope{"n"}, 4, 1e-5f); }
   Tensor conv(int kernel) {
-    return b.conv2d(both, Scope{"c"}, {.out = 4, .kernel = kernel, .pad = kernel / 2, .residual = true});
+    return b.conv2d(both, Scope{"c"}, {.out = 4, .kernel = kernel, .pad = kernel / 2, .into_stream = true});
   }
 };
 

@@ -1,3 +1,9 @@
+// concat, read in place: group_norm and 1 x 1 conv2d take its two parts (`tail`), so that nothing writes it.
+//
+// The largest concatenation stays where a norm could run in place on it, that is in f32 and f16: the parts lie in
+// memory while the norm's result is written beside them, and a UNet's memory peaks there. This follows from types
+// alone. Lowering both ways and taking the smaller peak is no substitute: a product over two parts adds in another
+// order, and a picture's bytes would depend on what else changes the peak, such as the batch or guidance in two passes.
 #include <algorithm>
 #include <map>
 
@@ -15,22 +21,16 @@ bool takes_tail(const Node& reader, ValueId value) {
   return conv != nullptr && !conv->tail && is_pointwise(*conv) && conv->activation == Activation::none;
 }
 
-using Users = std::vector<std::vector<ValueId>>;
-
-// What the norms and convolutions that read a value, or casts of it, write.
-size_t bytes_of_results(const Graph& graph, const Users& users, ValueId id) {
-  size_t bytes = 0;
-  for (ValueId user : users[id])
-    bytes +=
-        kind_of(graph.node(user).op) == OpKind::cast ? bytes_of_results(graph, users, user) : graph.desc(user).bytes();
-  return bytes;
+// Whether a norm that reads `value` could run in place on it.
+bool has_norm_in_place(const Graph& graph, const std::vector<ValueId>& readers, ValueId value) {
+  return std::any_of(readers.begin(), readers.end(), [&](ValueId reader) {
+    return kind_of(graph.node(reader).op) == OpKind::group_norm && graph.desc(reader).dtype == graph.desc(value).dtype;
+  });
 }
 
-// The concatenations, and casts of them, that nothing needs in one piece. A concatenation takes its parts' place and
-// the norm runs in place on it; the parts lie beside what is written. A UNet's memory peaks at its largest, so that one
-// stays where results are larger than it, which they are where stream and products have one type.
+// The concatenations, and casts of them, that nothing needs in one piece.
 std::vector<bool> find_loose(const Graph& graph) {
-  const Users users = graph.users();
+  const auto users = graph.users();
   size_t largest = 0;
   for (const Node& node : graph.nodes())
     if (kind_of(node.op) == OpKind::concat) largest = std::max(largest, node.output.bytes());
@@ -44,7 +44,7 @@ std::vector<bool> find_loose(const Graph& graph) {
       return (cast && loose[user]) || takes_tail(graph.node(user), id);
     });
     if (kind == OpKind::concat && graph.desc(id).bytes() == largest)
-      loose[id] = loose[id] && bytes_of_results(graph, users, id) <= largest;
+      loose[id] = loose[id] && !has_norm_in_place(graph, users[id], id);
   }
   return loose;
 }

@@ -1,3 +1,5 @@
+// The walk's bookkeeping: who reads an old value, which new value stands for it, and the removal of nodes that no
+// output depends on. Inputs stay even if nothing reads them: they are the caller's interface.
 #include "passes/rewrite.h"
 
 namespace tempera {

@@ -35,7 +35,10 @@ class Engine::Impl {
   Queue& queue() { return *queue_; }
   Executables& executables() { return *executables_; }
   size_t measured_peak() const;
-  std::optional<double> joules() { return backend_->joules(); }
+  std::optional<double> joules() {
+    EnergyMeter* meter = backend_->energy_meter();
+    return meter == nullptr ? std::nullopt : meter->joules();
+  }
   const Parameters& parameters() const { return executables_->parameters(); }
   // Of the request that was planned last; 0 before.
   size_t planned_peak() const { return planned_peak_; }

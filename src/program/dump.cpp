@@ -1,3 +1,6 @@
+// A program as text: each step with its kernel and the addresses of its operands, then weights, segments, inputs and
+// outputs and the memory report. Steps have numbers and addresses are offsets, so that two ways of lowering a graph can
+// be compared line by line.
 #include "base/error.h"
 #include "program/program.h"
 

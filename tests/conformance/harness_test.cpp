@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "backend/host_backend.h"
 #include "backend/reference/reference.h"
 #include "base/error.h"
 #include "conformance/cases.h"
@@ -190,7 +191,7 @@ TEST_F(HarnessTest, ReportsExceptionsAndRefusals) {
 }
 
 // A backend whose activate row differs by one bit from what its fused rows do.
-class Deviant final : public Backend {
+class Deviant final : public HostBackend {
  public:
   explicit Deviant(std::vector<Kernel> kernels) : kernels_(std::move(kernels)) {
     target_.name = "deviant";
@@ -199,19 +200,8 @@ class Deviant final : public Backend {
   std::string description() const override { return "deviant"; }
   std::span<const Kernel> kernels() const override { return kernels_; }
   const Target& target() const override { return target_; }
-  std::unique_ptr<Buffer> allocate(size_t bytes) override { return host_->allocate(bytes); }
-  std::unique_ptr<Queue> make_queue() override { return host_->make_queue(); }
-  void upload(Queue& q, std::byte* to, std::span<const std::byte> from) override { host_->upload(q, to, from); }
-  void download(Queue& q, std::span<std::byte> to, const std::byte* from) override { host_->download(q, to, from); }
-  void copy(Queue& q, std::byte* to, const DeviceRows& from) override { host_->copy(q, to, from); }
-  std::unique_ptr<Transfers> make_transfers(Queue& q, std::vector<Transfers::Item> items) override {
-    return host_->make_transfers(q, std::move(items));
-  }
-  size_t free_memory() const override { return host_->free_memory(); }
-  bool host_visible() const override { return true; }
 
  private:
-  std::unique_ptr<Backend> host_ = make_reference_backend();
   std::vector<Kernel> kernels_;
   Target target_;
 };

@@ -1,26 +1,17 @@
 #include "backend/cpu/cpu.h"
 
-#include <algorithm>
-
 #include "backend/cpu/amx.h"
-#include "backend/cpu/host_buffer.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/onednn/onednn.h"
 #include "backend/cpu/powercap.h"
-#include "backend/host_memory.h"
+#include "backend/host_backend.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
 namespace tempera {
 namespace {
 
-// Launches run at once on the caller's thread team, so there is never anything to wait for.
-class CpuQueue final : public Queue {
- public:
-  void synchronize() override {}
-};
-
-class CpuBackend final : public Backend {
+class CpuBackend final : public HostBackend {
  public:
   CpuBackend() : features_(cpu_features()) {
     add_conv_winograd_kernels(table_);
@@ -44,26 +35,11 @@ class CpuBackend final : public Backend {
   std::string description() const override { return "CPU: " + to_string(features_); }
   std::span<const Kernel> kernels() const override { return table_; }
   const Target& target() const override { return target_; }
-
-  std::unique_ptr<Buffer> allocate(size_t bytes) override { return allocate_host_buffer(bytes); }
-  std::unique_ptr<Queue> make_queue() override { return std::make_unique<CpuQueue>(); }
-
-  void upload(Queue&, std::byte* device, std::span<const std::byte> host) override { std::ranges::copy(host, device); }
-  void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
-    std::copy_n(device, host.size(), host.data());
-  }
-  void copy(Queue&, std::byte* to, const DeviceRows& from) override { copy_rows(to, from); }
-  size_t free_memory() const override { return free_host_memory(); }
-  size_t total_memory() const override { return total_host_memory(); }
   std::vector<std::pair<std::string, std::string>> libraries() const override { return {{"oneDNN", features_.onednn}}; }
-  std::optional<double> joules() override {
+  EnergyMeter* energy_meter() override {
     if (!energy_) energy_.emplace();
-    return energy_->joules();
+    return &*energy_;
   }
-  std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
-    return make_host_transfers(std::move(items));
-  }
-  bool host_visible() const override { return true; }
 
  private:
   CpuFeatures features_;

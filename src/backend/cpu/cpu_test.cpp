@@ -1,38 +1,12 @@
-// The backend as a whole: memory, description, and that asking for too much is an error and not a crash.
+// The backend as a whole: what it says of itself, and that its memory is the host's.
 #include "backend/cpu/cpu.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "backend/cpu/host_buffer.h"
-#include "base/error.h"
-
 namespace tempera {
 namespace {
-
-TEST(CpuBackend, MemoryIsAlignedZeroAndWritable) {
-  const auto backend = make_cpu_backend();
-  for (size_t bytes : {size_t{0}, size_t{1}, size_t{4097}, (size_t{2} << 20) + 1, size_t{9} << 20}) {
-    const auto buffer = backend->allocate(bytes);
-    EXPECT_EQ(buffer->size(), bytes);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer->data()) % backend->target().alignment, 0u);
-    if (bytes == 0) continue;
-    EXPECT_EQ(buffer->data()[bytes - 1], std::byte{0});
-    buffer->data()[0] = buffer->data()[bytes - 1] = std::byte{1};
-  }
-}
-
-TEST(CpuBackend, RefusesMoreThanThereIs) {
-  const auto backend = make_cpu_backend();
-  try {
-    (void)backend->allocate(size_t{1} << 60);
-    FAIL() << "an exbibyte was granted";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::out_of_memory);
-    EXPECT_NE(std::string(error.what()).find("1099511627777 MiB are needed"), std::string::npos) << error.what();
-  }
-}
 
 TEST(CpuBackend, SaysWhatItIs) {
   const CpuFeatures features{.threads = 2, .avx2 = true, .onednn = "2.6.3"};

@@ -7,16 +7,18 @@
 #include <optional>
 #include <vector>
 
+#include "backend/energy.h"
+
 namespace tempera {
 
-class PackageEnergy {
+class PackageEnergy final : public EnergyMeter {
  public:
   // Takes the packages found in `powercap`.
   explicit PackageEnergy(const std::filesystem::path& powercap = "/sys/class/powercap");
 
   // Joules of all packages since the first call; nothing where there is none or one cannot be read. A counter that
   // started over since the last call is taken to have done so once.
-  std::optional<double> joules();
+  std::optional<double> joules() override;
 
  private:
   struct Package {

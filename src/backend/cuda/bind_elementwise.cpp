@@ -1,3 +1,5 @@
+// Rows whose kernels compute or move elements one by one (kernels/elementwise.cu, kernels/movement.cu): shapes become
+// counts, strides and bytes of a row here. What only moves data knows no types.
 #include <algorithm>
 
 #include "backend/cuda/rows.h"

@@ -1,3 +1,5 @@
+// Rows of group_norm and layer_norm: the op's optional inputs (tail, shift) are found by position here, and the kernels
+// (kernels/group_norm.cu, kernels/layer_norm.cu) see pointers that may be null.
 #include "backend/cuda/rows.h"
 
 namespace tempera::cuda {

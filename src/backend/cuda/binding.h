@@ -1,13 +1,13 @@
-// Which function binds a row of the table, by the row's name.
+// The functions that bind the rows of the table.
 #pragma once
 
-#include <string_view>
+#include <span>
 
 #include "backend/cuda/rows.h"
 
 namespace tempera::cuda {
 
-// nullptr when there is none.
-BindRow find_binding(std::string_view row);
+// In the order of cuda_target().kernels.
+std::span<const BindRow> bindings();
 
 }  // namespace tempera::cuda

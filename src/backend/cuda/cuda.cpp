@@ -56,12 +56,13 @@ class CudaBackend final : public Backend {
         cudnn_(tuning_),
         machine_{tuning_, products_, cudnn_, tuning_queue_.stream(), hopper()},
         transfers_(most_pinned) {
-    for (const KernelInfo* info : cuda_target().kernels) {
-      if (info->name == kCudaHopperRow && !hopper()) continue;
-      const cuda::BindRow bind = cuda::find_binding(info->name);
-      TEMPERA_ASSERT(bind != nullptr);
-      table_.push_back(
-          {*info, [this, bind](const Problem& p, const Binding& b) { return launch(bind, p, b); }, cuda_pack});
+    for (size_t i = 0; i < cuda::bindings().size(); ++i) {
+      const KernelInfo& info = *cuda_target().kernels[i];
+      if (info.name == kCudaHopperRow && !hopper()) continue;
+      const auto bind = [this, row = cuda::bindings()[i]](const Problem& p, const Binding& b) {
+        return launch(row, p, b);
+      };
+      table_.push_back({info, bind, cuda_pack});
     }
     target_ = cuda_target();
     target_.kernels.clear();
@@ -85,9 +86,9 @@ class CudaBackend final : public Backend {
   std::vector<std::pair<std::string, std::string>> libraries() const override {
     return {{"cuBLASLt", products_.version()}, {"cuDNN", cudnn_.version()}, {"CUDA driver", cuda::driver_version()}};
   }
-  std::optional<double> joules() override {
+  EnergyMeter* energy_meter() override {
     if (!energy_) energy_ = std::make_unique<cuda::EnergyCounter>(cuda::bus_id());
-    return energy_->joules();
+    return energy_.get();
   }
   size_t peak_memory() const override {
     const size_t now = cuda::memory_in_use();

@@ -1,25 +1,15 @@
-// Every row has its function, the file of choices is read with care, and a machine without a card is told so; on a
-// card, what the backend does beside its rows.
+// The file of choices is read with care, and a machine without a card is told so; on a card, what the backend does
+// besides running its rows.
 #include "backend/cuda/cuda.h"
 
 #include <gmock/gmock.h>
 
-#include <cmath>
-
-#include "backend/cuda/binding.h"
 #include "backend/cuda/device.h"
-#include "backend/cuda/table.h"
 #include "backend/cuda/tuning.h"
 #include "base/error.h"
-#include "sampling/rng.h"
 
 namespace tempera {
 namespace {
-
-TEST(CudaBackend, BindsEveryRowOfTheTable) {
-  for (const KernelInfo* info : cuda_target().kernels) EXPECT_NE(cuda::find_binding(info->name), nullptr) << info->name;
-  EXPECT_EQ(cuda::find_binding("conv2d/nothing"), nullptr);
-}
 
 TEST(CudaBackend, SaysWhatIsMissing) {
   const std::string missing = cuda_missing().text;
@@ -184,42 +174,6 @@ TEST_F(CudaCard, CopiesRowsOneBehindTheOther) {
   const size_t bytes = 6 * sizeof(float);
   backend_->copy(*queue_, to->data(), {from->data(), 1, bytes, bytes});
   EXPECT_THAT(read(*to), testing::ElementsAre(0, 1, 2, 3, 4, 5));
-}
-
-// The host's generator is the definition: odd sizes, several values of a counter, several counters of a thread, seeds
-// that pass 32 bits, and draws that go on where others ended.
-TEST_F(CudaCard, DrawsTheNoiseOfTheHost) {
-  constexpr uint64_t kSeed = 0xffffffff;
-  constexpr int kPictures = 3;
-  constexpr float kScale = 0.5f;
-  PhiloxStream stream(kSeed);
-  std::vector<std::unique_ptr<Generator>> generators;
-  for (uint64_t i = 0; i < kPictures; ++i) generators.push_back(make_generator(Rng::cuda, kSeed + i));
-  struct Size {
-    int64_t channels, pixels;
-  };
-  for (const auto [channels, pixels] :
-       {Size{4, 128 * 128}, Size{3, 97}, Size{1, 1}, Size{4, 90'001}, Size{4, 360'003}, Size{4, 128 * 128}}) {
-    const auto n = static_cast<size_t>(channels * pixels);
-    const PhiloxDraw draw = stream.next(n);
-    const auto out = backend_->allocate(kPictures * n * sizeof(float));
-    for (uint64_t i = 0; i < kPictures; ++i)
-      ASSERT_TRUE(backend_->draw_normal(*queue_, out->data() + i * n * sizeof(float),
-                                        {kSeed + i, draw.counter, draw.threads, channels, pixels, kScale}));
-    const std::vector<float> found = read(*out);
-    std::vector<float> planar(n);
-    float most = 0;
-    for (size_t i = 0; i < kPictures; ++i) {
-      generators[i]->normal(planar);
-      for (size_t k = 0; k < n; ++k) {
-        const size_t c = k / static_cast<size_t>(pixels), p = k % static_cast<size_t>(pixels);
-        const float value = found[i * n + p * static_cast<size_t>(channels) + c];
-        const float off = std::abs(value - planar[k] * kScale);
-        most = off <= most ? most : off;  // not a number: is kept
-      }
-    }
-    EXPECT_LE(most, 1e-6f) << channels << " x " << pixels;
-  }
 }
 
 }  // namespace

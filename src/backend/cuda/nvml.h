@@ -6,18 +6,20 @@
 #include <optional>
 #include <string>
 
+#include "backend/energy.h"
+
 namespace tempera::cuda {
 
-class EnergyCounter {
+class EnergyCounter final : public EnergyMeter {
  public:
   // bus_id: the card's place on the PCI bus as the CUDA runtime writes it, "0000:3B:00.0".
   explicit EnergyCounter(const std::string& bus_id);
-  ~EnergyCounter();
+  ~EnergyCounter() override;
   EnergyCounter(const EnergyCounter&) = delete;
   EnergyCounter& operator=(const EnergyCounter&) = delete;
 
   // Joules since the driver was loaded; nothing where it does not tell. The counter is renewed some ten times a second.
-  std::optional<double> joules();
+  std::optional<double> joules() override;
 
  private:
   struct Nvml;

@@ -1,4 +1,4 @@
-// How the rows of the table (table.cpp) are bound: one function per row, by families. All are given what the backend
+// How the rows of the table (row_list.h) are bound: one function per row, by families. All are given what the backend
 // holds for its lifetime.
 #pragma once
 

@@ -3,7 +3,8 @@
 #include <utility>
 #include <vector>
 
-#include "backend/cuda/group_norm_plan.h"
+#include "backend/cuda/kernels/group_norm_plan.h"
+#include "backend/cuda/row_list.h"
 #include "backend/cuda/score_plan.h"
 #include "backend/cuda/weights.h"
 #include "base/error.h"
@@ -155,35 +156,9 @@ constexpr double kTf32 = 2e-3;
 constexpr Numerics kMoves = Numerics::bitwise, kRounds = Numerics::rounding, kSums = Numerics::approximate;
 
 std::vector<KernelInfo> make_rows() {
-  return {
-      weighted(row("conv2d/gemm", OpKind::conv2d, kSums, false, library_workspace, refuse_pointwise)),
-      weighted(row("conv2d/cudnn", OpKind::conv2d, kSums, false, library_workspace, refuse_cudnn), kTf32),
-      weighted(row("conv2d/few_outputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_outputs)),
-      weighted(row("conv2d/few_inputs", OpKind::conv2d, kSums, false, nullptr, refuse_few_inputs)),
-      weighted(row("conv2d/direct", OpKind::conv2d, kSums, false, nullptr, refuse_tail)),
-      weighted(row("linear/gemm", OpKind::linear, kSums, false, library_workspace, refuse_product)),
-      weighted(row(kCudaHopperRow, OpKind::geglu_linear, kSums, false, nullptr, refuse_hopper)),
-      weighted(row("geglu_linear/gemm", OpKind::geglu_linear, kSums, false, geglu_workspace, refuse_product)),
-      row("attention/flash", OpKind::attention, kSums, false, nullptr, refuse_flash),
-      row("attention/naive", OpKind::attention, kSums, false, score_workspace, any_float),
-      row("group_norm/cuda", OpKind::group_norm, kSums, true, group_norm_workspace, refuse_group_norm),
-      row("layer_norm/cuda", OpKind::layer_norm, kSums, true, nullptr, refuse_norm),
-      row("gelu_gate/cuda", OpKind::gelu_gate, kRounds, false),
-      row("activate/cuda", OpKind::activate, kRounds, true),
-      row("add/cuda", OpKind::add, kRounds, true),
-      row("scale/cuda", OpKind::scale, kRounds, true, nullptr, refuse_scale),
-      row("concat/cuda", OpKind::concat, kMoves, false),
-      row("upsample2x/cuda", OpKind::upsample2x, kMoves, false),
-      row("embed/cuda", OpKind::embed, kMoves, false),
-      row("gather_row/cuda", OpKind::gather_row, kMoves, false),
-      row("timestep_embedding/cuda", OpKind::timestep_embedding, kRounds, false),
-      row("cast/cuda", OpKind::cast, kRounds, false),
-      row("branch_rows/cuda", OpKind::branch_rows, kMoves, false),
-      row("model_input/cuda", OpKind::model_input, kRounds, false),
-      row("guidance/cuda", OpKind::guidance, kSums, false, guidance_workspace),
-      row("sampler_update/cuda", OpKind::sampler_update, kRounds, true, nullptr, refuse_update),
-      row("to_rgb8/cuda", OpKind::to_rgb8, kRounds, false),
-  };
+#define TEMPERA_DESCRIPTION(bind, description) description,
+  return {TEMPERA_CUDA_ROWS(TEMPERA_DESCRIPTION)};
+#undef TEMPERA_DESCRIPTION
 }
 
 }  // namespace

@@ -1,8 +1,5 @@
-// The table of the reference backend and its memory, which is the host's.
-#include <cstring>
-#include <new>
-
-#include "backend/host_memory.h"
+// The table of the reference backend.
+#include "backend/host_backend.h"
 #include "backend/reference/kernels.h"
 #include "backend/reference/reference.h"
 #include "base/error.h"
@@ -10,8 +7,6 @@
 
 namespace tempera {
 namespace {
-
-constexpr size_t kAlignment = 64;
 
 bool is_float(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
@@ -79,59 +74,17 @@ std::vector<Kernel> table() {
   };
 }
 
-class HostBuffer final : public Buffer {
- public:
-  explicit HostBuffer(size_t bytes) : size_(bytes), data_(allocate(bytes)) {}
-  ~HostBuffer() override { ::operator delete (data_, std::align_val_t{kAlignment}); }
-  HostBuffer(const HostBuffer&) = delete;
-  HostBuffer& operator=(const HostBuffer&) = delete;
-  std::byte* data() override { return data_; }
-  size_t size() const override { return size_; }
-
- private:
-  static std::byte* allocate(size_t bytes) {
-    void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
-    if (memory == nullptr)
-      fail(ErrorCode::out_of_memory, "the machine has no {} bytes of memory left; ask for a smaller picture", bytes);
-    return static_cast<std::byte*>(memory);
-  }
-
-  size_t size_;
-  std::byte* data_;
-};
-
-// Launches run at once, so there is never anything to wait for.
-class HostQueue final : public Queue {
- public:
-  void synchronize() override {}
-};
-
-class ReferenceBackend final : public Backend {
+class ReferenceBackend final : public HostBackend {
  public:
   ReferenceBackend() : kernels_(table()) {
     target_.name = "reference";
     target_.host_memory = true;
-    target_.alignment = kAlignment;
     for (const Kernel& kernel : kernels_) target_.kernels.push_back(&kernel.info);
   }
 
   std::string description() const override { return fmt::format("reference: {} threads, plain loops", thread_count()); }
   std::span<const Kernel> kernels() const override { return kernels_; }
   const Target& target() const override { return target_; }
-  std::unique_ptr<Buffer> allocate(size_t bytes) override { return std::make_unique<HostBuffer>(bytes); }
-  std::unique_ptr<Queue> make_queue() override { return std::make_unique<HostQueue>(); }
-  void upload(Queue&, std::byte* device, std::span<const std::byte> host) override {
-    if (!host.empty()) std::memcpy(device, host.data(), host.size());
-  }
-  void download(Queue&, std::span<std::byte> host, const std::byte* device) override {
-    if (!host.empty()) std::memcpy(host.data(), device, host.size());
-  }
-  void copy(Queue&, std::byte* to, const DeviceRows& from) override { copy_rows(to, from); }
-  size_t free_memory() const override { return free_host_memory(); }
-  std::unique_ptr<Transfers> make_transfers(Queue&, std::vector<Transfers::Item> items) override {
-    return make_host_transfers(std::move(items));
-  }
-  bool host_visible() const override { return true; }
 
  private:
   std::vector<Kernel> kernels_;

@@ -6,8 +6,8 @@
 #include "hwy/foreach_target.h"
 //
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
 #include "backend/cpu/kernels/vector-inl.h"
+#include "backend/cpu/launch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tempera {

@@ -10,7 +10,7 @@
 
 #include "backend/cpu/amx.h"
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
+#include "backend/cpu/launch.h"
 #include "base/parallel.h"
 
 namespace tempera {

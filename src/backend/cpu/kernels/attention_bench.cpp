@@ -9,6 +9,7 @@
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/kernels/bench.h"
 #include "backend/cpu/kernels/kernels.h"
+#include "backend/host_backend.h"
 #include "base/parallel.h"
 
 namespace tempera {
@@ -36,7 +37,7 @@ void run(benchmark::State& state, const Kernel& kernel, const Case& c, DType dty
   bench::Bytes out(q.bytes()), workspace(kernel.info.workspace(problem));
   const Launch launch =
       kernel.bind(problem, {{q_bytes->data(), k_bytes->data(), v_bytes->data()}, out.data(), workspace.data()});
-  bench::NoQueue queue;
+  HostQueue queue;
   launch(queue);
 
   const double flops = 4.0 * static_cast<double>(c.pictures * c.heads * c.queries * c.keys * c.dim);

@@ -9,8 +9,8 @@
 #include <algorithm>
 
 #include "backend/cpu/kernels/attention.h"
-#include "backend/cpu/kernels/launch.h"
 #include "backend/cpu/kernels/vector-inl.h"
+#include "backend/cpu/launch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tempera {

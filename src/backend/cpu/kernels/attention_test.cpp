@@ -15,6 +15,7 @@
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/targets.h"
+#include "backend/host_backend.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "hwy/highway.h"
@@ -179,10 +180,6 @@ void on_every_target(const Body& body) {
   hwy::GetChosenTarget().DeInit();
 }
 
-class NoQueue : public Queue {
-  void synchronize() override {}
-};
-
 TEST(Attention, FlashMatchesPlainLoopsOnEveryInstructionSet) {
   on_every_target([&] {
     for (const DType dtype : {DType::f32, DType::bf16})
@@ -281,7 +278,7 @@ TEST(Attention, EveryRowOfTheTableMatchesPlainLoops) {
         ASSERT_EQ(!kernel.info.refuse(f.problem), runs);
         if (!runs) continue;
         const auto result = run_guarded(f, kernel.info.workspace(f.problem), [&](const Binding& at) {
-          NoQueue queue;
+          HostQueue queue;
           kernel.bind(f.problem, at)(queue);
         });
         const double tolerance = dtype == DType::f32 ? kernel.info.tolerance_f32 : kernel.info.tolerance_half;
@@ -313,7 +310,7 @@ TEST(Attention, NaiveTakesHeadsOfAnyWidth) {
   add_attention_kernels(table);
   Fixture f({1, 2, 5, 7, 13}, DType::f32);
   const auto result = run_guarded(f, table[2].info.workspace(f.problem), [&](const Binding& at) {
-    NoQueue queue;
+    HostQueue queue;
     table[2].bind(f.problem, at)(queue);
   });
   EXPECT_LE(relative_error(result, reference(f)), 1e-6);

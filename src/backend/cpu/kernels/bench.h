@@ -57,12 +57,6 @@ class Bytes {
 // Numbers between -1 and 1.
 std::unique_ptr<Bytes> random_tensor(const TensorDesc& desc);
 
-// What host kernels are launched on.
-class NoQueue : public Queue {
- public:
-  void synchronize() override {}
-};
-
 // The N of "--threads N", which is taken off the command line; thread_count() where it is not there.
 int threads_from(int& argc, char** argv);
 

@@ -12,9 +12,9 @@
 #include "backend/cpu/amx.h"
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
 #include "backend/cpu/kernels/winograd.h"
-#include "backend/cpu/onednn/packing.h"
+#include "backend/cpu/launch.h"
+#include "backend/cpu/packing/packing.h"
 
 namespace tempera {
 namespace {
@@ -103,11 +103,11 @@ class WinogradConv {
   WinogradOutput output_;
 };
 
-onednn::WeightLayout layout_of(const Problem& p) {
+WeightLayout layout_of(const Problem& p) {
   const Shape& w = p.inputs[1].shape;
   const DType type = p.inputs[1].dtype;
   const int64_t pair = type == DType::f32 ? 1 : 2, row = kWinogradPanel * pair;
-  onednn::WeightLayout layout;
+  WeightLayout layout;
   layout.shape = {w[0], w[1], 3};
   layout.dtype = type;
   layout.elements = w.elements();
@@ -158,8 +158,8 @@ void add_conv_winograd_kernels(std::vector<Kernel>& table) {
                    [](const Problem& p, int input, std::span<const WeightPart> parts, std::byte* to) {
                      if (input != 1) return pack_plain(p.inputs[static_cast<size_t>(input)].dtype, parts, to);
                      const auto layout = layout_of(p);
-                     const onednn::WeightRows rows(parts, layout.shape.out, layout.shape.in * layout.shape.taps());
-                     onednn::pack_weight(layout, rows, 0, to);
+                     const WeightRows rows(parts, layout.shape.out, layout.shape.in * layout.shape.taps());
+                     pack_weight(layout, rows, 0, to);
                    }});
 }
 

@@ -8,6 +8,7 @@
 #include "backend/cpu/kernels/bench.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/targets.h"
+#include "backend/host_backend.h"
 #include "base/half.h"
 #include "hwy/highway.h"
 #include "support/counting_reader.h"
@@ -63,7 +64,7 @@ double relative_error(DType dtype) {
   bench::Bytes packed(kernel.info.packed(problem, 1).bytes), out(to.bytes()), scratch(kernel.info.workspace(problem));
   const WeightPart part = stored_part(dtype, w.bytes);
   kernel.pack(problem, 1, {&part, 1}, packed.data());
-  bench::NoQueue queue;
+  HostQueue queue;
   kernel.bind(problem, {{x.bytes.data(), packed.data()}, out.data(), scratch.data()})(queue);
 
   const auto* results = reinterpret_cast<const float*>(out.data());

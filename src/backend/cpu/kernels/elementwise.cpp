@@ -7,10 +7,10 @@
 //
 #include <array>
 
-#include "backend/cpu/kernels/bf16.h"
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
 #include "backend/cpu/kernels/vector-inl.h"
+#include "backend/cpu/launch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tempera {

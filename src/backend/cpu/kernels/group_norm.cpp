@@ -12,9 +12,9 @@
 #include <cmath>
 
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
 #include "backend/cpu/kernels/norm_tables.h"
 #include "backend/cpu/kernels/vector-inl.h"
+#include "backend/cpu/launch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tempera {

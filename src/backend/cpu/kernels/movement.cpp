@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
+#include "backend/cpu/launch.h"
 
 namespace tempera {
 namespace {

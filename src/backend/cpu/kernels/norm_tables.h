@@ -1,7 +1,7 @@
 // What the two norms share: which problems they take.
 #pragma once
 
-#include "backend/cpu/kernels/launch.h"
+#include "backend/cpu/launch.h"
 
 namespace tempera {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "backend/cpu/kernels/kernels.h"
-#include "backend/cpu/kernels/launch.h"
+#include "backend/cpu/launch.h"
 #include "base/half.h"
 
 namespace tempera {

@@ -3,7 +3,8 @@
 #pragma once
 
 #include <dnnl.hpp>
-#include <vector>
+
+#include "backend/cpu/packing/packing.h"
 
 namespace tempera::onednn {
 
@@ -21,12 +22,6 @@ dnnl::convolution_forward::primitive_desc convolution_descriptor(const dnnl::eng
 
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha);
 
-// Where the elements of a tensor lie: dimension d of index i is split by the inner blocks that name d, innermost last.
-struct Blocking {
-  Dims padded;              // dimensions rounded up to whole blocks
-  Dims strides;             // of the outer index of each dimension, in elements
-  Dims blocks, block_dims;  // inner blocks and the dimension each belongs to, outermost first
-};
 // Throws Error(internal) for a layout that is not plain blocking.
 Blocking blocking_of(const Desc& desc);
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backend/cpu/kernels/bf16.h"
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/onednn/rows.h"
 #include "backend/cpu/onednn/weights.h"
 #include "base/error.h"

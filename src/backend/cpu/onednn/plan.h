@@ -11,7 +11,7 @@
 #include <unordered_map>
 
 #include "backend/cpu/onednn/api.h"
-#include "backend/cpu/onednn/packing.h"
+#include "backend/cpu/packing/packing.h"
 #include "ir/ops.h"
 
 namespace tempera::onednn {

@@ -2,7 +2,7 @@
 // or kernel, in blocks; a bias (f32, as the builder makes it) stays plain.
 #pragma once
 
-#include "backend/cpu/kernels/launch.h"
+#include "backend/cpu/launch.h"
 #include "backend/cpu/onednn/plan.h"
 
 namespace tempera::onednn {

@@ -2,15 +2,21 @@
 // of element (out, in, tap) is offset_out[out] + offset_in[in] + offset_tap[tap], so three small tables describe any.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
 
-namespace tempera::onednn {
+namespace tempera {
 
-struct Blocking;
+// Where the elements of a tensor lie: dimension d of index i is split by the inner blocks that name d, innermost last.
+struct Blocking {
+  std::vector<int64_t> padded;              // dimensions rounded up to whole blocks
+  std::vector<int64_t> strides;             // of the outer index of each dimension, in elements
+  std::vector<int64_t> blocks, block_dims;  // inner blocks and the dimension each belongs to, outermost first
+};
 
 // A weight (out, in, kernel, kernel), row-major, as the checkpoint has it; a matrix has kernel 1.
 struct WeightShape {
@@ -65,4 +71,4 @@ class WeightRows {
 // Writes rows [first_row, first_row + layout.shape.out) of `rows` as `layout` says, on all threads.
 void pack_weight(const WeightLayout& layout, const WeightRows& rows, int64_t first_row, std::byte* destination);
 
-}  // namespace tempera::onednn
+}  // namespace tempera

@@ -1,9 +1,9 @@
-#include "backend/cpu/kernels/bf16.h"
+#include "backend/cpu/bf16.h"
 
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "backend/cpu/kernels/bf16.cpp"
+#define HWY_TARGET_INCLUDE "backend/cpu/bf16.cpp"
 #include "hwy/foreach_target.h"
 //
 #include "backend/cpu/kernels/vector-inl.h"

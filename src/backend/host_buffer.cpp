@@ -1,4 +1,4 @@
-#include "backend/cpu/host_buffer.h"
+#include "backend/host_buffer.h"
 
 #include <sys/mman.h>
 

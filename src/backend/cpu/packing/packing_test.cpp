@@ -1,14 +1,13 @@
 // Packed weights against the definition of a blocked layout, element by element.
-#include "backend/cpu/onednn/packing.h"
+#include "backend/cpu/packing/packing.h"
 
 #include <gtest/gtest.h>
 
-#include "backend/cpu/onednn/api.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "support/counting_reader.h"
 
-namespace tempera::onednn {
+namespace tempera {
 namespace {
 
 struct Layout {
@@ -167,4 +166,4 @@ TEST(Packing, RefusesPartsOfAnotherSize) {
 }
 
 }  // namespace
-}  // namespace tempera::onednn
+}  // namespace tempera

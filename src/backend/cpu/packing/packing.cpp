@@ -2,7 +2,7 @@
 // converted into a buffer that stays in the first-level cache, then written in tiles of 4 x 4 32-bit units: one f32, or
 // two bf16 that are neighbours along `in`. Every blocked layout of oneDNN has such tiles; what has none goes
 // element-wise.
-#include "backend/cpu/onednn/packing.h"
+#include "backend/cpu/packing/packing.h"
 
 #include <fmt/ranges.h>
 
@@ -10,12 +10,11 @@
 #include <cstring>
 #include <functional>
 
-#include "backend/cpu/onednn/api.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "base/parallel.h"
 
-namespace tempera::onednn {
+namespace tempera {
 namespace {
 
 constexpr int64_t kTile = 4;        // units
@@ -235,4 +234,4 @@ void pack_weight(const WeightLayout& layout, const WeightRows& rows, int64_t fir
   Packer(layout, rows, first_row, destination).run();
 }
 
-}  // namespace tempera::onednn
+}  // namespace tempera

@@ -1,4 +1,4 @@
-// What the CPU's own kernels share outside their vector code: which types they take, and loops that allocate nothing.
+// What the CPU's rows share, own kernels and those on oneDNN: which types they take, and loops that allocate nothing.
 #pragma once
 
 #include <functional>

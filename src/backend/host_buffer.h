@@ -1,4 +1,4 @@
-// Memory of the CPU backend: anonymous pages, huge where the kernel grants them, zero when new.
+// Host memory as a Buffer: anonymous pages, huge where the kernel grants them, zero when new.
 #pragma once
 
 #include <cstddef>
