@@ -45,7 +45,7 @@ class Job {
   std::vector<float> latents(int image) const;
   void set_latents(int image, std::span<const float> values);
 
-  // Seconds per stage so far.
+  // Seconds that Engine::start took for each stage: "plan", "text", "load".
   const std::vector<Stage>& stages() const;
 
   class Impl;
@@ -74,6 +74,8 @@ class Engine {
   // and the memory is there, whatever their samplers, steps, seeds and guidance scales are; results are then equal within
   // the rounding of another batch size (docs/NUMERICS.md), and on a CPU bit for bit. A job is named once. Throws
   // Error(invalid_argument) for a job that is finished or has failed; the jobs whose step an error interrupts have failed.
+  // Jobs of other sizes take turns. On a CPU the kernels of another size can read parameters in another form: name such
+  // jobs in one call, so that both forms stay packed; between calls for one and the other, what differs is packed anew.
   void step(std::span<Job* const> jobs, const Callbacks& callbacks = {});
   void step(std::initializer_list<Job*> jobs, const Callbacks& callbacks = {}) {
     step(std::span<Job* const>(jobs.begin(), jobs.size()), callbacks);

@@ -128,26 +128,34 @@ const Checkpoint& Engine::Impl::weights(const ComponentRef& component) const {
   return *sources_.component(component).weights;
 }
 
-void Engine::Impl::activate(const std::vector<const Stages*>& stages, const Program* merged,
-                            Parameters::Others others) {
+void Engine::Impl::activate(const std::vector<std::shared_ptr<const Stages>>& stages, const Program* merged,
+                            Parameters::Others others, bool exact) {
   std::vector<ParameterUse> uses;
-  for (const Stages* list : stages)
+  for (const auto& list : stages)
     for (const StageSpec& stage : list->list)
       for (const Program& program : stage.programs) uses.push_back({&weights(stage.component), &program});
   if (merged != nullptr) uses.push_back({&weights(stages.front()->only(Role::denoise).component), merged});
   const auto is_active = [&](const ParameterUse& use) { return std::ranges::find(active_, use) != active_.end(); };
-  if (std::ranges::all_of(uses, is_active)) return;
-  park_all();
-  forwards_.clear();
-  executable_of_.clear();
-  active_.clear();  // also when memory is short
-  const std::vector<Executable*> executables = executables_->use(uses, others);
+  if (std::ranges::all_of(uses, is_active) && (!exact || uses.size() == active_.size())) return;
+  deactivate();  // also when memory is short
+  std::vector<Executable*> executables;
+  try {
+    executables = executables_->use(uses, others);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory || others == Parameters::Others::drop) throw;
+    executables = executables_->use(uses, Parameters::Others::drop);
+  }
   for (size_t i = 0; i < uses.size(); ++i) executable_of_[uses[i].program] = executables[i];
   active_ = std::move(uses);
+  active_stages_ = stages;
 }
 
-void Engine::Impl::park_all() {
+void Engine::Impl::deactivate() {
   for (auto& [executable, forward] : forwards_) forward->park();
+  forwards_.clear();
+  executable_of_.clear();
+  active_.clear();
+  active_stages_.clear();
 }
 
 std::vector<Executable*> Engine::Impl::executables_of(const StageSpec& stage) const {
@@ -174,7 +182,7 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
     if (!file) text();
     prepared = prepare(r, file ? std::optional(file->tokens) : std::nullopt);
     // All memory is taken before the long part.
-    activate({&prepared->fitted.stages}, nullptr, others_for(*prepared));
+    activate({stages_of(prepared)}, nullptr, others_for(*prepared), true);
     executables_->leave();  // also what an earlier request left when it was stopped
     plan = with_what_is_held(prepared->fitted.plan);
   });
@@ -241,22 +249,23 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
   const ResolvedRequest r = resolved(both);
   EncodeResult result;
   StageClock clock(result.stages, nullptr);
-  Stages stages;
+  std::shared_ptr<const Stages> stages;
+  const bool drop = limits_.budget.given();
   clock.time("plan", [&] {
     result.tokens = text().tokens();
-    const ProgramOptions options = program_options(facts_, r, options_, choice_, backend_->target(), std::nullopt);
-    stages = build_text_stages(facts_.config, shape_of(r), backend_->target(), options);
-    activate({&stages}, nullptr, Parameters::Others::keep);
+    ProgramOptions options = program_options(facts_, r, options_, choice_, backend_->target(), std::nullopt);
+    if (drop) options.placement.of(Role::text) = Residency::in_turn;
+    stages = std::make_shared<const Stages>(
+        build_text_stages(facts_.config, shape_of(r), backend_->target(), options));
+    activate({stages}, nullptr, drop ? Parameters::Others::drop : Parameters::Others::keep, true);
     executables_->leave();
   });
   clock.time("text", [&] {
     if (callbacks.progress) callbacks.progress({"text", 0, 1, 0, 1});
     std::vector<Executable*> programs;
-    for (const StageSpec& stage : stages.list) programs.push_back(executable_of_.at(&stage.programs.front()));
-    text().encode(r, stages, programs, true, cancelled_check(callbacks));
+    for (const StageSpec& stage : stages->list) programs.push_back(executable_of_.at(&stage.programs.front()));
+    text().encode(r, *stages, programs, !drop, cancelled_check(callbacks));
   });
-  active_.clear();  // its programs end here
-  executable_of_.clear();
   write_embeddings(out, text_embeddings(r), result.tokens, request);
   result.measured_peak_bytes = measured_peak();
   return result;

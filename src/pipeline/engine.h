@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -65,14 +66,16 @@ class Engine::Impl {
 
   // Makes the programs of these jobs, and of a batch of them, the ones in use.
   void use_for(std::span<Job::Impl* const> jobs, const Program* merged);
-  void activate(const std::vector<const Stages*>& stages, const Program* merged, Parameters::Others others);
+  // `exact`: and no others. With Others::keep, others are dropped when memory is short.
+  void activate(const std::vector<std::shared_ptr<const Stages>>& stages, const Program* merged,
+                Parameters::Others others, bool exact);
   const Checkpoint& weights(const ComponentRef& component) const;
   std::vector<Executable*> executables_of(const StageSpec& stage) const;
-  void park_all();
+  void deactivate();
 
   void step_alone(Job::Impl& job, const CheckCancelled& check);
   bool step_together(std::span<Job::Impl* const> jobs, const CheckCancelled& check);
-  const Merged* merged_for(const std::shared_ptr<const Prepared>& like, const Batch& batch);
+  const Merged* merged_for(std::span<Job::Impl* const> jobs, const Batch& batch);
   Forward& forward_of(const Program& program, const Batch& batch);
 
   EngineOptions options_;
@@ -89,10 +92,11 @@ class Engine::Impl {
   size_t planned_peak_ = 0;
   std::optional<TextStage> text_;
   std::deque<std::shared_ptr<const Prepared>> prepared_;  // the last to be used first
-  std::deque<Merged> merged_;                             // likewise
+  std::list<Merged> merged_;                              // likewise
   std::optional<Executables> executables_;
-  // Of the programs in use, which live in prepared_, merged_ or a job.
+  // The programs in use, and the owners of those that are not in merged_.
   std::vector<ParameterUse> active_;
+  std::vector<std::shared_ptr<const Stages>> active_stages_;
   std::map<const Program*, Executable*> executable_of_;
   std::map<const Executable*, std::unique_ptr<Forward>> forwards_;
 };

@@ -24,14 +24,15 @@ bool alike(const Prepared& a, const Prepared& b) {
 }  // namespace
 
 void Engine::Impl::use_for(std::span<Job::Impl* const> jobs, const Program* merged) {
-  std::vector<const Stages*> stages;
+  std::vector<std::shared_ptr<const Stages>> stages;
   Parameters::Others others = Parameters::Others::keep;
   for (const Job::Impl* job : jobs) {
     const Prepared& prepared = job->prepared();
-    if (std::ranges::find(stages, &prepared.fitted.stages) == stages.end()) stages.push_back(&prepared.fitted.stages);
+    const std::shared_ptr<const Stages> own = stages_of(job->prepared_pointer());
+    if (std::ranges::find(stages, own) == stages.end()) stages.push_back(own);
     if (others_for(prepared) == Parameters::Others::drop) others = Parameters::Others::drop;
   }
-  activate(stages, merged, others);
+  activate(stages, merged, others, false);
 }
 
 Forward& Engine::Impl::forward_of(const Program& program, const Batch& batch) {
@@ -51,6 +52,7 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
         jobs.begin() + static_cast<std::ptrdiff_t>(i))
       fail(ErrorCode::invalid_argument, "a job is named twice in one step: name each once");
   }
+  if (jobs.size() > 1 && !limits_.budget.given()) use_for(jobs, nullptr);  // so that no turn drops what the next one needs
   std::vector<Job::Impl*> left(jobs.begin(), jobs.end());
   while (!left.empty()) {
     std::vector<Job::Impl*> together;
@@ -86,16 +88,22 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
       batch.guidance_rescale = batch.guidance_rescale || picture->request->guidance_rescale;
     }
   std::ranges::stable_partition(pictures, &Picture::guided);
-  const Merged* merged = merged_for(jobs.front()->prepared_pointer(), batch);
+  const Merged* merged = merged_for(jobs, batch);
   if (merged == nullptr) return false;
-  use_for(jobs, &merged->program);
+  try {
+    use_for(jobs, &merged->program);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory) throw;
+    return false;
+  }
   executable_of_.at(&merged->program)->load(check);
   forward_of(merged->program, batch).step(pictures, check);
   return true;
 }
 
 // The one for such a batch, built where it is new; nullptr where its memory is more than the engine may take.
-const Engine::Impl::Merged* Engine::Impl::merged_for(const std::shared_ptr<const Prepared>& like, const Batch& batch) {
+const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const> jobs, const Batch& batch) {
+  const std::shared_ptr<const Prepared>& like = jobs.front()->prepared_pointer();
   auto known = std::ranges::find_if(merged_, [&](const Merged& merged) {
     return merged.batch == batch && alike(*merged.like, *like);
   });
@@ -105,20 +113,22 @@ const Engine::Impl::Merged* Engine::Impl::merged_for(const std::shared_ptr<const
     const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale};
     merged_.push_front(
         {like, batch, build_denoise_program(facts_.config, like->shape, backend_->target(), options, forward)});
-    // Those in use are the ones of the last call, which are among the newest.
     if (merged_.size() > kMostMerged) {
-      active_.clear();
-      park_all();
-      forwards_.clear();
-      executable_of_.clear();
+      deactivate();  // the oldest may be in use
       merged_.pop_back();
     }
-    known = merged_.begin();
+  } else {
+    merged_.splice(merged_.begin(), merged_, known);
   }
+  known = merged_.begin();
   const MemoryReport& memory = known->program.memory;
   const MemoryPlan& alone = like->fitted.plan.memory;
   const size_t scratch = alone.activations + alone.stream + alone.kept;
-  const size_t peak = alone.peak_bytes - scratch + std::max(scratch, memory.scratch() + memory.kept) + memory.io;
+  size_t peak = executables_->bytes_of_others() + alone.peak_bytes - scratch +
+                std::max(scratch, memory.scratch() + memory.kept) + memory.io +
+                backend_->target().overhead_step * known->program.steps.size();
+  // The others' states, inputs and outputs.
+  for (const Job::Impl* job : jobs.subspan(1)) peak += job->prepared().fitted.plan.memory.io;
   const size_t limit = limits_.budget.given() ? limits_.budget.of(free_memory_) : free_memory_;
   return peak <= limit ? &*known : nullptr;
 }

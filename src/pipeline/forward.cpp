@@ -16,7 +16,7 @@ void fill_step(const Picture& picture, int slots, std::span<float> row) {
   std::ranges::fill(row, 0.0f);
   row[StepLayout::kInputScale] = static_cast<float>(e.input_scale);
   row[StepLayout::kGuidanceScale] = static_cast<float>(*r.request.guidance_scale);
-  row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
+  if (r.guidance_rescale) row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
   const auto own = static_cast<size_t>(r.schedule.slots), all = static_cast<size_t>(slots);
   TEMPERA_ASSERT(e.update.size() == own * (own + 2) && own <= all);
   for (size_t k = 0; k < own; ++k) {
@@ -70,12 +70,22 @@ std::byte* Forward::state_of(size_t picture) const {
   return executable_.input_address("state") + picture * one;
 }
 
+void Forward::save(const Picture& picture) {
+  const auto i = static_cast<size_t>(std::ranges::find(pictures_, &picture) - pictures_.begin());
+  const size_t bytes = static_cast<size_t>(picture.slots()) * latent_bytes(executable_.program());
+  backend_.copy(queue_, picture.state, {state_of(i), 1, bytes, bytes});
+}
+
 void Forward::park() {
-  for (size_t i = 0; i < pictures_.size(); ++i) {
-    Picture& picture = *pictures_[i];
-    const size_t bytes = static_cast<size_t>(picture.slots()) * latent_bytes(executable_.program());
-    backend_.copy(queue_, picture.state, {state_of(i), 1, bytes, bytes});
-    picture.inside = nullptr;
+  for (const Picture* picture : pictures_) save(*picture);
+  for (Picture* picture : pictures_) picture->inside = nullptr;
+  pictures_.clear();
+}
+
+void Forward::lose() {
+  for (Picture* picture : pictures_) {
+    picture->inside = nullptr;
+    picture->lost = true;
   }
   pictures_.clear();
 }
@@ -87,6 +97,9 @@ void Forward::take_in(std::span<Picture* const> pictures) {
   TEMPERA_ASSERT(std::cmp_equal(pictures.size(), batch_.images));
   const size_t latent = latent_bytes(executable_.program());
   const std::vector<std::byte> zeros(static_cast<size_t>(batch_.slots) * latent);
+  pictures_.assign(pictures.begin(), pictures.end());
+  conditions_written_ = false;
+  for (Picture* picture : pictures_) picture->inside = this;
   for (size_t i = 0; i < pictures.size(); ++i) {
     Picture& picture = *pictures[i];
     TEMPERA_ASSERT(picture.guided() == std::cmp_less(i, batch_.guided) && picture.slots() <= batch_.slots);
@@ -95,10 +108,7 @@ void Forward::take_in(std::span<Picture* const> pictures) {
     // Coefficients of 0 need finite values.
     if (bytes < zeros.size()) backend_.upload(queue_, state_of(i) + bytes, std::span(zeros).subspan(bytes));
     backend_.upload(queue_, executable_.input_address("noise") + i * latent, std::span(zeros).first(latent));
-    picture.inside = this;
   }
-  pictures_.assign(pictures.begin(), pictures.end());
-  conditions_written_ = false;
 }
 
 // Rows [negative of the guided..., positive of all...], to where each belongs.
@@ -138,8 +148,8 @@ void Forward::draw_noise() {
 }
 
 void Forward::step(std::span<Picture* const> pictures, const CheckCancelled& check) {
-  if (!std::ranges::equal(pictures, pictures_)) take_in(pictures);
   try {
+    if (!std::ranges::equal(pictures, pictures_)) take_in(pictures);
     const bool new_conditions = !conditions_written_;
     if (new_conditions) write_conditions();
     if (new_conditions || !executable_.kept()) executable_.run_prologue(check);
@@ -147,11 +157,7 @@ void Forward::step(std::span<Picture* const> pictures, const CheckCancelled& che
     draw_noise();
     executable_.run(check);
   } catch (...) {
-    for (Picture* picture : pictures_) {
-      picture->inside = nullptr;
-      picture->lost = true;
-    }
-    pictures_.clear();
+    lose();
     throw;
   }
   for (Picture* picture : pictures_) ++picture->position;

@@ -33,6 +33,10 @@ class Forward {
 
   // Brings the states of the pictures in the batch back to memory of their own.
   void park();
+  // Copies the state of a picture in the batch there; the batch stays as it is.
+  void save(const Picture& picture);
+  // The states of the pictures in the batch are lost.
+  void lose();
 
   const Executable& executable() const { return executable_; }
 

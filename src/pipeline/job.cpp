@@ -39,8 +39,14 @@ Job::Impl::Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest reques
 }
 
 Job::Impl::~Impl() {
-  for (Picture& picture : pictures_)
-    if (picture.inside != nullptr) picture.inside->park();
+  for (Picture& picture : pictures_) {
+    if (picture.inside == nullptr) continue;
+    try {
+      picture.inside->park();  // its neighbours go on
+    } catch (...) {
+      picture.inside->lose();  // the device does not answer any more
+    }
+  }
 }
 
 // One batch of pictures after the other.
@@ -79,7 +85,6 @@ Picture& Job::Impl::picture(int image) {
   Picture& picture = pictures_[static_cast<size_t>(image)];
   if (picture.lost)
     fail(ErrorCode::invalid_argument, "the job was stopped in the middle of a step and has no latents: start it again");
-  if (picture.inside != nullptr) picture.inside->park();
   return picture;
 }
 
@@ -88,13 +93,15 @@ size_t Job::Impl::latent_elements() const {
 }
 
 std::byte* Job::Impl::latent(int image) {
-  return picture(image).state;
+  const Picture& from = picture(image);
+  if (from.inside != nullptr) from.inside->save(from);
+  return from.state;
 }
 
 std::vector<float> Job::Impl::latents(int image) {
-  const Picture& from = picture(image);
+  const std::byte* const from = latent(image);
   std::vector<float> values(latent_elements()), planar(values.size());
-  backend_.download(queue_, std::as_writable_bytes(std::span(values)), from.state);
+  backend_.download(queue_, std::as_writable_bytes(std::span(values)), from);
   queue_.synchronize();
   const auto pixels = static_cast<size_t>(request_.latent_width) * static_cast<size_t>(request_.latent_height);
   const size_t channels = values.size() / pixels;
@@ -108,6 +115,7 @@ void Job::Impl::set_latents(int image, std::span<const float> planar) {
   if (planar.size() != latent_elements())
     fail(ErrorCode::invalid_argument, "{} values are given for the latents of a picture, which are {}: give (C, H, W)",
          planar.size(), latent_elements());
+  if (to.inside != nullptr) to.inside->park();  // it comes back with the new values
   const auto pixels = static_cast<size_t>(request_.latent_width) * static_cast<size_t>(request_.latent_height);
   const size_t channels = planar.size() / pixels;
   std::vector<float> values(planar.size());

@@ -20,6 +20,9 @@ struct Prepared {
   const StageSpec& denoise() const { return fitted.stages.only(Role::denoise); }
   Batch batch() const;  // of the denoising stage
 };
+inline std::shared_ptr<const Stages> stages_of(const std::shared_ptr<const Prepared>& prepared) {
+  return {prepared, &prepared->fitted.stages};
+}
 
 class Job::Impl {
  public:
@@ -41,7 +44,7 @@ class Job::Impl {
   bool finished() const;
   bool failed() const;
 
-  // Where the latent of a picture is, (h, w, C) f32; the picture is parked.
+  // Where the latent of a picture is as of now, (h, w, C) f32.
   std::byte* latent(int image);
   std::vector<float> latents(int image);
   void set_latents(int image, std::span<const float> values);

@@ -94,6 +94,7 @@ void Executable::load(const CheckCancelled& check) {
   const State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(),
                   memory_.scratch.end(program_.memory.kept), memory_.io.data()};
   if (now == loaded_) return;
+  if (loaded_ && loaded_->revision != now.revision) memory_.scratch.lose_kept();  // it was computed with other values
   loaded_.reset();
   TEMPERA_ASSERT(memory_.scratch.size() >= scratch_bytes(program_.memory, backend_.target().alignment));
   TEMPERA_ASSERT(memory_.io.size() >= program_.memory.io);
@@ -107,6 +108,7 @@ void Executable::load(const CheckCancelled& check) {
 void Executable::bind_steps() {
   bindings_.resize(program_.steps.size());
   launches_.resize(program_.steps.size());
+  bool bound_any = false;
   for (size_t s = 0; s < program_.steps.size(); ++s) {
     const Step& step = program_.steps[s];
     Binding binding;
@@ -114,7 +116,13 @@ void Executable::bind_steps() {
     binding.output = address(step.output);
     binding.workspace = memory_.scratch.data() + step.workspace.offset;
     if (launches_[s] && binding == bindings_[s]) continue;
-    recording_.reset();
+    if (!std::exchange(bound_any, true)) {
+      // Choosing an algorithm runs candidates on these addresses.
+      memory_.scratch.enter(*this);
+      memory_.scratch.lose_kept();
+      recording_.reset();
+      ran_ = false;
+    }
     launches_[s] = backend_.kernels()[step.kernel].bind(problem_of(step), binding);
     bindings_[s] = std::move(binding);
   }
@@ -219,9 +227,9 @@ void Executable::copy_input(std::string_view name, const DeviceRows& from) {
 }
 
 void Executable::leave() {
+  entered_ = false;  // also when it throws
   if (transfers_) transfers_->finish();
   tell_of_copies();
-  entered_ = false;
 }
 
 void Executable::watch(StepWatcher* watcher) {
@@ -259,10 +267,18 @@ bool Executable::kept() const {
 void Executable::run(const CheckCancelled& check) {
   TEMPERA_ASSERT(kept());
   memory_.scratch.enter(*this);
-  if (!entered_) enter(program_.prologue, program_.steps.size());
+  if (!entered_) {
+    leave();  // also what an interrupted run left under way
+    enter(program_.prologue, program_.steps.size());
+  }
   const bool arrived = std::exchange(entered_, true);
   if (replay_ && watcher_ == nullptr && !moves_in_body_ && arrived && replayed(check)) return;
-  run_steps(program_.prologue, program_.steps.size(), check);
+  try {
+    run_steps(program_.prologue, program_.steps.size(), check);
+  } catch (...) {
+    entered_ = false;  // what travels may be anywhere
+    throw;
+  }
   ran_ = true;
 }
 

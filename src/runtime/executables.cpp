@@ -1,6 +1,7 @@
 #include "runtime/executables.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace tempera {
 
@@ -26,12 +27,11 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
   size_t scratch = 0;
   for (const ParameterUse& use : programs)
     scratch = std::max(scratch, scratch_bytes(use.program->memory, backend_.target().alignment));
-  if (others == Parameters::Others::drop) {
-    scratch_.resize(scratch);
-  } else {
-    scratch_.reserve(scratch);
-  }
+  // Scratch memory of another size comes when parameters that are dropped are gone: together both are within the plan.
+  const bool other_size = others == Parameters::Others::drop ? scratch_.size() != scratch : scratch_.size() < scratch;
+  if (other_size) scratch_.release();
   parameters_.hold(programs, others);
+  if (other_size) scratch_.resize(scratch);
 
   std::vector<Executable*> executables;
   for (const ParameterUse& use : programs) {
@@ -39,10 +39,10 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
     if (bound == nullptr) {
       bound = &bound_.emplace_front(use, backend_, queue_, scratch_, parameters_);
       bound->used = calls_;
-      bound->io.reserve(use.program->memory.io);
       bound->executable.set_replay(replay_);
       bound->executable.watch(watcher_);
     }
+    bound->io.reserve(use.program->memory.io);
     executables.push_back(&bound->executable);
   }
   return executables;
@@ -65,7 +65,15 @@ void Executables::end_others(std::span<const ParameterUse> programs, Parameters:
 }
 
 void Executables::leave() {
-  for (Bound& bound : bound_) bound.executable.leave();
+  std::exception_ptr first;
+  for (Bound& bound : bound_) {
+    try {
+      bound.executable.leave();
+    } catch (...) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
 }
 
 void Executables::watch(StepWatcher* watcher) {

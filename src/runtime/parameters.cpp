@@ -139,7 +139,13 @@ void Parameters::close_holes() {
   for (Slab& slab : slabs_) {
     const size_t used = slab.used();
     if (slab.buffer->size() - used < kWaste) continue;
-    std::unique_ptr<Buffer> smaller = backend_.allocate(used);
+    std::unique_ptr<Buffer> smaller;
+    try {
+      smaller = backend_.allocate(used);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::out_of_memory) throw;
+      return;  // the holes stay
+    }
     size_t offset = 0;
     for (auto& [key, entry] : entries_) {
       if (entry.place.slab != &slab) continue;
@@ -195,10 +201,10 @@ size_t Parameters::bytes() const {
 }
 
 size_t Parameters::bytes_of_others() const {
-  size_t bytes = 0;
+  size_t held = 0;
   for (const auto& [key, entry] : entries_)
-    if (!entry.held && entry.place.slab != nullptr) bytes += entry.bytes;
-  return bytes;
+    if (entry.held && entry.place.slab != nullptr) held += entry.bytes;
+  return bytes() - held;
 }
 
 }  // namespace tempera

@@ -61,7 +61,7 @@ class Parameters {
   uint64_t generation() const { return generation_; }
   // Of the memory that is taken.
   size_t bytes() const;
-  // Of the memory for parameters that the held programs do not read.
+  // Of the memory that is taken, what the held programs do not need: other parameters, and holes.
   size_t bytes_of_others() const;
   // All that was packed so far.
   size_t bytes_packed() const { return bytes_packed_; }

@@ -1,7 +1,5 @@
 #include "runtime/region.h"
 
-#include <utility>
-
 #include "runtime/executable.h"
 
 namespace tempera {
@@ -13,10 +11,15 @@ void Region::reserve(size_t bytes) {
 
 void Region::resize(size_t bytes) {
   if (buffer_ && buffer_->size() == bytes) return;
-  keeper_ = nullptr;
-  if (Executable* const last = std::exchange(user_, nullptr)) last->leave();
-  buffer_.reset();  // both would not fit where memory is short
+  release();  // both would not fit where memory is short
   buffer_ = backend_.allocate(bytes);
+}
+
+void Region::release() {
+  keeper_ = nullptr;
+  if (user_ != nullptr) user_->leave();
+  user_ = nullptr;
+  buffer_.reset();
 }
 
 std::byte* Region::end(size_t bytes) const {

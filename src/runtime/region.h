@@ -23,6 +23,8 @@ class Region {
   void reserve(size_t bytes);
   // As reserve(), but gives back what is more than `bytes`.
   void resize(size_t bytes);
+  // Gives the memory back; the region is empty.
+  void release();
 
   std::byte* data() const { return buffer_ ? buffer_->data() : nullptr; }
   size_t size() const { return buffer_ ? buffer_->size() : 0; }
@@ -36,6 +38,7 @@ class Region {
   void keep(Executable& keeper) { keeper_ = &keeper; }
   // Whether it is still there.
   bool keeps(const Executable& keeper) const { return keeper_ == &keeper; }
+  void lose_kept() { keeper_ = nullptr; }
   // An executable ends.
   void forget(const Executable& user);
 

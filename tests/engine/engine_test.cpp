@@ -179,6 +179,29 @@ TEST(Engine, GoesOnWithOtherJobsWhenOneIsStopped) {
   expect_equal(finished(engine, other), alone(request), request.prompt);
 }
 
+// What travels may be anywhere when a decode is stopped: the next one brings it anew.
+TEST(Engine, DecodesAgainAfterADecodeWasStopped) {
+  for (const char* offload : {"none", "model", "sequential"}) {
+    EngineOptions options = small_engine();
+    options.offload = offload;
+    Engine engine(options);
+    const Request request = small_request("a red apple", 1, 2);
+    Job job = engine.start(request);
+    while (!job.finished()) engine.step(job);
+    for (const int most : {1, 20, 60}) {
+      int polls = 0;
+      Callbacks callbacks;
+      callbacks.cancelled = [&] { return ++polls > most; };
+      if (on_card()) {
+        engine.decode(job, 0);
+      } else {
+        EXPECT_THROW(engine.decode(job, 0, callbacks), Error);
+      }
+      EXPECT_EQ(engine.decode(job, 0).rgb, alone(request, options)[0].rgb) << offload;
+    }
+  }
+}
+
 TEST(Engine, PollsForCancellationWhileTextsAreEncoded) {
   Engine engine(small_engine());
   engine.start(small_request("a red apple", 1));  // the encoders are loaded: what is polled later is not packing
