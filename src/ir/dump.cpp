@@ -1,6 +1,6 @@
 // A graph as text, one node a line: "%7 = linear{bias residual}(%4, %5, %6) f16[2x4096x640]". Tests compare such text,
-// and messages of errors name ops by it. Each op has an overload of params(), so that an op without one does not compile;
-// defaults are left out.
+// and messages of errors name ops by it. Each op has an overload of params(), so that an op without one does not
+// compile; defaults are left out.
 #include "base/error.h"
 #include "ir/graph.h"
 

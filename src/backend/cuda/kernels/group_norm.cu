@@ -6,8 +6,8 @@
 // which keeps them exact for data with a large mean, and are added in a fixed order.
 //
 // Where x has a tail, a thread's channels lie in one of the two: vectors do not straddle them.
-#include "backend/cuda/kernels/group_norm_plan.h"
 #include "backend/cuda/kernels/access.cuh"
+#include "backend/cuda/kernels/group_norm_plan.h"
 #include "backend/cuda/kernels/launch.cuh"
 
 namespace tempera::cuda {
