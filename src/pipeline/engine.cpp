@@ -116,9 +116,9 @@ Parameters::Others Engine::Impl::others_for(const Prepared& prepared) const {
   return prepared.fitted.chosen ? Parameters::Others::drop : Parameters::Others::keep;
 }
 
-Plan Engine::Impl::with_what_is_held(Plan plan) const {
+Plan Engine::Impl::with_what_is_held(Plan plan, bool remember) const {
   size_t held = executables_->bytes_of_others();
-  if (backend_->target().host_memory && text_) held += text_->bytes_of_others();
+  if (remember && backend_->target().host_memory && text_) held += text_->bytes_of_others();
   plan.memory.io += held;
   plan.memory.peak_bytes += held;
   return plan;
@@ -184,7 +184,7 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
     // All memory is taken before the long part.
     activate({stages_of(prepared)}, nullptr, others_for(*prepared), true);
     executables_->leave();  // also what an earlier request left when it was stopped
-    plan = with_what_is_held(prepared->fitted.plan);
+    plan = with_what_is_held(prepared->fitted.plan, others_for(*prepared) == Parameters::Others::keep);
   });
   planned_peak_ = plan.memory.peak_bytes;
   PromptEmbeddings embeddings;

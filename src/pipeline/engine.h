@@ -61,7 +61,8 @@ class Engine::Impl {
   std::optional<TinyVaeConfig> own_tiny_vae();
 
   std::shared_ptr<const Prepared> prepare(const ResolvedRequest& request, std::optional<int> embedded_tokens);
-  Plan with_what_is_held(Plan plan) const;
+  // remember: features of other texts stay.
+  Plan with_what_is_held(Plan plan, bool remember) const;
   Parameters::Others others_for(const Prepared& prepared) const;
 
   // Makes the programs of these jobs, and of a batch of them, the ones in use.

@@ -47,18 +47,29 @@ inline std::vector<Image> alone(const Request& request, EngineOptions options = 
 inline void expect_equal(const std::vector<Image>& images, const std::vector<Image>& expected, const std::string& what) {
   ASSERT_EQ(images.size(), expected.size()) << what;
   for (size_t i = 0; i < images.size(); ++i) {
-    EXPECT_EQ(images[i].rgb, expected[i].rgb) << what << ", picture " << i;
+    ASSERT_EQ(images[i].rgb.size(), expected[i].rgb.size()) << what << ", picture " << i;
+    const PictureDifference difference = picture_difference(images[i].rgb, expected[i].rgb);
+    EXPECT_EQ(difference.max, 0) << what << ", picture " << i << ", mean " << difference.mean;
     EXPECT_EQ(images[i].parameters, expected[i].parameters) << what << ", picture " << i;
   }
 }
 
-// Of another size of batch, on a device whose kernels sum in another order then: in f32 a few units in the last place.
+// Of another size of batch, on a device whose kernels sum in another order then: within the rounding of TF32.
 inline void expect_close(const std::vector<Image>& images, const std::vector<Image>& expected, const std::string& what) {
   ASSERT_EQ(images.size(), expected.size()) << what;
   for (size_t i = 0; i < images.size(); ++i) {
     const PictureDifference difference = picture_difference(images[i].rgb, expected[i].rgb);
-    EXPECT_LE(difference.max, 2) << what << ", picture " << i;
-    EXPECT_LE(difference.mean, 0.05) << what << ", picture " << i;
+    EXPECT_LE(difference.max, 3) << what << ", picture " << i;
+    EXPECT_LE(difference.mean, 0.5) << what << ", picture " << i;
+  }
+}
+
+// Of a job that shared a batch.
+inline void expect_as_alone(const std::vector<Image>& images, const Request& request) {
+  if (on_card()) {
+    expect_close(images, alone(request), request.prompt);
+  } else {
+    expect_equal(images, alone(request), request.prompt);
   }
 }
 
