@@ -25,9 +25,10 @@ std::string plan_table(const Plan& plan) {
   const auto bytes = [](size_t count) { return format_bytes(static_cast<double>(count)); };
   const MemoryPlan& memory = plan.memory;
   text += fmt::format("\narithmetic  {}\n", format_flops(plan.flops));
-  text += fmt::format("memory      {} at the peak: weights {}, activations {}, stream {}, kept {}, io {}, overhead {}\n",
-                      bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations), bytes(memory.stream),
-                      bytes(memory.kept), bytes(memory.io), bytes(memory.overhead));
+  text +=
+      fmt::format("memory      {} at the peak: weights {}, activations {}, stream {}, kept {}, io {}, overhead {}\n",
+                  bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations), bytes(memory.stream),
+                  bytes(memory.kept), bytes(memory.io), bytes(memory.overhead));
   if (memory.pinned_bytes > 0)
     text += fmt::format("host        {} locked for parameters that travel, unless --pinned-memory allows less\n",
                         bytes(memory.pinned_bytes));

@@ -39,8 +39,8 @@ class Job {
   // Whether an error ended the job in the middle of a step. Such a job cannot be stepped or decoded.
   bool failed() const;
 
-  // The latents of a picture as they are after its last step: shape (C, H, W), as diffusers has them; C, H and W are 4 and
-  // an eighth of the picture's sides. What a multistep sampler remembers of earlier steps is not part of them.
+  // The latents of a picture as they are after its last step: shape (C, H, W), as diffusers has them; C, H and W are 4
+  // and an eighth of the picture's sides. What a multistep sampler remembers of earlier steps is not part of them.
   // Throws Error(invalid_argument) when there is no such picture, or not as many values.
   std::vector<float> latents(int image) const;
   void set_latents(int image, std::span<const float> values);
@@ -56,8 +56,8 @@ class Job {
   std::unique_ptr<Impl> impl_;
 };
 
-// A model on a device, for several jobs. Parameters, programs and memory belong to the engine and are shared by its jobs.
-// Not for several threads at once.
+// A model on a device, for several jobs. Parameters, programs and memory belong to the engine and are shared by its
+// jobs. Not for several threads at once.
 class Engine {
  public:
   // Opens the model's files without reading weights. Throws Error.
@@ -66,16 +66,17 @@ class Engine {
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 
-  // Plans a request, encodes its prompts and loads the parameters that it needs. Throws Error(invalid_argument) before any
-  // work when the request cannot be answered.
+  // Plans a request, encodes its prompts and loads the parameters that it needs. Throws Error(invalid_argument) before
+  // any work when the request cannot be answered.
   Job start(const Request& request, const Callbacks& callbacks = {});
 
   // One evaluation of each job, none of them finished. Jobs of the same picture size share a batch where that is faster
-  // and the memory is there, whatever their samplers, steps, seeds and guidance scales are; results are then equal within
-  // the rounding of another batch size (docs/NUMERICS.md), and on a CPU bit for bit. A job is named once. Throws
-  // Error(invalid_argument) for a job that is finished or has failed; the jobs whose step an error interrupts have failed.
-  // Jobs of other sizes take turns. On a CPU the kernels of another size can read parameters in another form: name such
-  // jobs in one call, so that both forms stay packed; between calls for one and the other, what differs is packed anew.
+  // and the memory is there, whatever their samplers, steps, seeds and guidance scales are; results are then equal
+  // within the rounding of another batch size (docs/NUMERICS.md), and on a CPU bit for bit. A job is named once. Throws
+  // Error(invalid_argument) for a job that is finished or has failed; the jobs whose step an error interrupts have
+  // failed. Jobs of other sizes take turns. On a CPU the kernels of another size can read parameters in another form:
+  // name such jobs in one call, so that both forms stay packed; between calls for one and the other, what differs is
+  // packed anew.
   void step(std::span<Job* const> jobs, const Callbacks& callbacks = {});
   void step(std::initializer_list<Job*> jobs, const Callbacks& callbacks = {}) {
     step(std::span<Job* const>(jobs.begin(), jobs.size()), callbacks);

@@ -32,15 +32,17 @@ struct Image {
 
 // Bytes of device memory at the peak, known before anything is loaded.
 struct MemoryPlan {
-  size_t weights = 0;      // packed parameters that stay on the device
-  size_t activations = 0;  // intermediate values and kernels' workspaces of the stage that needs most; shared by all stages
-  size_t stream = 0;       // staging space after the activations, for parameters that are copied in during a run
-  size_t kept = 0;         // of the same stage: results that are constant for a request, as keys and values of its prompt
-  size_t io = 0;           // inputs, outputs and the sampler's state; on a CPU also prompts and pictures
+  size_t weights = 0;  // packed parameters that stay on the device
+  size_t activations =
+      0;              // intermediate values and kernels' workspaces of the stage that needs most; shared by all stages
+  size_t stream = 0;  // staging space after the activations, for parameters that are copied in during a run
+  size_t kept = 0;    // of the same stage: results that are constant for a request, as keys and values of its prompt
+  size_t io = 0;      // inputs, outputs and the sampler's state; on a CPU also prompts and pictures
   size_t overhead = 0;     // the process: code, libraries, driver
   size_t peak_bytes = 0;   // the sum
   std::string peak_stage;  // the stage with the most activations, stream and kept
-  size_t pinned_bytes = 0;  // on a card: locked host memory for parameters that are copied in, where pinned_memory allows it
+  size_t pinned_bytes =
+      0;  // on a card: locked host memory for parameters that are copied in, where pinned_memory allows it
 };
 
 // One program of the pipeline as it will run. Memory in bytes, arithmetic in floating-point operations.

@@ -1,5 +1,5 @@
-// How a decoder runs: the model's autoencoder or a tiny one, on the whole latent of a picture or on overlapping tiles. One
-// picture at a time, always, so that memory does not grow with the number of pictures.
+// How a decoder runs: the model's autoencoder or a tiny one, on the whole latent of a picture or on overlapping tiles.
+// One picture at a time, always, so that memory does not grow with the number of pictures.
 #pragma once
 
 #include <optional>

@@ -27,8 +27,8 @@ struct EmbeddingsFile {
 EmbeddingsFile read_embeddings(const std::filesystem::path& path, const ModelConfig& model);
 
 // The embeddings that a request names instead of prompts, with a negative row where it has guidance. The request learns
-// from which texts they were made, for the metadata of its pictures. Throws as read_embeddings does, and Error(bad_file)
-// when guidance needs a negative row that is not there.
+// from which texts they were made, for the metadata of its pictures. Throws as read_embeddings does, and
+// Error(bad_file) when guidance needs a negative row that is not there.
 EmbeddingsFile read_embeddings_for(ResolvedRequest& request, const ModelConfig& model);
 
 // In f32, with the prompts of `request` as metadata. The file appears whole or not at all. Throws Error(io).

@@ -1,5 +1,5 @@
-// An engine: from a request to a job (plan, texts, parameters), and from a job's latents to a picture. engine_step.cpp has
-// the steps in between.
+// An engine: from a request to a job (plan, texts, parameters), and from a job's latents to a picture. engine_step.cpp
+// has the steps in between.
 #include "pipeline/engine.h"
 
 #include <sys/resource.h>
@@ -32,8 +32,8 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
   const ThreadScope scope(threads_);
   const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "pinned_memory");
   sources_.add(open_model_of(options_, log_, false));
-  facts_ = {model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults,
-            model().path.string()};
+  facts_ = {
+      model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults, model().path.string()};
   facts_.own_tiny_vae = [this] { return own_tiny_vae(); };
   if (!options_.tiny_vae.empty()) {
     LoneComponent tiny = open_tiny_vae(options_.tiny_vae, model().path, model().config.vae);
@@ -102,8 +102,9 @@ std::shared_ptr<const Prepared> Engine::Impl::prepare(const ResolvedRequest& r, 
     Fitted fitted = fit(facts_.config, shape, backend_->target(), asked, limits_, facts_.own_tiny_vae);
     fitted.plan.model = facts_.name;
     if (fitted.chosen && !limits_.budget.given() && log_)
-      log_(LogLevel::warning, fmt::format("this request needs more memory than the {} MiB that are free: it runs with {}",
-                                          free_memory_ >> 20, fitted.plan.residency));
+      log_(LogLevel::warning,
+           fmt::format("this request needs more memory than the {} MiB that are free: it runs with {}",
+                       free_memory_ >> 20, fitted.plan.residency));
     prepared = std::make_shared<const Prepared>(Prepared{std::move(shape), std::move(asked), std::move(fitted)});
   }
   prepared_.push_front(prepared);
@@ -255,8 +256,7 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
     result.tokens = text().tokens();
     ProgramOptions options = program_options(facts_, r, options_, choice_, backend_->target(), std::nullopt);
     if (drop) options.placement.of(Role::text) = Residency::in_turn;
-    stages = std::make_shared<const Stages>(
-        build_text_stages(facts_.config, shape_of(r), backend_->target(), options));
+    stages = std::make_shared<const Stages>(build_text_stages(facts_.config, shape_of(r), backend_->target(), options));
     activate({stages}, nullptr, drop ? Parameters::Others::drop : Parameters::Others::keep, true);
     executables_->leave();
   });

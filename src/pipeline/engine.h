@@ -1,5 +1,5 @@
-// What an engine owns: the device, the opened sources, the stages of the shapes in use, executables with their memory, and
-// the forwards that jobs are stepped in.
+// What an engine owns: the device, the opened sources, the stages of the shapes in use, executables with their memory,
+// and the forwards that jobs are stepped in.
 #pragma once
 
 #include <deque>

@@ -52,13 +52,14 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
         jobs.begin() + static_cast<std::ptrdiff_t>(i))
       fail(ErrorCode::invalid_argument, "a job is named twice in one step: name each once");
   }
-  if (jobs.size() > 1 && !limits_.budget.given()) use_for(jobs, nullptr);  // so that no turn drops what the next one needs
+  if (jobs.size() > 1 && !limits_.budget.given())
+    use_for(jobs, nullptr);  // so that no turn drops what the next one needs
   std::vector<Job::Impl*> left(jobs.begin(), jobs.end());
   while (!left.empty()) {
     std::vector<Job::Impl*> together;
     std::erase_if(left, [&](Job::Impl* job) {
-      const bool with = together.empty() || (backend_->target().batches_pictures &&
-                                             alike(together.front()->prepared(), job->prepared()));
+      const bool with = together.empty() ||
+                        (backend_->target().batches_pictures && alike(together.front()->prepared(), job->prepared()));
       if (with) together.push_back(job);
       return with;
     });
@@ -104,9 +105,8 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
 // The one for such a batch, built where it is new; nullptr where its memory is more than the engine may take.
 const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const> jobs, const Batch& batch) {
   const std::shared_ptr<const Prepared>& like = jobs.front()->prepared_pointer();
-  auto known = std::ranges::find_if(merged_, [&](const Merged& merged) {
-    return merged.batch == batch && alike(*merged.like, *like);
-  });
+  auto known = std::ranges::find_if(
+      merged_, [&](const Merged& merged) { return merged.batch == batch && alike(*merged.like, *like); });
   if (known == merged_.end()) {
     ProgramOptions options = like->fitted.options;
     options.images_per_forward = batch.images;

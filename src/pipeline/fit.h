@@ -47,9 +47,9 @@ struct Limits {
   bool fit_free_memory = true;
 };
 
-// The fastest way to answer a request within its limits. `options` is the first way: it is taken where it fits. The list
-// of ways is tried again with the model's own tiny autoencoder when nothing else fits, unless the options name one.
-// Throws Error(out_of_memory) with the table of peaks when none fits.
+// The fastest way to answer a request within its limits. `options` is the first way: it is taken where it fits. The
+// list of ways is tried again with the model's own tiny autoencoder when nothing else fits, unless the options name
+// one. Throws Error(out_of_memory) with the table of peaks when none fits.
 Fitted fit(const ModelConfig& model, const RequestShape& request, const Target& target, const ProgramOptions& options,
            const Limits& limits, const OwnTinyVae& own_tiny_vae);
 

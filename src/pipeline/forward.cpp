@@ -8,8 +8,8 @@
 namespace tempera {
 namespace {
 
-// The row of a picture: scale, guidance, and its sampler's update in a program with `slots` slots. What the sampler does
-// not have stays 0.
+// The row of a picture: scale, guidance, and its sampler's update in a program with `slots` slots. What the sampler
+// does not have stays 0.
 void fill_step(const Picture& picture, int slots, std::span<float> row) {
   const ResolvedRequest& r = *picture.request;
   const Evaluation& e = r.schedule.evaluations[picture.position];

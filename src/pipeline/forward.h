@@ -1,5 +1,6 @@
-// One evaluation of the sampler for several pictures in one batch, each with its own request, sampler, step and generator.
-// Everything that varies per picture and step is written into the program's inputs; the program itself never changes.
+// One evaluation of the sampler for several pictures in one batch, each with its own request, sampler, step and
+// generator. Everything that varies per picture and step is written into the program's inputs; the program itself never
+// changes.
 #pragma once
 
 #include <span>

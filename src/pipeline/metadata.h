@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "source/model_source.h"
 #include "pipeline/resolve.h"
 #include "pipeline/tiling.h"
+#include "source/model_source.h"
 
 namespace tempera {
 

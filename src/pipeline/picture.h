@@ -1,5 +1,5 @@
-// A picture on its way through the schedule: its generator, its position and the latents that its sampler remembers. It is
-// parked when its state is in memory of its own; a forward takes it in for as long as its neighbours stay the same.
+// A picture on its way through the schedule: its generator, its position and the latents that its sampler remembers. It
+// is parked when its state is in memory of its own; a forward takes it in for as long as its neighbours stay the same.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +33,13 @@ class PictureNoise {
 class Forward;
 
 struct Picture {
-  const ResolvedRequest* request = nullptr;         // outlives the picture
-  const PromptEmbeddings* embeddings = nullptr;     // likewise
-  std::optional<PictureNoise> noise = {};           // from the first step on
-  size_t position = 0;                              // evaluations that are done
-  std::byte* state = nullptr;                       // of its own, where it is parked: (slots, h, w, C) f32
-  Forward* inside = nullptr;                        // where its state is, unless it is parked
-  bool lost = false;                                // a step failed half-way
+  const ResolvedRequest* request = nullptr;      // outlives the picture
+  const PromptEmbeddings* embeddings = nullptr;  // likewise
+  std::optional<PictureNoise> noise = {};        // from the first step on
+  size_t position = 0;                           // evaluations that are done
+  std::byte* state = nullptr;                    // of its own, where it is parked: (slots, h, w, C) f32
+  Forward* inside = nullptr;                     // where its state is, unless it is parked
+  bool lost = false;                             // a step failed half-way
 
   bool guided() const { return request->guidance; }
   int slots() const { return request->schedule.slots; }

@@ -41,8 +41,8 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
          FieldName{"model"});
   if (!engine.preset.empty()) return preset_facts(engine);
   const ModelSource source = open_model_of(engine, {}, text);
-  ModelFacts facts{source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults,
-                   source.path.string()};
+  ModelFacts facts{
+      source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string()};
   facts.tokens = !text || source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings
                                                      : Tokenizer::from_folder(source.tokenizer_2).max_length();
   facts.own_tiny_vae = [path = source.path, vae = source.config.vae] {

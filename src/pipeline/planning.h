@@ -1,5 +1,5 @@
-// A request brought to stages and a plan, without reading weights: the one way from engine options and a resolved request
-// to programs, for plans, measurements of kernels, and runs.
+// A request brought to stages and a plan, without reading weights: the one way from engine options and a resolved
+// request to programs, for plans, measurements of kernels, and runs.
 #pragma once
 
 #include "pipeline/devices.h"
@@ -13,8 +13,8 @@ struct ModelFacts {
   ModelConfig config;
   SchedulerSource scheduler;
   RequestDefaults defaults;
-  std::string name;                           // for people
-  int tokens = 77;                            // that a prompt is padded to
+  std::string name;                            // for people
+  int tokens = 77;                             // that a prompt is padded to
   std::optional<TinyVaeConfig> tiny_vae = {};  // that the options name
   OwnTinyVae own_tiny_vae = {};
 };

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "models/config.h"
-#include "source/model_source.h"
 #include "sampling/config.h"
 #include "sampling/schedule.h"
+#include "source/model_source.h"
 #include "tempera/request.h"
 
 namespace tempera {

@@ -69,8 +69,8 @@ size_t scratch(const Program& program) {
   return program.memory.scratch() + program.memory.kept;
 }
 
-// `before`: programs of the same component in earlier stages, whose parameters are there already; those of the stage are
-// added.
+// `before`: programs of the same component in earlier stages, whose parameters are there already; those of the stage
+// are added.
 StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, size_t alignment) {
   StagePlan s;
   s.name = stage.name;
@@ -95,9 +95,9 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
   return s;
 }
 
-// The host's own data of a request, in addition to the programs' memory: the finished pictures; the prompts' features as
-// the text encoders give them (those of one text for each row), as embeddings, and as the input of a forward of the UNet;
-// the vocabulary (text/bpe.h: 64 bytes for a token and its merge).
+// The host's own data of a request, in addition to the programs' memory: the finished pictures; the prompts' features
+// as the text encoders give them (those of one text for each row), as embeddings, and as the input of a forward of the
+// UNet; the vocabulary (text/bpe.h: 64 bytes for a token and its merge).
 size_t host_bytes(const ModelConfig& model, const RequestShape& r, const ProgramOptions& o) {
   constexpr size_t kToken = 64;
   const auto size = [](int n) { return static_cast<size_t>(n); };
@@ -128,8 +128,7 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   const auto scratch_of = [](const StagePlan& s) { return s.activations + s.stream + s.kept; };
   plan.stages.reserve(stages.list.size());  // `most` points into it
   for (const StageSpec& stage : stages.list) {
-    const StagePlan& s =
-        plan.stages.emplace_back(plan_of(stage, by_component[stage.component], target.alignment));
+    const StagePlan& s = plan.stages.emplace_back(plan_of(stage, by_component[stage.component], target.alignment));
     for (const Program& program : stage.programs) {
       m.overhead += target.overhead_step * program.steps.size();
       // Of every program once, as each has them packed.

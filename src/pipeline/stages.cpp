@@ -25,14 +25,16 @@ Program build(Graph graph, Role role, const Target& target, const ProgramOptions
 }
 
 StageSpec text_stage(const ClipConfig& clip, bool pooled, ComponentRef component, const RequestShape& r, size_t runs,
-                 const Target& target, const ProgramOptions& o) {
-  const ClipGraphOptions graph{.batch = 1, .tokens = o.tokens, .skips = r.text_skips, .pooled = pooled, .dtype = o.dtype};
+                     const Target& target, const ProgramOptions& o) {
+  const ClipGraphOptions graph{
+      .batch = 1, .tokens = o.tokens, .skips = r.text_skips, .pooled = pooled, .dtype = o.dtype};
   Program program = build(clip_text_graph(clip, graph), Role::text, target, o);
   program.name = component.name;
   return {program.name, Role::text, std::move(component), {std::move(program)}, {1}, runs};
 }
 
-StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& o) {
+StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, const Target& target,
+                        const ProgramOptions& o) {
   const ForwardShape forward{o.images_per_forward, r.guidance ? o.images_per_forward : 0, r.slots, r.guidance_rescale};
   const auto images = static_cast<size_t>(r.images), each = static_cast<size_t>(o.images_per_forward);
   const size_t forwards = (images + each - 1) / each;
@@ -46,8 +48,8 @@ StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, const T
 }
 
 StageSpec decode_stage(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& o) {
-  DecoderGraphs decoder = decoder_graphs(
-      model.vae, o.decoder, choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width), o.dtype);
+  DecoderGraphs decoder = decoder_graphs(model.vae, o.decoder,
+                                         choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width), o.dtype);
   const StageComponents components;
   StageSpec stage{"vae_decoder", Role::decode, o.decoder.tiny ? components.tiny_vae : components.vae};
   for (Graph& graph : decoder.graphs) stage.programs.push_back(build(std::move(graph), Role::decode, target, o));
@@ -91,8 +93,7 @@ Stages build_text_stages(const ModelConfig& model, const RequestShape& r, const 
   const StageComponents components;
   Stages stages;
   if (model.text_encoder)
-    stages.list.push_back(
-        text_stage(*model.text_encoder, false, components.text_encoder, r, r.texts[0], target, o));
+    stages.list.push_back(text_stage(*model.text_encoder, false, components.text_encoder, r, r.texts[0], target, o));
   stages.list.push_back(text_stage(model.text_encoder_2, true, components.text_encoder_2, r, r.texts[1], target, o));
   return stages;
 }

@@ -1,5 +1,5 @@
-// From a resolved request to the list of stages that answer it: what runs on the device, with whose parameters, how often.
-// Plans, budgets, runs, benchmarks and traces all loop over this list.
+// From a resolved request to the list of stages that answer it: what runs on the device, with whose parameters, how
+// often. Plans, budgets, runs, benchmarks and traces all loop over this list.
 #pragma once
 
 #include <array>
@@ -47,12 +47,12 @@ struct ProgramOptions {
 struct StageSpec {
   std::string name;  // in plans, benchmarks and traces: "text_encoder", "unet", "vae_decoder"
   Role role = Role::denoise;
-  ComponentRef component;         // whose parameters the programs read
+  ComponentRef component;              // whose parameters the programs read
   std::vector<Program> programs = {};  // one, or one for each shape of tile
   std::vector<size_t> calls = {};      // by program: how often it runs in one run of the stage
-  size_t runs = 0;                // for the request
-  size_t prologue_runs = 0;       // of the programs' prologues, for the request
-  Tiles tiles = {};               // of a decoder
+  size_t runs = 0;                     // for the request
+  size_t prologue_runs = 0;            // of the programs' prologues, for the request
+  Tiles tiles = {};                    // of a decoder
 };
 
 struct Stages {

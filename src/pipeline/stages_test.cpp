@@ -50,7 +50,7 @@ TEST(Stages, AddUp) {
   EXPECT_EQ(decoder.runs, 3u);
   EXPECT_EQ(decoder.steps, 3u * 3 + 2 * 4 + 3 * 5);
   EXPECT_EQ(decoder.flops, 800);
-  EXPECT_EQ(decoder.weights, 2048u);     // two forms
+  EXPECT_EQ(decoder.weights, 2048u);    // two forms
   EXPECT_EQ(decoder.activations, 60u);  // of the shape that needs most in all
   EXPECT_EQ(decoder.stream, 30u);
   EXPECT_EQ(decoder.io, 30u);

@@ -22,10 +22,10 @@ class TextStage {
   // T: what a prompt is padded to.
   int tokens() const { return tokenizers_[1].max_length(); }
 
-  // Computes the features of the request's texts that are not known yet. `programs`: of the stages with the role text, in
-  // their order; each is loaded when it is needed. Without `remember`, features of other texts are forgotten first.
-  void encode(const ResolvedRequest& request, const Stages& stages, std::span<Executable* const> programs, bool remember,
-              const CheckCancelled& check);
+  // Computes the features of the request's texts that are not known yet. `programs`: of the stages with the role text,
+  // in their order; each is loaded when it is needed. Without `remember`, features of other texts are forgotten first.
+  void encode(const ResolvedRequest& request, const Stages& stages, std::span<Executable* const> programs,
+              bool remember, const CheckCancelled& check);
 
   // Of a text that encode() was called for last.
   const TextFeatures& features(int encoder, const std::string& text, int skip) const;

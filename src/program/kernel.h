@@ -56,7 +56,7 @@ struct KernelInfo {
 struct Target {
   std::string name;  // "cpu", "cuda"
   std::vector<const KernelInfo*> kernels;
-  size_t alignment = 64;  // of every offset
+  size_t alignment = 64;          // of every offset
   bool host_memory = false;       // device memory is the host's: pictures and texts are in the same memory
   bool batches_pictures = false;  // a batch of pictures is faster than one after the other
   // Memory beside what programs report: code, libraries, driver. Measured; docs/MEMORY.md says how.

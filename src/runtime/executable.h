@@ -22,11 +22,11 @@ namespace tempera {
 // Called between steps and weights; throws Error(cancelled) to stop.
 using CheckCancelled = std::function<void()>;
 
-// The memory that an executable works in, by role (Space). Its owner makes the regions large enough (MemoryReport) before
-// the executable is loaded, and decides which executables share one.
+// The memory that an executable works in, by role (Space). Its owner makes the regions large enough (MemoryReport)
+// before the executable is loaded, and decides which executables share one.
 struct Memory {
-  // Arena and stream at its beginning: values last for one run, so all programs of a device may share it. At its end what
-  // a prologue computed: other programs may run as long as theirs do not reach so far (Executable::kept).
+  // Arena and stream at its beginning: values last for one run, so all programs of a device may share it. At its end
+  // what a prologue computed: other programs may run as long as theirs do not reach so far (Executable::kept).
   Region& scratch;
   Region& io;  // inputs and outputs; shared only by executables whose inputs are written before each run
   Parameters& parameters;
@@ -54,11 +54,12 @@ class Executable {
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
 
-  // Makes the program ready to run: packs the parameters that are not packed yet, in their current revision, and gives the
-  // file's pages back; binds the steps whose addresses changed. Call it again after a region or Parameters::generation()
-  // changed, and after values in the checkpoint did; it costs little where nothing changed. Parameters::hold() has named
-  // the program. Throws Error(bad_file) naming the tensor when one is missing or has another shape. Parameters that
-  // travel are read now or again and again while the program runs, as the backend has it.
+  // Makes the program ready to run: packs the parameters that are not packed yet, in their current revision, and gives
+  // the file's pages back; binds the steps whose addresses changed. Call it again after a region or
+  // Parameters::generation() changed, and after values in the checkpoint did; it costs little where nothing changed.
+  // Parameters::hold() has named the program. Throws Error(bad_file) naming the tensor when one is missing or has
+  // another shape. Parameters that travel are read now or again and again while the program runs, as the backend has
+  // it.
   void load(const CheckCancelled& check = {});
 
   // Copies an input in, converting from `dtype`; size must match. Inputs of a finished program keep their values.

@@ -6,11 +6,7 @@
 namespace tempera {
 
 Executables::Executables(Backend& backend, Queue& queue, bool replay)
-    : backend_(backend),
-      queue_(queue),
-      replay_(replay),
-      scratch_(backend),
-      parameters_(backend, queue) {}
+    : backend_(backend), queue_(queue), replay_(replay), scratch_(backend), parameters_(backend, queue) {}
 
 Executables::Bound* Executables::find(const ParameterUse& use) {
   for (Bound& bound : bound_)
@@ -48,8 +44,8 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
   return executables;
 }
 
-// Of what is not in use: all that Others::drop says; what copies parameters of a component that programs in use copy too,
-// since each has a packed copy of all of them in the host's memory; and the ones that were used longest ago.
+// Of what is not in use: all that Others::drop says; what copies parameters of a component that programs in use copy
+// too, since each has a packed copy of all of them in the host's memory; and the ones that were used longest ago.
 void Executables::end_others(std::span<const ParameterUse> programs, Parameters::Others others) {
   const auto travels_too = [&](const Bound& bound) {
     return !bound.executable.program().segments.empty() &&
@@ -59,8 +55,8 @@ void Executables::end_others(std::span<const ParameterUse> programs, Parameters:
     return bound.used != calls_ && (others == Parameters::Others::drop || travels_too(bound));
   });
   bound_.sort([](const Bound& a, const Bound& b) { return a.used > b.used; });
-  const auto in_use = static_cast<size_t>(
-      std::ranges::count_if(bound_, [&](const Bound& bound) { return bound.used == calls_; }));
+  const auto in_use =
+      static_cast<size_t>(std::ranges::count_if(bound_, [&](const Bound& bound) { return bound.used == calls_; }));
   while (bound_.size() > in_use + kMostOthers) bound_.pop_back();
 }
 

@@ -1,5 +1,5 @@
-// The executables of an engine, and the memory that they share. Those that a request does not use stay for a later request
-// of the same shape, with their bindings and recordings, while there is room.
+// The executables of an engine, and the memory that they share. Those that a request does not use stay for a later
+// request of the same shape, with their bindings and recordings, while there is room.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ class Executables {
   Executables(Backend& backend, Queue& queue, bool replay);
 
   // The executables of these programs, in their order: those that are there, and new ones. Takes all memory that the
-  // programs need. None is loaded: load() packs what is not packed yet. Pointers stay good while the next call names the
-  // same programs too. With Others::drop, everything that the programs do not need is given back. Throws
+  // programs need. None is loaded: load() packs what is not packed yet. Pointers stay good while the next call names
+  // the same programs too. With Others::drop, everything that the programs do not need is given back. Throws
   // Error(out_of_memory).
   std::vector<Executable*> use(std::span<const ParameterUse> programs, Parameters::Others others);
 

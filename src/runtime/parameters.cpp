@@ -90,7 +90,8 @@ void Parameters::release(Entry& entry) {
 
 void Parameters::remove_empty_slabs() {
   // What the queue was given may still read there.
-  if (std::any_of(slabs_.begin(), slabs_.end(), [](const Slab& slab) { return slab.used() == 0; })) queue_.synchronize();
+  if (std::any_of(slabs_.begin(), slabs_.end(), [](const Slab& slab) { return slab.used() == 0; }))
+    queue_.synchronize();
   std::erase_if(slabs_, [](const Slab& slab) { return slab.used() == 0; });
 }
 

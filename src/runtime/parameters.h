@@ -1,9 +1,9 @@
-// Packed parameters on a device, by component, weight, form and revision: one copy of each, shared by all executables that
-// read it. A parameter is packed when an executable is loaded that reads it, and dropped when no program reads it in that
-// form any more.
+// Packed parameters on a device, by component, weight, form and revision: one copy of each, shared by all executables
+// that read it. A parameter is packed when an executable is loaded that reads it, and dropped when no program reads it
+// in that form any more.
 //
-// A component is known by its checkpoint. The owner says with hold() which programs are in use; executables then ask for
-// the places of what they read and pack what is not there yet.
+// A component is known by its checkpoint. The owner says with hold() which programs are in use; executables then ask
+// for the places of what they read and pack what is not there yet.
 #pragma once
 
 #include <compare>
@@ -48,8 +48,8 @@ class Parameters {
   void hold(std::span<const ParameterUse> uses, Others others);
 
   // Where a resident parameter of a held program is, packed by `pack` if it is not there in this revision.
-  // pack(destination) writes slot.bytes bytes of host memory. `staging` is that memory where the device's is another; it
-  // may be used for the next parameter as soon as the call returns.
+  // pack(destination) writes slot.bytes bytes of host memory. `staging` is that memory where the device's is another;
+  // it may be used for the next parameter as soon as the call returns.
   using Pack = std::function<void(std::byte* destination)>;
   std::byte* packed(const Checkpoint& component, const WeightSlot& slot, uint64_t revision, const Pack& pack,
                     std::vector<std::byte>& staging);

@@ -18,8 +18,8 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Makes the region `bytes` large or larger. When that needs another buffer, the contents are lost and executables must
-  // be loaded again before they run. Throws Error(out_of_memory); then the region is empty.
+  // Makes the region `bytes` large or larger. When that needs another buffer, the contents are lost and executables
+  // must be loaded again before they run. Throws Error(out_of_memory); then the region is empty.
   void reserve(size_t bytes);
   // As reserve(), but gives back what is more than `bytes`.
   void resize(size_t bytes);

@@ -9,9 +9,9 @@
 #include "models/config_writer.h"
 #include "source/test_models.h"
 #include "source/tiny_vae.h"
+#include "support/test_files.h"
 #include "weights/naming.h"
 #include "weights/safetensors.h"
-#include "support/test_files.h"
 
 namespace tempera {
 namespace {

@@ -103,8 +103,7 @@ void write_tokens(Executable& e, const std::vector<int32_t>& ids) {
 }
 
 TEST_P(Parts, TextEncoder) {
-  Executable& e =
-      load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), weights("text_encoder"));
+  Executable& e = load(clip_text_graph(*config_.text_encoder, {.batch = 3, .dtype = dtype()}), weights("text_encoder"));
   const std::vector<int32_t> ids = first_ids("tokens_1", 3);
   write_tokens(e, ids);
   e.run();

@@ -226,8 +226,8 @@ TEST(Plan, NeedsNoFilesAndNoGpu) {
     EXPECT_EQ(plan.at("width"), 1024);
     const json& memory = plan.at("memory");
     const double parts = memory.at("weights").get<double>() + memory.at("activations").get<double>() +
-                         memory.at("stream").get<double>() + memory.at("kept").get<double>() + memory.at("io").get<double>() +
-                         memory.at("overhead").get<double>();
+                         memory.at("stream").get<double>() + memory.at("kept").get<double>() +
+                         memory.at("io").get<double>() + memory.at("overhead").get<double>();
     EXPECT_GT(plan.at("peak_bytes").get<double>(), 4e9);
     EXPECT_EQ(parts, plan.at("peak_bytes").get<double>());
     EXPECT_GT(plan.at("flops").get<double>(), 1e14);

@@ -56,7 +56,8 @@ TEST(Engine, StepsJobsInTurns) {
       more = true;
     }
   }
-  for (size_t i = 0; i < jobs.size(); ++i) expect_equal(finished(engine, jobs[i]), alone(requests[i]), requests[i].prompt);
+  for (size_t i = 0; i < jobs.size(); ++i)
+    expect_equal(finished(engine, jobs[i]), alone(requests[i]), requests[i].prompt);
 }
 
 TEST(Engine, ResumesAJobThatWasParkedWhileOthersBeganAndEnded) {
@@ -135,7 +136,8 @@ TEST(Engine, GivesLatentsInDiffusersOrder) {
   for (size_t i = 0; i < 64; ++i) latents[i] = 0;  // the first channel
   job.set_latents(0, latents);
   const std::vector<float> changed = job.latents(0);
-  EXPECT_EQ(std::vector<float>(changed.begin() + 64, changed.end()), std::vector<float>(first.begin() + 64, first.end()));
+  EXPECT_EQ(std::vector<float>(changed.begin() + 64, changed.end()),
+            std::vector<float>(first.begin() + 64, first.end()));
   EXPECT_EQ(std::vector<float>(changed.begin(), changed.begin() + 64), std::vector<float>(64));
 }
 

@@ -37,8 +37,8 @@ std::vector<Named> unlike_requests(int steps) {
   sampler.scheduler = "dpmpp_2m_karras";
   several.num_images_per_prompt = 2;
   several.scheduler = "euler_a";
-  return {{"512", sized(512, steps)},  {"1024", sized(1024, steps)},        {"512 again", sized(512, steps)},
-          {"1024, no guidance", unguided}, {"1024, dpmpp_2m_karras", sampler}, {"2 x 512, euler_a", several},
+  return {{"512", sized(512, steps)},        {"1024", sized(1024, steps)},       {"512 again", sized(512, steps)},
+          {"1024, no guidance", unguided},   {"1024, dpmpp_2m_karras", sampler}, {"2 x 512, euler_a", several},
           {"1024 again", sized(1024, steps)}};
 }
 
