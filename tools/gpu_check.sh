@@ -14,7 +14,7 @@ sanitized=$racing:"$row"_layer_norm_cuda:"$row"_concat_cuda:"$row"_upsample2x_cu
 if [[ $# -eq 0 ]]; then
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTEMPERA_CUDA=REQUIRED -DTEMPERA_BENCHMARKS=OFF \
     -DTEMPERA_CPU="${TEMPERA_CPU:-OFF}" >/dev/null &&
-    cmake --build "$build" || exit 1
+    cmake --build "$build" --target all engine_full_size_check || exit 1
 fi
 mkdir -p "$logs"
 failed=0
@@ -43,6 +43,12 @@ check "conformance at full size" "$(find_test conformance_test)" --gtest_filter=
   --gtest_brief=1
 check "parts of the model" "$(find_test parts_test)" --gtest_brief=1
 check "equivalence" "$(find_test equivalence_test)" --gtest_brief=1
+check "engines" env TEMPERA_TEST_DEVICE=cuda "$(find_test engine_test)" --gtest_brief=1
+model=$logs/sdxl
+[[ -d "$model" ]] || "$(find_test tempera)" synth --preset sdxl-base "$model" >/dev/null
+cp -r models/emoji-xl/tokenizer models/emoji-xl/tokenizer_2 "$model"  # random weights read any tokens
+check "unlike requests at full size" "$(find_test engine_full_size_check)" "$model" cuda fp16
+grep -a "planned\|against" "$logs/unlike_requests_at_full_size.log" | cut -c1-150
 for dtype in fp32 fp16 bf16; do
   check "a picture, $dtype" "$(find_test tempera)" generate "a red apple" --device cuda --dtype "$dtype" --seed 1 \
     --output "$logs/apple-$dtype.png"
