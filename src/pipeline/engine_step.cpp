@@ -88,7 +88,7 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
       batch.slots = std::max(batch.slots, picture->slots());
       batch.guidance_rescale = batch.guidance_rescale || picture->request->guidance_rescale;
     }
-  std::ranges::stable_partition(pictures, &Picture::guided);
+  std::stable_partition(pictures.begin(), pictures.end(), [](const Picture* picture) { return picture->guided(); });
   const Merged* merged = merged_for(jobs, batch);
   if (merged == nullptr) return false;
   try {
