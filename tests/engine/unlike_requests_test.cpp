@@ -70,7 +70,9 @@ TEST(UnlikeRequests, AreAnsweredAsByAFreshEngineWithinABudget) {
     const Result fresh = Pipeline(options).generate(request);
     expect_equal(result.images, fresh.images, fresh.plan.residency);
     EXPECT_EQ(result.plan.residency, fresh.plan.residency);
-    EXPECT_EQ(result.plan.memory.peak_bytes, fresh.plan.memory.peak_bytes);  // nothing is held for others
+    // Nothing is held for others but holes that are not worth a copy (Parameters).
+    EXPECT_GE(result.plan.memory.peak_bytes, fresh.plan.memory.peak_bytes);
+    EXPECT_LE(result.plan.memory.peak_bytes, fresh.plan.memory.peak_bytes + (256 << 10));
     EXPECT_NE(fresh.plan.residency, residency);
     residency = fresh.plan.residency;
   }
