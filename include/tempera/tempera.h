@@ -135,9 +135,8 @@ class Pipeline {
   // appears whole or not at all. EngineOptions::offload holds here, memory_budget is for generate().
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
-  // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment, as its driver
-  // counts them: what work took is the difference. Nothing where the driver does not tell. Counters start over, so that
-  // between two calls no more than a few minutes may lie.
+  // Reads the energy counter of the device, in joules; of a CPU, the sum over its packages. Call it twice and subtract,
+  // at most a few minutes apart, because counters wrap. Empty where the driver has no counter.
   std::optional<double> joules();
 
  private:

@@ -8,8 +8,8 @@ namespace tempera {
 class EnergyMeter {
  public:
   virtual ~EnergyMeter() = default;
-  // Joules that the device (of a CPU: its packages, whoever uses them) has taken since some moment. Nothing where the
-  // driver does not tell. Counters start over: between two calls lie a few minutes at most.
+  // Reads the energy counter of the device, in joules; of a CPU, the sum over its packages. Call it twice and subtract,
+  // at most a few minutes apart, because counters wrap. Empty where the driver has no counter.
   virtual std::optional<double> joules() = 0;
 };
 

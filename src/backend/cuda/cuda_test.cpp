@@ -1,5 +1,5 @@
-// The file of choices is read with care, and a machine without a card is told so; on a card, what the backend does
-// besides running its rows.
+// Malformed files of choices are ignored, and a machine without a card gives an error that says so. On a card: what the
+// backend does in addition to running its rows.
 #include "backend/cuda/cuda.h"
 
 #include <gmock/gmock.h>
