@@ -1,9 +1,12 @@
 // The steps of jobs: alone, or several in one batch.
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "pipeline/engine.h"
+#include "program/overhead.h"
 
 namespace tempera {
 namespace {
@@ -123,10 +126,11 @@ const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const>
   known = merged_.begin();
   const MemoryReport& memory = known->program.memory;
   const MemoryPlan& alone = like->fitted.plan.memory;
+  const std::array programs{&std::as_const(known->program)};
   const size_t scratch = alone.activations + alone.stream + alone.kept;
   size_t peak = executables_->bytes_of_others() + alone.peak_bytes - scratch +
                 std::max(scratch, memory.scratch() + memory.kept) + memory.io +
-                backend_->target().overhead_step * known->program.steps.size();
+                overhead_of(programs, backend_->target());
   // The others' states, inputs and outputs.
   for (const Job::Impl* job : jobs.subspan(1)) peak += job->prepared().fitted.plan.memory.io;
   const size_t limit = limits_.budget.given() ? limits_.budget.of(free_memory_) : free_memory_;

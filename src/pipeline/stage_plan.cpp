@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "pipeline/stages.h"
+#include "program/overhead.h"
 
 namespace tempera {
 namespace {
@@ -55,14 +56,14 @@ std::string describe(const Stages& stages, const ProgramOptions& o, size_t pictu
   return text;
 }
 
-// Bytes of the largest parameter that travels: with it come pages of the file and buffers for packing.
-size_t largest_streamed(const Stages& stages) {
+// What copying parameters in takes in addition, see Target.
+size_t stream_overhead(const Stages& stages, const Target& target) {
   size_t largest = 0;
   for (const StageSpec& stage : stages.list)
     for (const Program& program : stage.programs)
       for (const WeightSlot& w : program.weights)
         if (w.segment != WeightSlot::kResident) largest = std::max(largest, w.bytes);
-  return largest;
+  return std::min(target.stream_overhead, static_cast<size_t>(target.stream_share * static_cast<double>(largest)));
 }
 
 size_t scratch(const Program& program) {
@@ -122,15 +123,16 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   plan.residency = describe(stages, o, target.batches_pictures ? static_cast<size_t>(r.images) : 1);
 
   MemoryPlan& m = plan.memory;
-  m.overhead = target.overhead + std::min(target.stream_overhead, 2 * largest_streamed(stages));
+  m.overhead = target.overhead + stream_overhead(stages, target);
   std::map<ComponentRef, std::vector<const Program*>> by_component;
+  std::vector<const Program*> programs;
   const StagePlan* most = nullptr;
   const auto scratch_of = [](const StagePlan& s) { return s.activations + s.stream + s.kept; };
   plan.stages.reserve(stages.list.size());  // `most` points into it
   for (const StageSpec& stage : stages.list) {
     const StagePlan& s = plan.stages.emplace_back(plan_of(stage, by_component[stage.component], target.alignment));
     for (const Program& program : stage.programs) {
-      m.overhead += target.overhead_step * program.steps.size();
+      programs.push_back(&program);
       // Of every program once, as each has them packed.
       if (!target.host_memory)
         for (const Segment& segment : program.segments) m.pinned_bytes += segment.bytes;
@@ -140,6 +142,7 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
     m.io += s.io;
     if (most == nullptr || scratch_of(s) > scratch_of(*most)) most = &s;
   }
+  m.overhead += overhead_of(programs, target);
   // The sampler's state of every picture, from its first step until it is decoded.
   const Program& denoise = stages.only(Role::denoise).programs.front();
   m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.slots) * latent_bytes(denoise);

@@ -20,6 +20,19 @@ Program program(const std::string& layout, size_t arena, size_t stream, size_t s
   return p;
 }
 
+// One kernel, which keeps 100 bytes for a problem.
+Target one_kernel() {
+  static const KernelInfo kernel = [] {
+    KernelInfo info;
+    info.overhead = 100;
+    return info;
+  }();
+  Target target;
+  target.kernels = {&kernel};
+  target.overhead_step = 1;
+  return target;
+}
+
 // A latent of 12 x 20 with 4 channels.
 StageSpec denoising(ComponentRef component) {
   StageSpec stage{"unet", Role::denoise, std::move(component), {program("u", 50, 0, 2)}, {1}, 6, 3};
@@ -39,8 +52,7 @@ StageSpec decoding(ComponentRef component) {
 }
 
 TEST(Stages, AddUp) {
-  Target target;
-  target.overhead_step = 1;
+  const Target target = one_kernel();
   const RequestShape shape{.width = 160, .height = 96, .images = 3, .slots = 2};
   const StageComponents components;
   const Stages stages{{denoising(components.unet), decoding(components.vae)}};
@@ -61,8 +73,8 @@ TEST(Stages, AddUp) {
   EXPECT_EQ(plan.memory.activations, 60u);
   EXPECT_EQ(plan.memory.stream, 30u);
   EXPECT_EQ(plan.memory.io, 40u + 3 * 2 * 12 * 20 * 4 * 4);  // with three states of two latents
-  EXPECT_EQ(plan.memory.overhead, 2u + 3 + 4 + 5);
-  EXPECT_EQ(plan.memory.peak_bytes, plan.memory.weights + 90 + plan.memory.io + 14);
+  EXPECT_EQ(plan.memory.overhead, 2u + 3 + 4 + 5 + 100);     // every step is the same problem
+  EXPECT_EQ(plan.memory.peak_bytes, plan.memory.weights + 90 + plan.memory.io + 114);
   EXPECT_EQ(plan.memory.peak_stage, "vae_decoder");
   EXPECT_EQ(plan.flops, 6 * 100 + 3 * 800);
 }
@@ -73,7 +85,7 @@ TEST(Stages, OfOneComponentShareParameters) {
   StageSpec denoise = denoising(components.vae);
   denoise.programs[0].weights[0].layout = "b";
   const Plan plan =
-      make_plan(preset("tiny"), Stages{{denoise, decoding(components.vae)}}, RequestShape{}, Target{}, {});
+      make_plan(preset("tiny"), Stages{{denoise, decoding(components.vae)}}, RequestShape{}, one_kernel(), {});
   EXPECT_EQ(plan.stages[0].weights, 1024u);
   EXPECT_EQ(plan.stages[1].weights, 1024u);  // "a"; "b" is there
 }

@@ -25,6 +25,7 @@ struct Problem {
   Op op;
   std::vector<TensorDesc> inputs;
   TensorDesc output;
+  bool operator==(const Problem&) const = default;
 };
 
 // One way to run one kind of op.
@@ -41,6 +42,8 @@ struct KernelInfo {
   std::function<std::optional<std::string>(const Problem&)> refuse = {};
   // Bytes of scratch memory for one run.
   std::function<size_t(const Problem&)> workspace = [](const Problem&) -> size_t { return 0; };
+  // Bytes that the backend keeps for each distinct problem, such as generated code. Measured; docs/MEMORY.md says how.
+  size_t overhead = 0;
   // Bytes of its own form of weight input i; equal `layout` strings mean equal bytes, so that users can share them.
   // As the graph has it unless the kernel says otherwise.
   struct Packed {
@@ -59,11 +62,13 @@ struct Target {
   size_t alignment = 64;          // of every offset
   bool host_memory = false;       // device memory is the host's: pictures and texts are in the same memory
   bool batches_pictures = false;  // a batch of pictures is faster than one after the other
-  // Memory beside what programs report: code, libraries, driver. Measured; docs/MEMORY.md says how.
+  // Memory in addition to what programs report: code, libraries, driver. Measured; docs/MEMORY.md says how.
   size_t overhead = 0;
   size_t overhead_step = 0;  // for each step of a bound program
-  // The most that bringing parameters takes beside, in device memory: pages of the file that are being packed.
+  // Device memory that copying parameters in takes in addition to their own space, such as pages of the file that are
+  // being packed: stream_share times the largest such parameter, at most stream_overhead bytes.
   size_t stream_overhead = 0;
+  double stream_share = 0;
 };
 
 }  // namespace tempera

@@ -311,6 +311,13 @@ const IoSlot& Program::output(std::string_view output_name) const {
   fail(ErrorCode::internal, "internal error: program {} has no output '{}'", name, output_name);
 }
 
+Problem problem_of(const Step& step) {
+  Problem problem{step.op, {}, step.output.desc};
+  problem.inputs.reserve(step.inputs.size());
+  for (const Ref& input : step.inputs) problem.inputs.push_back(input.desc);
+  return problem;
+}
+
 PackedForm packed_form(const WeightSlot& slot) {
   return {slot.source.names, slot.source.factor, to_string(slot.desc), slot.layout};
 }

@@ -44,7 +44,10 @@ struct Step {
   bool operator==(const Step&) const = default;
 };
 
-// One parameter in the form that one kernel wants.
+// The problem that a step's kernel solves.
+Problem problem_of(const Step& step);
+
+// One parameter in the form that one kernel reads.
 struct WeightSlot {
   Weight source;
   TensorDesc desc;    // as the graph has it

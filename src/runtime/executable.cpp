@@ -9,12 +9,6 @@
 namespace tempera {
 namespace {
 
-Problem problem_of(const Step& step) {
-  Problem p{step.op, {}, step.output.desc};
-  for (const Ref& input : step.inputs) p.inputs.push_back(input.desc);
-  return p;
-}
-
 // The parts of a parameter in the checkpoint, checked against the graph's shape.
 std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
   std::vector<WeightPart> parts;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "program/overhead.h"
+
 namespace tempera {
 
 Executables::Executables(Backend& backend, Queue& queue, bool replay)
@@ -78,16 +80,21 @@ void Executables::watch(StepWatcher* watcher) {
 }
 
 size_t Executables::bytes_of_others() const {
+  const Target& target = backend_.target();
   size_t bytes = parameters_.bytes_of_others(), scratch = 0;
+  std::vector<const Program*> all, in_use;
   for (const Bound& bound : bound_) {
     const Program& program = bound.executable.program();
+    all.push_back(&program);
     if (bound.used != calls_) {
-      bytes += bound.io.size() + backend_.target().overhead_step * program.steps.size();
+      bytes += bound.io.size();
       continue;
     }
-    scratch = std::max(scratch, scratch_bytes(program.memory, backend_.target().alignment));
+    in_use.push_back(&program);
+    scratch = std::max(scratch, scratch_bytes(program.memory, target.alignment));
   }
-  return bytes + scratch_.size() - std::min(scratch_.size(), scratch);
+  return bytes + overhead_of(all, target) - overhead_of(in_use, target) + scratch_.size() -
+         std::min(scratch_.size(), scratch);
 }
 
 }  // namespace tempera

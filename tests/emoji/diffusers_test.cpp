@@ -1,12 +1,13 @@
-// The embedded model draws the same pictures in diffusers: those in tests/data/emoji/diffusers, which tools/train/
-// draw_with_diffusers.py drew in float32, against tempera's of the same prompts, seed, steps and guidance. The bar:
-// 8-bit values differ by 0.5 in the mean.
+// The embedded model draws the same pictures in tempera and in diffusers. tools/draw_with_diffusers.py drew those in
+// tests/data/emoji/diffusers in float32: pictures of the model's own size (slow), and small ones with every scheduler
+// and every option that changes a picture.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/json.h"
 #include "glyphs.h"
@@ -14,35 +15,84 @@
 namespace tempera::test {
 namespace {
 
+// In levels of 255.
 constexpr double kMostMean = 0.5;
-constexpr size_t kLeastPictures = 8;
+constexpr int kMostAnywhere = 3;
 
-TEST(EmojiInDiffusers, IsTheSame) {
-  const std::filesystem::path folder = std::filesystem::path(TEMPERA_TEST_DATA) / "emoji/diffusers";
-  const nlohmann::json record = read_json_file(folder / "prompts.json");
-  ASSERT_GE(record.at("prompts").size(), kLeastPictures);
-  Pipeline pipeline({.model = emoji_model(), .dtype = "fp32"});
-  for (const auto& [name, prompt] : record.at("prompts").items()) {
-    const Image8 expected = read_picture(folder / (name + ".png"));
-    const Result result = pipeline.generate({.prompt = prompt.get<std::string>(),
-                                             .width = expected.width,
-                                             .height = expected.height,
-                                             .num_inference_steps = record.at("num_inference_steps").get<int>(),
-                                             .guidance_scale = record.at("guidance_scale").get<double>(),
-                                             .seed = record.at("seed").get<uint64_t>()});
-    const std::vector<uint8_t>& rgb = result.images.at(0).rgb;
-    ASSERT_EQ(rgb.size(), expected.rgb.size());
-    double sum = 0;
-    int largest = 0;
-    for (size_t i = 0; i < rgb.size(); ++i) {
-      const int apart = std::abs(rgb[i] - expected.rgb[i]);
-      sum += apart;
-      largest = std::max(largest, apart);
-    }
-    const double mean = sum / static_cast<double>(rgb.size());
-    fmt::print("{:<12} mean {:.4f}, largest {}\n", name, mean, largest);
-    EXPECT_LE(mean, kMostMean) << name;
+const std::filesystem::path kFolder = std::filesystem::path(TEMPERA_TEST_DATA) / "emoji/diffusers";
+
+nlohmann::json cases() {
+  return read_json_file(kFolder / "cases.json");
+}
+
+bool is_small(const nlohmann::json& request) {
+  return request.contains("width");
+}
+
+Request request_of(const nlohmann::json& fields) {
+  Request request;
+  EngineOptions engine;
+  const auto known = request_fields();
+  for (const auto& [name, value] : fields.items()) {
+    const auto field =
+        std::find_if(known.begin(), known.end(), [&, &of = name](const Field& f) { return f.name == of; });
+    if (field == known.end()) throw std::invalid_argument("cases.json: there is no field " + name);
+    field->set(request, engine, value.is_string() ? value.get<std::string>() : value.dump());
   }
+  return request;
+}
+
+void expect_same(const Image& image, const std::string& name) {
+  const Image8 expected = read_picture(kFolder / (name + ".png"));
+  ASSERT_EQ(image.width, expected.width) << name;
+  ASSERT_EQ(image.height, expected.height) << name;
+  double sum = 0;
+  int largest = 0;
+  for (size_t i = 0; i < image.rgb.size(); ++i) {
+    const int apart = std::abs(image.rgb[i] - expected.rgb[i]);
+    sum += apart;
+    largest = std::max(largest, apart);
+  }
+  const double mean = sum / static_cast<double>(image.rgb.size());
+  fmt::print("{:<36} mean {:.4f}, largest {}\n", name, mean, largest);
+  EXPECT_LE(mean, kMostMean) << name;
+  EXPECT_LE(largest, kMostAnywhere) << name;
+}
+
+void compare(bool small) {
+  Pipeline pipeline({.model = emoji_model(), .dtype = "fp32"});
+  int drawn = 0;
+  for (const auto& [name, fields] : cases().items()) {
+    if (is_small(fields) != small) continue;
+    const Result result = pipeline.generate(request_of(fields));
+    const size_t count = result.images.size();
+    for (size_t i = 0; i < count; ++i) expect_same(result.images[i], count == 1 ? name : fmt::format("{}.{}", name, i));
+    ++drawn;
+  }
+  EXPECT_GE(drawn, 8);
+}
+
+TEST(EmojiInDiffusers, EveryOptionIsTheSame) {
+  compare(true);
+}
+
+TEST(EmojiInDiffusers, SlowWholePicturesAreTheSame) {
+  compare(false);
+}
+
+// Two equal pictures would say nothing of the option that they differ in.
+TEST(EmojiInDiffusers, NoCaseEqualsAnother) {
+  std::set<std::vector<uint8_t>> seen;
+  for (const auto& file : std::filesystem::directory_iterator(kFolder))
+    if (file.path().extension() == ".png") {
+      EXPECT_TRUE(seen.insert(read_picture(file.path()).rgb).second) << file.path();
+    }
+}
+
+TEST(EmojiInDiffusers, HasACaseForEveryScheduler) {
+  const nlohmann::json all = cases();
+  for (const std::string_view name : scheduler_list())
+    EXPECT_TRUE(all.contains(fmt::format("scheduler_{}", name))) << name;
 }
 
 }  // namespace

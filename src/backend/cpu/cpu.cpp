@@ -25,10 +25,12 @@ class CpuBackend final : public HostBackend {
     add_sampling_kernels(table_);
     target_.name = "cpu";
     target_.host_memory = true;
-    // Code and libraries; oneDNN's primitives and their code; pages of the file and a thread: measured, docs/MEMORY.md.
-    target_.overhead = size_t{24} << 20;
-    target_.overhead_step = size_t{4} << 10;
+    // Code and libraries; what a program and its search leave in the heap; pages of the file and buffers for packing:
+    // fitted to runs of the embedded model and of full-size models, docs/MEMORY.md.
+    target_.overhead = size_t{106} << 17;
+    target_.overhead_step = size_t{3} << 10;
     target_.stream_overhead = size_t{8} << 20;
+    target_.stream_share = 0.5;
     for (const Kernel& kernel : table_) target_.kernels.push_back(&kernel.info);
   }
 

@@ -176,6 +176,7 @@ const Target& cuda_target() {
     t.overhead = size_t{16} << 20;
     t.overhead_step = size_t{4} << 10;
     t.stream_overhead = size_t{16} << 20;
+    t.stream_share = 2;
     return t;
   }();
   return target;

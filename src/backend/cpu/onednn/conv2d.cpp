@@ -84,7 +84,8 @@ void pack_conv2d(Library& library, const Problem& p, int input, std::span<const 
   const Shape& w = p.inputs[1].shape;
   int64_t skip = 0;
   for (const ConvSpec& spec : specs) {
-    const WeightLayout& layout = library.plan(spec)->layout;
+    const auto plan = library.plan(spec);
+    const WeightLayout& layout = plan->layout;
     pack_weight(layout, WeightRows(parts, w[0], w[1], skip), 0, to);
     skip += spec.channels;
     to += layout.bytes();
@@ -97,6 +98,7 @@ void add_conv2d_kernels(std::vector<Kernel>& table, const std::shared_ptr<Librar
   KernelInfo info = kernel_info("conv2d/onednn", OpKind::conv2d);
   info.tolerance_f32 = 1e-5;
   info.tolerance_half = 6e-3;
+  info.overhead = kGeneratedCode;
   info.refuse = [library](const Problem& p) { return refuse_conv2d(*library, p); };
   info.workspace = [library](const Problem& p) { return conv2d_workspace(*library, p); };
   info.packed = [library](const Problem& p, int input) { return packed_conv2d(*library, p, input); };

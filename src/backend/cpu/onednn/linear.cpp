@@ -89,7 +89,7 @@ Launch bind_geglu(Library& library, const Problem& p, const Binding& at) {
 // Value and gate may be packed only if all four plans read the same layout.
 std::optional<std::string> refuse_geglu_layouts(Library& library, const Problem& p) {
   const GegluSpecs s(p);
-  const std::string& layout = library.plan(s.gate)->layout.name;
+  const std::string layout = library.plan(s.gate)->layout.name;
   bool same = library.plan(s.value)->layout.name == layout;
   if (s.rest() > 0) {
     const GegluSpecs r = GegluSpecs::of_rows(s, s.rest());
@@ -105,6 +105,7 @@ void add_linear_kernels(std::vector<Kernel>& table, const std::shared_ptr<Librar
   KernelInfo linear = kernel_info("linear/onednn", OpKind::linear);
   linear.tolerance_f32 = 1e-5;
   linear.tolerance_half = 6e-3;
+  linear.overhead = kGeneratedCode;
   linear.refuse = [library](const Problem& p) { return refuse_plan(p, [&] { (void)library->plan(linear_spec(p)); }); };
   linear.workspace = [library](const Problem& p) { return library->plan(linear_spec(p))->scratch; };
   linear.packed = [library](const Problem& p, int input) {
@@ -118,6 +119,7 @@ void add_linear_kernels(std::vector<Kernel>& table, const std::shared_ptr<Librar
   KernelInfo geglu = kernel_info("geglu_linear/onednn", OpKind::geglu_linear);
   geglu.tolerance_f32 = 1e-5;
   geglu.tolerance_half = 8e-3;
+  geglu.overhead = kGeneratedCode;
   geglu.refuse = [library](const Problem& p) {
     std::optional<std::string> layouts;
     const auto refused = refuse_plan(p, [&] { layouts = refuse_geglu_layouts(*library, p); });

@@ -108,6 +108,7 @@ void add_row_of_pieces(std::vector<Kernel>& table, const std::shared_ptr<Library
   KernelInfo info = kernel_info(name, op);
   info.tolerance_f32 = 1e-5;
   info.tolerance_half = 6e-3;
+  info.overhead = kGeneratedCode;
   const auto describe = [library](const Problem& p) { return Run(*library, p, {}); };
   info.refuse = [describe, dtype](const Problem& p) -> std::optional<std::string> {
     if (p.inputs[0].dtype != dtype) return fmt::format("is for {} alone", tempera::name(dtype));

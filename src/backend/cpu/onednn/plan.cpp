@@ -165,26 +165,28 @@ std::shared_ptr<const Plan> Library::plan(const ConvSpec& s) {
   return cached = plan;
 }
 
-Prepared& Library::prepared(const std::shared_ptr<const Plan>& plan) {
+Prepared& Library::prepared(const Plan& plan) {
   const std::scoped_lock lock(mutex_);
-  const auto [at, is_new] = prepared_.try_emplace(plan.get());
-  Prepared& made = at->second;
-  if (!is_new) return made;
-  made.primitive = plan->create();
+  if (plan.prepared) return *plan.prepared;
+  const auto unused = [](const auto& cached) { return cached.second.use_count() == 1; };
+  std::erase_if(matmuls_, unused);
+  std::erase_if(convolutions_, unused);
+  Prepared& made = plan.prepared.emplace();
+  made.primitive = plan.create();
   const auto put = [&](int index, const Desc& desc) {
     if (desc.get_size() > 0) made.memories.emplace(index, dnnl::memory(desc, engine_, nullptr));
   };
-  put(DNNL_ARG_SRC, plan->src);
-  put(DNNL_ARG_WEIGHTS, plan->weights);
-  put(DNNL_ARG_DST, plan->dst);
-  put(DNNL_ARG_BIAS, plan->bias);
-  if (plan->operand != Operand::none && !plan->accumulates) put(plan->operand_argument, plan->dst);
-  put(DNNL_ARG_SCRATCHPAD, {{static_cast<int64_t>(plan->scratch)}, dnnl::memory::data_type::u8, Tag::a});
+  put(DNNL_ARG_SRC, plan.src);
+  put(DNNL_ARG_WEIGHTS, plan.weights);
+  put(DNNL_ARG_DST, plan.dst);
+  put(DNNL_ARG_BIAS, plan.bias);
+  if (plan.operand != Operand::none && !plan.accumulates) put(plan.operand_argument, plan.dst);
+  put(DNNL_ARG_SCRATCHPAD, {{static_cast<int64_t>(plan.scratch)}, dnnl::memory::data_type::u8, Tag::a});
   return made;
 }
 
 Call::Call(Library& library, std::shared_ptr<const Plan> plan, const CallArgs& args)
-    : plan_(std::move(plan)), prepared_(library.prepared(plan_)), stream_(library.stream()), args_(args) {}
+    : plan_(std::move(plan)), prepared_(library.prepared(*plan_)), stream_(library.stream()), args_(args) {}
 
 void Call::run() {
   if (plan_->accumulates) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -46,6 +47,12 @@ struct ConvSpec {
   int64_t out_width() const { return (width + pad_left + pad_right - kernel) / stride + 1; }
 };
 
+// A plan compiled, and what oneDNN's execute() reads: memory objects, which each call moves to its own addresses.
+struct Prepared {
+  dnnl::primitive primitive;
+  std::unordered_map<int, dnnl::memory> memories;
+};
+
 struct Plan {
   Desc src, weights, bias, dst;
   size_t scratch = 0;  // bytes
@@ -55,12 +62,7 @@ struct Plan {
   bool accumulates = false;  // the operand is added to what dst holds: it must be copied there first
   WeightLayout layout;
   std::function<dnnl::primitive()> create;
-};
-
-// A plan compiled, and what oneDNN's execute wants: memory objects, which each call moves to its own addresses.
-struct Prepared {
-  dnnl::primitive primitive;
-  std::unordered_map<int, dnnl::memory> memories;
+  mutable std::optional<Prepared> prepared;  // by Library::prepared()
 };
 
 class Library {
@@ -72,8 +74,9 @@ class Library {
   std::shared_ptr<const Plan> plan(const MatmulSpec& spec);
   std::shared_ptr<const Plan> plan(const ConvSpec& spec);
 
-  // Shared by every call of the plan, which run one at a time: scratch memory is the caller's.
-  Prepared& prepared(const std::shared_ptr<const Plan>& plan);
+  // Shared by every call of the plan, which run one at a time: scratch memory is the caller's. Ends with the plan.
+  // Forgets the plans that nothing holds: planning a request asks for more than the request uses.
+  Prepared& prepared(const Plan& plan);
 
   dnnl::stream& stream() { return stream_; }
 
@@ -83,7 +86,6 @@ class Library {
   std::mutex mutex_;
   std::map<MatmulSpec, std::shared_ptr<const Plan>> matmuls_;
   std::map<ConvSpec, std::shared_ptr<const Plan>> convolutions_;
-  std::map<const Plan*, Prepared> prepared_;
 };
 
 // Addresses of one call; bias and operand null where the plan has none.

@@ -5,6 +5,9 @@
 
 namespace tempera::onednn {
 
+// Code that oneDNN generates for a distinct problem, in bytes: fitted to runs of the embedded model (docs/MEMORY.md).
+inline constexpr size_t kGeneratedCode = size_t{130} << 10;
+
 void add_linear_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);  // linear, geglu_linear
 void add_conv2d_kernels(std::vector<Kernel>& table, const std::shared_ptr<Library>& library);
 // The same ops for bf16 on machines whose processor has no bf16 arithmetic: to be asked last.
