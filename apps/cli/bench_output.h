@@ -1,4 +1,4 @@
-// Measurements for people (tables) and for machines (JSON; its fields are in docs/BENCHMARKS.md).
+// Measurements for people (tables) and for machines (JSON; its fields are in docs/MEASURING.md).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,7 +18,7 @@ nlohmann::ordered_json ceilings_json(const Ceilings& ceilings);
 std::string algorithms_table(const AlgorithmChoices& choices);
 nlohmann::ordered_json algorithms_json(const AlgorithmChoices& choices);
 
-// Of the table of rows; `document` as docs/BENCHMARKS.md has it.
+// Of the table of rows; docs/MEASURING.md describes the fields of `document`.
 std::string table_text(const nlohmann::ordered_json& document);
 std::string table_markdown(const nlohmann::ordered_json& document);
 

@@ -1,6 +1,6 @@
 """What all the tables share: the rows' names, the conditions, what becomes of times and pictures, and how JSON is written.
 
-The document is that of `tempera bench table --json`; docs/BENCHMARKS.md has its fields. Standard library only.
+The document is that of `tempera bench table --json`; docs/MEASURING.md describes its fields. Standard library only.
 """
 from __future__ import annotations
 
