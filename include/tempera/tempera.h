@@ -132,7 +132,8 @@ class Pipeline {
 
   // Runs the text encoders on the request's prompts and writes the embeddings, for Request::prompt_embeds. The pictures
   // are then the same without text encoders. `out` ends in .safetensors. An existing file is replaced, and an
-  // incomplete file never appears. Uses EngineOptions::offload and ignores memory_budget.
+  // incomplete file never appears. EngineOptions::offload decides where the encoders' parameters are; a memory_budget
+  // is not checked here, it only lets the encoders take turns.
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
   // Reads the device's energy counter, in joules; on a CPU, the sum over its packages. Call it twice, at most a few
