@@ -22,7 +22,7 @@ nlohmann::ordered_json algorithms_json(const AlgorithmChoices& choices);
 std::string table_text(const nlohmann::ordered_json& document);
 std::string table_markdown(const nlohmann::ordered_json& document);
 
-// Seconds per kernel row and stage, and what each stage spends beside its kernels.
+// Seconds per kernel row and stage, and the seconds of each stage outside kernels.
 std::string trace_table(const Plan& plan, std::span<const TraceEvent> events);
 nlohmann::ordered_json trace_json(const Plan& plan, std::span<const TraceEvent> events, const std::string& output);
 
