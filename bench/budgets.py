@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What tempera does within budgets of memory, as the tables in docs/MEMORY.md: `tempera plan` asked for each, which needs
-neither a card nor a model, and beside it what bench/results says of runs.
+"""Writes the tables of memory budgets in docs/MEMORY.md: the output of `tempera plan` for each budget, which needs neither
+a card nor a model, and the measured runs of bench/results.
 
 usage: budgets.py --tempera PATH/tempera [--check]
 
-The runs are rows of `tempera bench table --rows within:8GiB,...`. Where a run was planned otherwise than today, its plan stands in
-brackets beside what was measured.
+The runs are rows of `tempera bench table --rows within:8GiB,...`. If the plan of a run differs from today's plan, it is in
+brackets after the measured figure.
 """
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def text_of(tempera: Path, table: Table) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tempera", type=Path, required=True, metavar="PATH", help="the built program")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where the document says something else")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if the document differs")
     args = parser.parse_args()
     text = wanted = DOCUMENT.read_text()
     for table in TABLES:
@@ -95,7 +95,7 @@ def main() -> int:
     if wanted == text:
         return 0
     if args.check:
-        print(f"budgets: error: {DOCUMENT.name} is not what plans say: run bench/budgets.py", file=sys.stderr)
+        print(f"budgets: error: {DOCUMENT.name} differs from the plans: run bench/budgets.py", file=sys.stderr)
         return 1
     DOCUMENT.write_text(wanted)
     return 0

@@ -3,10 +3,10 @@
 
 usage: report.py [--check]
 
-A document marks a place with a pair of comments, bench:NAME.KIND and /bench:NAME.KIND; what is between them comes from
+A place in a document is a pair of comments, bench:NAME.KIND and /bench:NAME.KIND. The text between them comes from
 bench/results/NAME.json. KIND is `table`, `small` (fewer columns), `details` (spread, first picture, energy) or `plot`. A
-result is either what bench/peers/compare.py or `tempera bench table --json` writes, or what `tempera bench ops --json`
-writes. --check changes nothing and fails where a document or a picture is not what the results say.
+result is a file of bench/peers/compare.py, `tempera bench table --json` or `tempera bench ops --json`. --check changes
+nothing and fails if a document or a picture differs from the results.
 """
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TEMPERA_ONLY = ("automatic", "budget_2gib")
 
 
 class Mistake(Exception):
-    """One sentence for the one who runs this."""
+    """An error of the user, as one sentence."""
 
 
 def three(value: float) -> str:
@@ -66,14 +66,14 @@ def worked(row: Json | None) -> bool:
 
 
 def cell(row: Json | None, text, own: bool) -> str:
-    """What a row says; `own` where this engine has no such row."""
+    """The text of a cell; `own` if this engine has no such row."""
     if row is None:
         return NONE if own else NOT_RUN
     return "failed" if "failed" in row else text(row)
 
 
 def ratio(ours: Json | None, theirs: Json | None, name: str) -> str:
-    """Theirs over ours; nothing where they drew another number of pictures."""
+    """Their figure / ours; empty if the numbers of pictures differ."""
     if not worked(ours) or not worked(theirs) or ours["images"] != theirs["images"] or not ours[name]:
         return NONE
     return three(theirs[name] / ours[name])
@@ -142,7 +142,7 @@ def number(row: Json, name: str) -> str:
 
 
 def details(document: Json) -> str:
-    """What the comparison leaves out, engine by engine."""
+    """The columns that the comparison leaves out, engine by engine."""
     text = ""
     for run in document.get("runs", [document]):
         lines = []
@@ -174,7 +174,7 @@ def engine_text(run: Json) -> str:
 
 
 def commits(run: Json) -> str:
-    """What was built: in brackets, with the rows of earlier commits; empty where it was not said."""
+    """The commits in brackets, with the rows of earlier commits; empty if unknown."""
     earlier: dict[str, list[str]] = {}
     for row in run["rows"]:
         if row.get("commit", run["commit"]) != run["commit"]:
@@ -228,7 +228,7 @@ def scatter(document: Json) -> str:
     points = [plots.Point(i, short[row["row"]], row["measured_peak_bytes"] / GIB, row["median_seconds"], row["images"] != usual)
               for i, run in enumerate(runs) for row in run["rows"] if worked(row) and row["row"] in short]
     if not points:
-        raise Mistake("no row of it worked, so there is nothing to draw")
+        raise Mistake("no row succeeded, so there is no picture")
     device = next((run["machine"]["device"] for run in reversed(runs)), "")
     return plots.scatter(f"Latency against memory: {device}", conditions_text(runs[0]) + ". Lower left is better.",
                          [run["engine"] for run in runs], points, "one picture")
@@ -345,7 +345,7 @@ def wanted_files(root: Path) -> dict[Path, str | None]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail where a file is not what the results say")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file differs from the results")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="the checkout (default: this one)")
     args = parser.parse_args()
     try:
@@ -356,7 +356,7 @@ def main() -> int:
     stale = [path for path, text in files.items() if (path.read_text() if path.exists() else None) != text]
     for path in stale:
         if args.check:
-            print(f"report: {path.relative_to(args.root)} is not what {RESULTS} says: run bench/report.py", file=sys.stderr)
+            print(f"report: {path.relative_to(args.root)} differs from {RESULTS}: run bench/report.py", file=sys.stderr)
         elif files[path] is None:
             path.unlink()
         else:

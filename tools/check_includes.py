@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks who includes whom: the layers of docs/ARCHITECTURE.md, and vendors' headers only in their folders.
+"""Checks the includes: the layers of docs/ARCHITECTURE.md, and vendors' headers only in their folders.
 
-A folder may include itself, what the table grants it, the standard library and the third-party headers granted to it.
+A folder may include itself, the folders in its row of the table, the standard library, and its third-party headers.
 Tests (files ending in _test.cpp, and everything under tests/) may include any of our folders, but vendors' headers only
 where the code may. Prints one line per violation; exit status 1 if there is any.
 """

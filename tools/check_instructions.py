@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""The performance gate: counts the instructions of small fixed runs under valgrind and compares them with
-tests/data/goldens/instructions.json. Unlike seconds, counts do not depend on what else the machine does.
+"""Counts the instructions of small fixed runs under valgrind and compares them with
+tests/data/goldens/instructions.json. Unlike seconds, counts do not depend on other work of the machine.
 
     tools/check_instructions.py [--binary build/dev/bin/tempera] [--update]
 
-Two numbers per run: of tempera's own code, and of oneDNN with the code it generates. Three runs of each gave the same
-numbers to less than 0.01%, so the tolerance is for other versions of the C library and the like. valgrind shows every
-program one kind of processor (AVX2), and oneDNN is held to SSE 4.1: its AVX2 kernels take valgrind half a minute to
-translate. Counts of another compiler or another oneDNN say nothing: then nothing is compared, and that is said; nor is
-it where valgrind cannot run the program (processors that hide what they have: Highway takes rdtscp without asking).
+Each run has two numbers: tempera's own code, and oneDNN with the code that it generates. Three runs differed by less
+than 0.01%, so the tolerance is for other versions of the C library. valgrind shows every program one kind of processor
+(AVX2). oneDNN is limited to SSE 4.1, because valgrind needs half a minute to translate its AVX2 kernels.
 
-More work than the golden values allow is an error, and so is less: --update writes what is measured, to be committed
-with the change that explains it. Exit status 1 when a run differs, 2 when it cannot be measured.
+In two cases the script compares nothing and prints the reason: another compiler or another oneDNN, and a processor on
+which valgrind cannot run the program (Highway uses rdtscp without a check).
+
+More work than the golden values allow is an error, and so is less. --update writes the measured values, to be committed
+with the change that explains them. Exit status 1 if a run differs, 2 if it cannot be measured.
 """
 import argparse
 import concurrent.futures

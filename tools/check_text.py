@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks what can be seen without compiling: unfinished work, paths of one machine, long files, the size of it all, and
-that the library names fields and no options of the command line.
+"""Checks without compiling: unfinished work, paths of one machine, long files, the size of the tree, and that the library
+names fields and no options of the command line.
 
-Prints one line per violation; exit status 1 if there is any. Files over 400 lines are only mentioned (the target), over
-600 they are violations.
+Prints one line per violation; exit status 1 if there is any. A file over 400 lines (the target) is a note, a file over 600
+lines is a violation.
 """
 import re
 import subprocess
@@ -30,7 +30,7 @@ def tracked():
 
 
 def messages(name, lines, fields):
-    """What in a file of the library speaks of options of the command line, or of fields that there are not."""
+    """Lines of a library file that name options of the command line, or fields that do not exist."""
     if not name.startswith(("src/", "include/")) or name.endswith("_test.cpp") or name in FLAGS_ALLOWED:
         return
     for number, line in enumerate(lines, 1):

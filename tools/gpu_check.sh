@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Everything that needs a card, in one call on a machine with one: builds (or takes the build folder given as the first
-# argument as it is), then conformance, the parts of the model and whole requests on the card, and a few rows under
-# compute-sanitizer. Prints one line per check; the logs stay in <build>/gpu_check. Exit status 1 if anything failed.
+# Runs every test that needs a card. Builds first, unless the first argument is a build folder. Then: conformance, the
+# parts of the model, whole requests on the card, and a few rows under compute-sanitizer. Prints one line per check; the
+# logs are in <build>/gpu_check. Exit status 1 if a check failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build/gpu}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/data/sampling/*.json: what diffusers and PyTorch compute for the sampling layer.
+"""Makes tests/data/sampling/*.json: results of diffusers and PyTorch for the sampling layer.
 
 usage: make_sampling_goldens.py OUT_DIR      (with torch, scipy and diffusers importable)
 

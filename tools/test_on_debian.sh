@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs scripts/test.sh inside another release of Debian: a root made with debootstrap, kept for the next time. Run as
-# root, on any Debian with debootstrap installed:
+# Runs scripts/test.sh inside another release of Debian, in a root made with debootstrap. The root is kept for the next
+# call. Run as root, on any Debian with debootstrap installed:
 #   tools/test_on_debian.sh trixie [arguments for ctest]
-# The checkout is mounted read-only; what is built lies in the root. ROOT=folder chooses where the root is kept.
+# The checkout is mounted read-only; the build is in the root. ROOT=folder sets the folder of the root.
 set -euo pipefail
 
 suite=${1:?give a release, such as trixie}

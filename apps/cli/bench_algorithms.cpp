@@ -29,14 +29,15 @@ int run(const Options& options) {
 
 Run add_bench_algorithms(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_flag("--clear", options->clear, "forget all choices: every problem is measured anew when it next occurs")
+  app.add_flag("--clear", options->clear, "delete all choices: every problem is measured again when it next occurs")
       ->group("Measuring");
-  app.add_flag("--json", options->json, "the same as JSON on standard output")->group("Output");
+  app.add_flag("--json", options->json, "the list as JSON on standard output")->group("Output");
   app.footer(
-      "Where cuBLASLt, cuDNN and our own kernels can run the same problem, a card times them when it first occurs and "
-      "keeps the choice in a file, so that later processes start at once and compute the same bytes. A choice is for "
-      "one card and one version of the library. Pictures may differ in their last bits after --clear.\n\nNeeds no "
-      "card.");
+      "When several algorithms of cuBLASLt, cuDNN and tempera can run a problem, tempera times them on the card when "
+      "the "
+      "problem first occurs. It keeps the fastest in a file. Later processes start at once and compute the same bytes. "
+      "A choice is for one card and one version of the library. After --clear, pictures may differ in their last "
+      "bits.\n\nThis command needs no card.");
   return [options] { return run(*options); };
 }
 

@@ -43,11 +43,11 @@ int run(const Options& options) {
 
 std::string footer() {
   return fmt::format("Presets: {}", fmt::join(preset_list(), ", ")) +
-         "\n\nWeights and inputs are random, so that a preset needs no file. The ceilings are measured just before, on "
-         "the same device: arithmetic is the fastest product of square matrices by the device's own kernel for linear "
-         "layers, memory the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once. The "
-         "column 'ceiling' is the least time that the ceilings allow over the time measured: above 100% where caches "
-         "serve what memory could not.";
+         "\n\nWeights and inputs are random, so a preset needs no file. The ceilings are measured just before, on the "
+         "same device. Arithmetic: the fastest product of square matrices by the device's own kernel for linear "
+         "layers. Memory: the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once. "
+         "The column 'ceiling' is the least time that the ceilings allow, divided by the measured time. It passes "
+         "100% if caches serve the data.";
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ Run add_bench_ops(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field& field) { return field.has(FieldTrait::shapes_programs); });
   app.add_option("--component", options->bench.component,
-                 "text_encoder, text_encoder_2, unet or vae_decoder alone (default: all of them)")
+                 "only text_encoder, text_encoder_2, unet or vae_decoder (default: all of them)")
       ->type_name("NAME")
       ->group("Measuring")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

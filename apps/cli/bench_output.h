@@ -1,4 +1,4 @@
-// Measurements for people (tables) and for machines (JSON; its fields are in docs/BENCHMARKS.md).
+// Measurements for people (tables) and for machines (JSON; its fields are in docs/MEASURING.md).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,11 +18,11 @@ nlohmann::ordered_json ceilings_json(const Ceilings& ceilings);
 std::string algorithms_table(const AlgorithmChoices& choices);
 nlohmann::ordered_json algorithms_json(const AlgorithmChoices& choices);
 
-// Of the table of rows; `document` as docs/BENCHMARKS.md has it.
+// Of the table of rows; docs/MEASURING.md describes the fields of `document`.
 std::string table_text(const nlohmann::ordered_json& document);
 std::string table_markdown(const nlohmann::ordered_json& document);
 
-// Seconds per kernel row and stage, and what each stage spends beside its kernels.
+// Seconds per kernel row and stage, and the seconds of each stage outside kernels.
 std::string trace_table(const Plan& plan, std::span<const TraceEvent> events);
 nlohmann::ordered_json trace_json(const Plan& plan, std::span<const TraceEvent> events, const std::string& output);
 

@@ -165,7 +165,7 @@ TEST(TraceTable, AddsUpByKernelAndStage) {
   EXPECT_THAT(table, HasSubstr("add/row                             2     0.5000     1.0000     1.5000    37.5%\n"));
   EXPECT_THAT(table, HasSubstr("linear/row                          1                1.7500     1.7500    43.8%\n"));
   EXPECT_THAT(table, HasSubstr("all kernels                         3     0.5000     2.7500     3.2500    81.2%\n"));
-  EXPECT_THAT(table, HasSubstr("beside them                               0.5000     0.2500     0.7500    18.8%\n"));
+  EXPECT_THAT(table, HasSubstr("outside kernels                           0.5000     0.2500     0.7500    18.8%\n"));
   EXPECT_THAT(table, HasSubstr("stage                                     1.0000     3.0000     4.0000   100.0%\n"));
   const auto json = trace_json(Plan(), events, "t.json");
   EXPECT_EQ(json.at("file"), "t.json");

@@ -67,24 +67,23 @@ void describe_conditions(CLI::App& app) {
   const auto both = [](const char* what, auto usual, auto quick) {
     return fmt::format("{} (default {}; {} with --quick)", what, usual, quick);
   };
-  app.get_option("--images")->description(both("how many pictures", kUsual.images, kQuick.images));
+  app.get_option("--images")->description(both("number of pictures", kUsual.images, kQuick.images));
   app.get_option("--width")->description(both("width, divisible by 8", kUsual.side, kQuick.side));
   app.get_option("--height")->description(both("height, divisible by 8", kUsual.side, kQuick.side));
   app.get_option("--steps")->description(both("denoising steps", kUsual.steps, kQuick.steps));
-  app.get_option("--guidance-scale")
-      ->description(fmt::format("how strongly the prompt counts (default {})", kGuidance));
+  app.get_option("--guidance-scale")->description(fmt::format("strength of the prompt (default {})", kGuidance));
   app.get_option("--seed")->description("seed of the first picture; picture i has seed + i (default 0)");
   app.get_option("--scheduler")->description("sampler by name (default euler)");
-  app.get_option("--prompt")->description(fmt::format("what to draw (default: {})", kBenchPrompt));
+  app.get_option("--prompt")->description(fmt::format("what the picture shows (default: {})", kBenchPrompt));
   app.get_option("--model")->description(
       "diffusers folder or single .safetensors file (with --quick, default: the "
       "small one that comes with tempera)");
   app.get_option("--preset")
-      ->description(fmt::format("instead of a model, random weights of a known one (default {}); "
+      ->description(fmt::format("random weights of a known model, instead of --model (default {}); "
                                 "they are written to a temporary folder",
                                 kPreset));
   app.get_option("--tiny-vae")
-      ->description("the one of the row tiny_vae (default: model, the one in the model's folder)");
+      ->description("tiny autoencoder of the row tiny_vae (default: model, the one in the model's folder)");
 }
 
 std::string footer() {
@@ -93,14 +92,15 @@ std::string footer() {
     text += fmt::format("{}: {} ({})\n", row.key, row.title,
                         row_options(row, "cuda").empty() ? "no options" : row_options(row, "cuda"));
   return text +
-         "within:SIZE: tempera within a budget (--memory-budget SIZE), only where --rows asks for it\n"
-         "\nHalf precision is fp16 on a card and bf16 on the CPU. Each row runs in a process of its own. Seconds are "
-         "from the prompt to the pixels, the median of all runs but the first; 'spread' is the slowest of them less "
-         "the fastest. 'first' is from the start of the process to the pixels of its first run. 'ceiling' is the "
-         "arithmetic of a run over the fastest product of square matrices that the device gave just before. Pictures "
-         "are compared with those of the row fp32, in levels of 8 bits.\n\nTemporary files go to TMPDIR: with random "
-         "weights of sdxl-base, 7 GB.\n\n"
-         "Exit status: 0 done, 1 a row failed, 2 the request or a file is wrong, 130 stopped by Ctrl-C.";
+         "within:SIZE: tempera within a budget (--memory-budget SIZE), only when --rows names it\n"
+         "\nHalf precision is fp16 on a card and bf16 on the CPU. Each row runs in its own process. 'seconds' is the "
+         "time "
+         "from the prompt to the pixels: the median of all runs but the first. 'spread' is the slowest of these runs "
+         "minus the fastest. 'first' is the time from the start of the process to the pixels of its first run. "
+         "'ceiling' is the arithmetic rate of a run, divided by the rate of the fastest product of square matrices, "
+         "measured just before. Pictures are compared with those of the row fp32, in levels of 8 bits.\n\nTemporary "
+         "files are in TMPDIR: 7 GB for random weights of sdxl-base.\n\n"
+         "Exit status: 0 success, 1 a row failed, 2 mistake in the request or a file, 130 stopped by Ctrl-C.";
 }
 
 }  // namespace
@@ -116,23 +116,22 @@ Run add_bench_table(CLI::App& app) {
         ->group(group)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   };
-  add("--rows", options->rows, "A,B,C",
-      "these alone (default: all); within:SIZE for a budget of memory, as --memory-budget", "Measuring");
+  add("--rows", options->rows, "A,B,C", "only these rows (default: all); within:SIZE for a memory budget", "Measuring");
   app.add_option_function<std::string>(
          "--runs", [options](const std::string& text) { options->runs = number_of("--runs", text, 1, 1000); },
-         fmt::format("requests of each process, the first of them cold (default {}; {} with --quick)", kUsual.runs,
+         fmt::format("requests of each process; the first is cold (default {}; {} with --quick)", kUsual.runs,
                      kQuick.runs))
       ->type_name("N")
       ->group("Measuring")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--quick", options->quick, "for a small machine: small pictures, few steps, a small model")
       ->group("Measuring");
-  add("--commit", options->commit, "NAME", "what was built, for the JSON (default: not said)", "Measuring");
-  add("-o,--output", options->output, "NAME.json", "write the JSON there, anew after every row", "Output");
+  add("--commit", options->commit, "NAME", "commit of this build, for the JSON (default: none)", "Measuring");
+  add("-o,--output", options->output, "NAME.json", "file for the JSON, written after every row", "Output");
   app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
   app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");
   add("--pictures", options->task.pictures, "DIR",
-      "leave the pictures' values there; rows are compared with those of an earlier call's fp32 row", "Output");
+      "folder for the values of the pictures; the fp32 row of an earlier call there is used for comparison", "Output");
   // Of the processes that this one starts; in no group, so that no help shows them.
   add("--task", options->task.what, "NAME", "", "");
   add("--embeddings", options->task.embeddings, "FILE", "", "");

@@ -64,14 +64,14 @@ Run add_bench_trace(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field& field) { return !field.has(FieldTrait::for_plans_only); });
   app.add_option("-o,--output", options->output,
-                 "file to write, for chrome://tracing or ui.perfetto.dev (default: none, only the table)")
+                 "file for chrome://tracing or ui.perfetto.dev (default: none, only the table)")
       ->type_name("NAME.json")
       ->group("Output")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--json", options->json, "the seconds as JSON on standard output")->group("Output");
   app.footer(fmt::format(
-      "Without a prompt: {}.\n\nThe picture is not kept. Every run of a program is waited for and none is replayed, so "
-      "that the whole takes somewhat longer than with tempera generate; the file is replaced if it exists.",
+      "Without a prompt: {}.\n\nThe picture is not kept. The command waits for every run of a program and replays no "
+      "recordings, so the whole takes somewhat longer than tempera generate. An existing file is replaced.",
       kBenchPrompt));
   return [options] { return run(*options); };
 }

@@ -36,7 +36,7 @@ int run(const Options& options) {
   const Inputs& inputs = options.inputs;
   if (!inputs.prompt_given) {
     throw Error(ErrorCode::invalid_argument,
-                "no prompt: say what to encode, as in tempera encode \"a red apple\" --output apple.safetensors");
+                "no prompt: give one, as in tempera encode \"a red apple\" --output apple.safetensors");
   }
   if (options.output.empty()) {
     throw Error(ErrorCode::invalid_argument, "no file to write: name one with --output, such as apple.safetensors");
@@ -59,15 +59,15 @@ int run(const Options& options) {
 Run add_encode(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field& field) { return field.has(FieldTrait::encodes_text); });
-  app.add_option("-o,--output", options->output,
-                 "file to write, with prompt_embeds and the like as diffusers calls them")
+  app.add_option("-o,--output", options->output, "file to write, with diffusers' names (prompt_embeds, ...)")
       ->type_name("NAME.safetensors")
       ->group("Output")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_flag("--json", options->json, "say what was done as JSON on standard output")->group("Output");
+  app.add_flag("--json", options->json, "print file, times and memory as JSON on standard output")->group("Output");
   app.footer(
-      "tempera generate --prompt-embeds FILE draws the same pictures without opening a text encoder; its weights need "
-      "not be in the model's folder then. The file also holds the negative prompt, or what stands for none.");
+      "tempera generate --prompt-embeds FILE gives the same pictures without opening a text encoder. The model's "
+      "folder "
+      "then needs no weights of text encoders. The file also has the embeddings of the negative prompt.");
   return [options] { return run(*options); };
 }
 

@@ -44,7 +44,7 @@ std::string with_flags(std::string_view text) {
   return result;
 }
 
-// "how many pictures (default 1)".
+// "number of pictures (default 1)".
 std::string help_of(const Field& field) {
   std::string help = with_flags(field.help).append(hint_for(field.name));
   const std::optional<std::string> usual = field.get(Request(), EngineOptions());

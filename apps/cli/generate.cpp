@@ -85,7 +85,7 @@ std::string summary(const Result& result, double total_seconds) {
 int run(const Options& options) {
   const Inputs& inputs = options.inputs;
   if (!inputs.prompt_given && inputs.request.prompt_embeds.empty()) {
-    throw Error(ErrorCode::invalid_argument, "no prompt: say what to draw, as in tempera generate \"a red apple\"");
+    throw Error(ErrorCode::invalid_argument, "no prompt: give one, as in tempera generate \"a red apple\"");
   }
   const OutputPattern pattern(options.output.empty() ? std::string(kDefaultOutput) : options.output);
   pattern.check_folder();
@@ -111,9 +111,10 @@ int run(const Options& options) {
 
 std::string footer() {
   return fmt::format("Samplers: {}", fmt::join(scheduler_list(), ", ")) +
-         "\n\nFiles that --output names are replaced. Without --output nothing is: the next free number is taken. "
-         "Several pictures of one plain name become NAME.png, NAME-1.png, NAME-2.png, ...\n\n"
-         "Exit status: 0 done, 1 it failed, 2 the request or a file is wrong, 130 stopped by Ctrl-C.";
+         "\n\nFiles that --output names are replaced. Without --output no file is replaced: the next free number is "
+         "used. "
+         "Several pictures with one plain name become NAME.png, NAME-1.png, NAME-2.png, ...\n\n"
+         "Exit status: 0 success, 1 failure, 2 mistake in the request or a file, 130 stopped by Ctrl-C.";
 }
 
 }  // namespace
@@ -127,7 +128,7 @@ Run add_generate(CLI::App& app) {
       ->type_name("NAME.png")
       ->group("Output")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_flag("--json", options->json, "say what was done as JSON on standard output")->group("Output");
+  app.add_flag("--json", options->json, "print files, times and memory as JSON on standard output")->group("Output");
   app.footer(footer());
   return [options] { return run(*options); };
 }

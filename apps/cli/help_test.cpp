@@ -140,7 +140,7 @@ TEST(HelpText, ListsEveryFieldWithItsDefault) {
   const std::string text = help_text(command.app, 80);
   EXPECT_THAT(text, testing::EndsWith("First line.\n\n" + std::string(20, 'a') + "\n" + std::string(70, 'b') + "\n"));
   for (const Field& field : request_fields()) EXPECT_THAT(text, HasSubstr("  " + std::string(field.flag)));
-  EXPECT_THAT(text, HasSubstr("--images N                  how many pictures (default 1)\n"));
+  EXPECT_THAT(text, HasSubstr("--images N                  number of pictures (default 1)\n"));
   EXPECT_THAT(text, HasSubstr("Usage: tempera [TEXT] [options]\n"));
   size_t longest = 0;
   for (size_t at = 0, end; at < text.size(); at = end + 1) {

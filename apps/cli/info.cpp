@@ -74,7 +74,7 @@ Run add_info(CLI::App& app) {
   add_fields(app, options->inputs, [](const Field& field) {
     return field.has(FieldTrait::opens_model) && field.name != "model";  // added above
   });
-  app.add_flag("--json", options->json, "the same as JSON")->group("Output");
+  app.add_flag("--json", options->json, "the same information as JSON")->group("Output");
   return [options] { return run(*options); };
 }
 

@@ -75,19 +75,19 @@ size_t help_columns() {
 
 class CommandLine {
  public:
-  CommandLine() : app_("Draws pictures from text with Stable Diffusion XL.", "tempera") {
+  CommandLine() : app_("Generates pictures from text with Stable Diffusion XL.", "tempera") {
     // What neither a command nor an option claims is left over, so that refuse_left_over can say what was meant.
     app_.allow_extras();
     app_.require_subcommand(0, 1);
-    app_.set_help_flag("-h,--help", "this text");
-    app_.add_flag("--version", version_wanted_, "the version of tempera");
-    add("generate", "draw pictures from a prompt", add_generate);
-    add("encode", "write the embeddings of a prompt, to draw from without text encoders", add_encode);
-    add("plan", "say what a request takes in memory and arithmetic, without reading weights", add_plan);
-    add("info", "say what a model is", add_info);
-    add("synth", "write a model with random weights, to measure with", add_synth);
-    add("bench", "measure kernels, one generation step by step, or ways to generate", add_bench);
-    app_.footer("tempera COMMAND --help tells more about a command.");
+    app_.set_help_flag("-h,--help", "show this help");
+    app_.add_flag("--version", version_wanted_, "show the version of tempera");
+    add("generate", "generate pictures from a prompt", add_generate);
+    add("encode", "write the embeddings of a prompt, for use without text encoders", add_encode);
+    add("plan", "show memory and arithmetic of a request, without reading weights", add_plan);
+    add("info", "show the components of a model", add_info);
+    add("synth", "write a model with random weights, for measurements", add_synth);
+    add("bench", "measure kernels, one generation step by step, or ways to generate pictures", add_bench);
+    app_.footer("tempera COMMAND --help shows the options of a command.");
   }
 
   int run(std::vector<std::string> arguments) {
@@ -133,7 +133,7 @@ int run(const std::vector<std::string>& arguments) {
   } catch (const Error& error) {
     return report(error, json);
   } catch (const std::bad_alloc&) {
-    return report({ErrorCode::out_of_memory, "out of memory: ask for smaller pictures or for fewer"}, json);
+    return report({ErrorCode::out_of_memory, "out of memory: ask for smaller or fewer pictures"}, json);
   } catch (const std::exception& error) {
     return report({ErrorCode::internal, fmt::format("internal error: {}; please report it", error.what())}, json);
   }

@@ -39,7 +39,7 @@ Run add_plan(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field&) { return true; });
   app.add_flag("--json", options->json, "the plan as JSON: peak_bytes, its parts, every stage")->group("Output");
-  app.add_flag("--listing", options->listing, "every step with its kernel and its place in memory")->group("Output");
+  app.add_flag("--listing", options->listing, "every step with its kernel and memory offsets")->group("Output");
   app.footer(fmt::format("Presets: {}\n\nNo GPU is needed to plan for --device cuda.", fmt::join(preset_list(), ", ")));
   return [options] { return run(*options); };
 }

@@ -30,7 +30,7 @@ std::string plan_table(const Plan& plan) {
                   bytes(memory.peak_bytes), bytes(memory.weights), bytes(memory.activations), bytes(memory.stream),
                   bytes(memory.kept), bytes(memory.io), bytes(memory.overhead));
   if (memory.pinned_bytes > 0)
-    text += fmt::format("host        {} locked for parameters that travel, unless --pinned-memory allows less\n",
+    text += fmt::format("host        {} locked for parameters that are copied in, unless --pinned-memory allows less\n",
                         bytes(memory.pinned_bytes));
   for (const BudgetChoice& choice : plan.choices)
     text += fmt::format("{}{:>10}  {}\n", choice.fits ? "  fits     " : "  too much ", bytes(choice.peak_bytes),

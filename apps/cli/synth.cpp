@@ -24,7 +24,7 @@ struct Options {
 int run(const Options& options) {
   if (options.out.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                "no file to write: name a folder or a .safetensors file, as in tempera synth --preset sdxl-base OUT");
+                "no output: name a folder or a .safetensors file, as in tempera synth --preset sdxl-base OUT");
   }
   catch_interrupts();
   ignore_write_signals();
@@ -43,7 +43,7 @@ int run(const Options& options) {
 Run add_synth(CLI::App& app) {
   auto options = std::make_shared<Options>();
   const SynthOptions defaults;
-  app.add_option("out", options->out, "file ending in .safetensors, or the folder of a diffusers model; must not exist")
+  app.add_option("out", options->out, "single file if it ends in .safetensors, else a diffusers folder; must not exist")
       ->type_name("OUT");
   app.add_option("--preset", options->synth.preset,
                  fmt::format("{} (default {})", fmt::join(preset_list(), ", "), defaults.preset))
@@ -57,7 +57,7 @@ Run add_synth(CLI::App& app) {
          [options](const std::string& text) {
            options->synth.seed = number_of<uint64_t>("--seed", text, 0, std::numeric_limits<uint64_t>::max());
          },
-         fmt::format("of the weights (default {})", defaults.seed))
+         fmt::format("seed of the weights (default {})", defaults.seed))
       ->type_name("N")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   return [options] { return run(*options); };

@@ -55,7 +55,7 @@ std::vector<Row> rows_of(const std::vector<TraceTotal>& totals) {
   return rows;
 }
 
-// All copies of parameters, which go on beside the kernels, and what kernels waited for them.
+// All copies of parameters, which run at the same time as kernels, and the waits of kernels for them.
 struct Copies {
   size_t calls = 0;
   double seconds = 0, bytes = 0;
@@ -84,17 +84,17 @@ std::string trace_table(const Plan& plan, std::span<const TraceEvent> events) {
                                  plan.device, plan.dtype, plan.width, plan.height, plan.scheduler);
   const std::vector<Stage> stages = stages_of(events);
   const std::vector<Row> rows = rows_of(trace_totals(events));
-  Row whole{"stage", 0, {}}, kernels{"all kernels", 0, {}}, beside{"beside them", 0, {}};
-  for (const Stage& stage : stages) whole.seconds[stage.name] = beside.seconds[stage.name] = stage.seconds;
+  Row whole{"stage", 0, {}}, kernels{"all kernels", 0, {}}, outside{"outside kernels", 0, {}};
+  for (const Stage& stage : stages) whole.seconds[stage.name] = outside.seconds[stage.name] = stage.seconds;
   for (const Row& row : rows) {
     kernels.calls += row.calls;
     for (const auto& [stage, seconds] : row.seconds) {
       kernels.seconds[stage] += seconds;
-      beside.seconds[stage] -= seconds;
+      outside.seconds[stage] -= seconds;
     }
   }
   const Copies copies = copies_of(events);
-  for (const auto& [stage, seconds] : copies.waits.seconds) beside.seconds[stage] -= seconds;
+  for (const auto& [stage, seconds] : copies.waits.seconds) outside.seconds[stage] -= seconds;
   text += fmt::format("{:<28}{:>9}", "seconds", "calls");
   for (const Stage& stage : stages) text += fmt::format("{:>11}", stage.name);
   text += fmt::format("{:>11}{:>9}\n", "total", "share");
@@ -110,10 +110,10 @@ std::string trace_table(const Plan& plan, std::span<const TraceEvent> events) {
   text += "\n";
   add(kernels);
   if (copies.waits.calls > 0) add(copies.waits);
-  add(beside);
+  add(outside);
   add(whole);
   if (copies.calls > 0)
-    text += fmt::format("\n{} copies of parameters went on beside the kernels: {} in {:.4f} s, {:.2f} GB/s\n",
+    text += fmt::format("\n{} copies of parameters ran at the same time as kernels: {} in {:.4f} s, {:.2f} GB/s\n",
                         copies.calls, format_bytes(copies.bytes), copies.seconds, copies.bytes / copies.seconds / 1e9);
   return text;
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""tempera and another engine on one machine in turn, row by row, into one JSON file.
+"""Measures tempera and another engine in turn on one machine, row by row, into one JSON file.
 
 usage: compare.py --tempera PATH/tempera --peer diffusers --model DIR --device cuda --output NAME.json
        compare.py --tempera PATH/tempera --peer sd-cpp --binary PATH/sd-cli --model XL.safetensors \\
                   --tempera-options "--tokenizer DIR" --output NAME.json
 
-Each row is measured tempera, peer, tempera, peer ... (--rounds), so that what the machine does besides falls on both. A cold
-run stays apart: the median is that of all warm runs of all rounds. With --add the rows of this call join those that the file
-has, so that a long table can be measured in several calls, and a second peer beside the first. Standard library only.
+Each row is measured with tempera, peer, tempera, peer ... (--rounds), so that other work of the machine affects both. The
+median is that of all warm runs of all rounds. --add adds the rows of this call to the file. So a long table can be measured
+in several calls, and a file can have several peers. Standard library only.
 """
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tempera", type=Path, required=True, metavar="PATH", help="the built program")
     parser.add_argument("--peer", choices=tuple(PEERS), required=True)
     parser.add_argument("--binary", type=Path, metavar="PATH", help="with --peer sd-cpp: a built sd-cli")
-    parser.add_argument("--model", type=Path, required=True, metavar="PATH", help="what tempera draws with: diffusers folder or .safetensors")
-    parser.add_argument("--peer-model", type=Path, metavar="PATH", help="the same weights as the peer wants them (default: --model)")
+    parser.add_argument("--model", type=Path, required=True, metavar="PATH", help="model of tempera: diffusers folder or .safetensors")
+    parser.add_argument("--peer-model", type=Path, metavar="PATH", help="the same weights in the format of the peer (default: --model)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="(default cpu)")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of both (default: their own choice)")
-    parser.add_argument("--rounds", type=measuring.positive, default=2, metavar="N", help="how often each row is measured on both sides (default 2)")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of both engines (default: their own choice)")
+    parser.add_argument("--rounds", type=measuring.positive, default=2, metavar="N", help="number of times that each row is measured with both engines (default 2)")
     parser.add_argument("--turns", choices=("rows", "tables"), default="rows",
-                        help="whose turn it is changes after every row, or after all rows of the call (default rows)")
-    parser.add_argument("--tempera-options", default="", metavar="OPTIONS", help="further options of tempera bench table, in one word")
-    parser.add_argument("--peer-options", default="", metavar="OPTIONS", help="further options of the peer's script, in one word")
+                        help="change the engine after every row, or after all rows of the call (default rows)")
+    parser.add_argument("--tempera-options", default="", metavar="OPTIONS", help="more options of tempera bench table, as one argument")
+    parser.add_argument("--peer-options", default="", metavar="OPTIONS", help="more options of the peer's script, as one argument")
     measuring.add_conditions(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="written anew after every round of a row, or of all with --turns tables")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="file for the JSON, written after every round of a row, or of all rows with --turns tables")
     parser.add_argument("--pictures", type=Path, metavar="DIR",
-                        help="keep the pictures' values there: with --add, rows are compared with the fp32 rows of earlier calls")
-    parser.add_argument("--add", action="store_true", help="keep what NAME.json has of other rows and engines")
+                        help="folder for the values of the pictures; with --add, rows are compared with the fp32 rows of earlier calls")
+    parser.add_argument("--add", action="store_true", help="keep the other rows and engines of NAME.json")
     args = parser.parse_args()
     if args.peer == "sd-cpp" and args.binary is None:
         parser.error("--peer sd-cpp: name the program with --binary")

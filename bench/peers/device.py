@@ -1,6 +1,6 @@
-"""What the machine says of itself: its processor, its memory, and an NVIDIA card's driver (NVML, through ctypes).
+"""Facts about the machine: its processor, its memory, and an NVIDIA card's driver (NVML, through ctypes).
 
-Everything here may be missing; then it is None, never a guess.
+A missing fact is None, never a guess.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cpu_memory_bytes() -> int:
 
 
 def resident_peak_bytes() -> int:
-    """The most this process has held since it began."""
+    """The peak memory of this process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -34,7 +34,7 @@ class _Memory(ctypes.Structure):
 
 
 class Card:
-    """The first NVIDIA card that CUDA_VISIBLE_DEVICES lets programs see, as its driver counts it."""
+    """The first NVIDIA card in CUDA_VISIBLE_DEVICES, with the figures of its driver."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libnvidia-ml.so.1")
@@ -80,7 +80,7 @@ def card() -> Card | None:
 
 
 class PeakOfCard:
-    """The most that the card has in use beyond what it had at the start, looked at every 10 ms."""
+    """The peak memory in use on the card, minus that at the start, read every 10 ms."""
 
     def __init__(self, watched: Card) -> None:
         self._card = watched

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""One row of diffusers_table.py, in a process of its own; that script starts it.
+"""One row of diffusers_table.py in its own process, which that script starts.
 
 usage: diffusers_row.py TASK REQUEST.json ANSWER.json STARTED
 
-TASK is a row's key, `machine` (what this runs on) or `embeddings` (the prompt's, into a file). The answer is {"result": ...},
-{"failed": one sentence} or {"missing": a package}. STARTED is the monotonic clock when the process was asked for.
+TASK is a row's key, `machine` (describes the machine) or `embeddings` (writes those of the prompt to a file). The answer is {"result": ...},
+{"failed": one sentence} or {"missing": a package}. STARTED is the monotonic clock at the start of the process.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import measuring
 from diffusers_table import ROWS, Row, dtype_of
 from measuring import Json
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")          # nothing is fetched, whatever the folder lacks
+os.environ.setdefault("HF_HUB_OFFLINE", "1")          # no downloads, also when the folder is incomplete
 
 
 def torch_dtype(name: str):
@@ -63,7 +63,7 @@ def tiny_autoencoder(request: Json, dtype):
 
 
 def load(request: Json, dtype, **parts):
-    """The pipeline in the CPU's memory; `parts` stand in for those of the folder, None for those not wanted."""
+    """The pipeline in the CPU's memory. `parts` replace those of the folder; None leaves a part out."""
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
     pipe = StableDiffusionXLPipeline.from_pretrained(request["model"], torch_dtype=dtype, use_safetensors=True, local_files_only=True,
@@ -74,7 +74,7 @@ def load(request: Json, dtype, **parts):
 
 
 def prepared(request: Json, row: Row, dtype):
-    """The pipeline as the row wants it, where it wants it."""
+    """The pipeline with the settings of the row, on its device."""
     import torch
     from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
@@ -97,7 +97,7 @@ def prepared(request: Json, row: Row, dtype):
 
 
 def noise(request: Json, pipe, images: int, dtype):
-    """Picture i's from PyTorch's CPU generator with seed + i, in float32 in every row: what tempera draws too."""
+    """The noise of picture i: PyTorch's CPU generator with seed + i, float32 in every row. It is equal to tempera's."""
     import torch
 
     shape = (1, pipe.vae.config.latent_channels, request["height"] // pipe.vae_scale_factor, request["width"] // pipe.vae_scale_factor)
@@ -118,7 +118,7 @@ def write_embeddings(request: Json) -> Json:
 
 
 class CardMemory:
-    """What PyTorch allocated and reserved at the most, and the driver's figure: reserved, and what libraries hold beside it."""
+    """The peaks that PyTorch allocated and reserved, and the driver's figure: reserved memory and that of libraries."""
 
     def __init__(self) -> None:
         import torch

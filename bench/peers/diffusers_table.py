@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The table of `tempera bench table` as diffusers runs it: the same rows, conditions and JSON.
+"""The table of `tempera bench table` with diffusers: the same rows, conditions and JSON.
 
 usage: diffusers_table.py --model DIR [--device cuda] [--output NAME.json]
 
 DIR is a diffusers folder of fp16 safetensors, for example what `tempera synth DIR --preset sdxl-base` writes. Needs the Python
-packages torch, diffusers, transformers and accelerate, and fetches nothing. Every row runs in a process of its own
-(diffusers_row.py), so that its memory is its own and its first picture counts from the start of the process.
+packages torch, diffusers, transformers and accelerate, and downloads nothing. Every row runs in its own process
+(diffusers_row.py). So memory and first picture of a row do not depend on other rows.
 """
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENGINE = "diffusers"
 
 @dataclass(frozen=True)
 class Row:
-    """What tells a row from the others, in diffusers' words. The offloading rows are not compiled, as in the report."""
+    """The settings of a row in diffusers. The rows with offloading are not compiled, as in the report."""
 
     title: str
     half: bool = True                   # fp16 on a card, bf16 on the CPU
@@ -59,7 +59,7 @@ def dtype_of(row: Row, device: str) -> str:
 
 
 def options_of(row: Row, device: str, compile_mode: str) -> str:
-    """The calls that make the row, as one would type them."""
+    """The calls of the row, as Python code."""
     calls = ["dtype=" + {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}[dtype_of(row, device)],
              "AttnProcessor2_0" if row.sdpa else "AttnProcessor"]
     calls += [f'torch.compile(unet, mode="{compile_mode}", fullgraph=True)'] * row.compiled
@@ -75,20 +75,20 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="diffusers folder, fp16 safetensors")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the CPU (default: PyTorch's own choice)")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of the CPU (default: PyTorch's own choice)")
     parser.add_argument("--tiny-vae", type=Path, metavar="DIR",
                         help="AutoencoderTiny of the row tiny_vae (default: vae_tiny in the model's folder, or else random weights)")
-    parser.add_argument("--compile-mode", default="reduce-overhead", metavar="MODE", help="of torch.compile (default: the report's, %(default)s)")
+    parser.add_argument("--compile-mode", default="reduce-overhead", metavar="MODE", help="mode of torch.compile (default: that of the report, %(default)s)")
     parser.add_argument("--diffusers", type=Path, metavar="SRC", help="src/ folder of a diffusers checkout (default: the installed package)")
-    parser.add_argument("--commit", default="", metavar="NAME", help="of diffusers, for the JSON (default: not said)")
-    parser.add_argument("--row-timeout", type=float, metavar="S", help="a row that takes longer has failed (default: none does)")
+    parser.add_argument("--commit", default="", metavar="NAME", help="commit of diffusers, for the JSON (default: none)")
+    parser.add_argument("--row-timeout", type=float, metavar="S", help="time limit of a row, in seconds (default: none)")
     measuring.add_conditions(parser)
     measuring.add_output(parser)
     return parser.parse_args()
 
 
 class Processes:
-    """Starts diffusers_row.py and reads what it leaves."""
+    """Starts diffusers_row.py and reads its answer."""
 
     def __init__(self, args: argparse.Namespace, scratch: Path) -> None:
         self.scratch, self.timeout = scratch, args.row_timeout
@@ -122,7 +122,7 @@ class Processes:
 
 
 def machine_of(processes: Processes) -> Json:
-    """The machine and the versions; ends the program where packages are missing."""
+    """The machine and the versions. Ends the program if packages are missing."""
     answer = processes.ask("machine")
     if "missing" in answer:
         print(f"diffusers_table: error: the Python package {answer['missing']} is missing: install torch, diffusers, transformers and "

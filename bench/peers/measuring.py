@@ -1,6 +1,6 @@
-"""What all the tables share: the rows' names, the conditions, what becomes of times and pictures, and how JSON is written.
+"""Code that all tables share: names of the rows, conditions, statistics of times and pictures, writing of JSON.
 
-The document is that of `tempera bench table --json`; docs/BENCHMARKS.md has its fields. Standard library only.
+The document is that of `tempera bench table --json`; docs/MEASURING.md describes its fields. Standard library only.
 """
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ KEYS = ("fp32", "fp16", "attention", "compiled", "model_offload", "sequential_of
 
 
 def positive(text: str) -> int:
-    """For options that count something."""
+    """A positive whole number, for options."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}': give a number, 1 or more")
     return int(text)
 
 
 def add_conditions(parser: argparse.ArgumentParser) -> None:
-    """What is drawn, by the names and with the usual values of `tempera bench table`."""
+    """The conditions, with the names and defaults of `tempera bench table`."""
     group = parser.add_argument_group("conditions")
-    group.add_argument("--prompt", default=PROMPT, help="what to draw (default: %(default)s)")
+    group.add_argument("--prompt", default=PROMPT, help="what the picture shows (default: %(default)s)")
     group.add_argument("--width", type=int, default=1024, metavar="N")
     group.add_argument("--height", type=int, default=1024, metavar="N")
-    group.add_argument("--images", type=int, default=4, metavar="N", help="pictures of a request (default 4)")
+    group.add_argument("--images", type=int, default=4, metavar="N", help="number of pictures (default 4)")
     group.add_argument("--steps", type=int, default=25, metavar="N", help="denoising steps (default 25)")
     group.add_argument("--guidance-scale", type=float, default=5.0, metavar="X", help="(default 5)")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="picture i has seed + i (default 0)")
-    group.add_argument("--runs", type=positive, default=3, metavar="N", help="requests of each row, the first of them cold (default 3)")
-    group.add_argument("--rows", default="", metavar="A,B,C", help="these alone (default: all)")
+    group.add_argument("--runs", type=positive, default=3, metavar="N", help="requests of each row; the first is cold (default 3)")
+    group.add_argument("--rows", default="", metavar="A,B,C", help="only these rows (default: all)")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("-o", "--output", type=Path, metavar="NAME.json", help="write the JSON there, anew after every row")
+    group.add_argument("-o", "--output", type=Path, metavar="NAME.json", help="file for the JSON, written after every row")
     group.add_argument("--json", action="store_true", help="the JSON on standard output")
-    group.add_argument("--pictures", type=Path, metavar="DIR", help="keep the pictures there (ROW-i.rgb: values of height x width x 3)")
+    group.add_argument("--pictures", type=Path, metavar="DIR", help="folder for the pictures (ROW-i.rgb: values of height x width x 3)")
 
 
 def chosen_rows(text: str, known: tuple[str, ...] = KEYS) -> list[str]:
@@ -71,7 +71,7 @@ def conditions_of(args: argparse.Namespace) -> Json:
 
 
 def shown_command(words: list[str]) -> str:
-    """A command for readers: of absolute paths the last part, since the folders are one machine's."""
+    """A command for readers. Of absolute paths it has the last part only."""
     return re.sub(r"(?<![\w.~-])/(?:[^/\s'\"]+/)+", "", shlex.join(words))
 
 
@@ -165,14 +165,14 @@ def png_values(data: bytes) -> bytes:
 
 
 def sentence(text: str, most: int = 300) -> str:
-    """The first line of a message that says something, for the field `failed`."""
+    """The first line of a message that is not empty, for the field `failed`."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     first = lines[0] if lines else "it said nothing"
     return first if len(first) <= most else first[: most - 1] + "…"
 
 
 def write_json(path: Path, document: Json) -> None:
-    """Whole or not at all."""
+    """Never leaves an incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
@@ -180,7 +180,7 @@ def write_json(path: Path, document: Json) -> None:
 
 
 def summary(row: Json) -> str:
-    """One line for people."""
+    """One line of text for a row."""
     if "failed" in row:
         return f"{row['row']:<24} failed: {row['failed']}"
     peak = row["measured_peak_bytes"] / 2**30
@@ -188,7 +188,7 @@ def summary(row: Json) -> str:
 
 
 def run_table(document: Json, keys: list[str], measure, args: argparse.Namespace) -> int:
-    """Fills `document` row by row with what `measure(key)` gives; the exit status is 1 where one failed."""
+    """Fills `document` row by row with the result of `measure(key)`. The exit status is 1 if a row failed."""
     for key in keys:
         row = measure(key)
         document["rows"].append(row)

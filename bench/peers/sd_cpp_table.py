@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""The table of `tempera bench table` as stable-diffusion.cpp runs it: the same rows where it has them, conditions and JSON.
+"""The table of `tempera bench table` with stable-diffusion.cpp: the rows that it supports, the same conditions and JSON.
 
 usage: sd_cpp_table.py --binary PATH/sd-cli --model XL.safetensors [--device cpu] [--output NAME.json]
 
 --binary is a built `sd-cli` (older versions: `sd`). --model is a single .safetensors checkpoint with the original names, for
-example what `tempera synth XL.safetensors --preset sdxl-base` writes; the vocabulary is in the program. Nothing is fetched.
+example the output of `tempera synth XL.safetensors --preset sdxl-base`; the program contains the vocabulary. Nothing is
+downloaded.
 
-The program draws once a process, so that every run is a process; weights are loaded before the clock starts (--eager-load).
-It draws the pictures of a request one after another, and decodes them so. Times are the ones that it logs.
+The program answers one request per process, so every run is a process. Weights are loaded before the clock starts
+(--eager-load). The program generates and decodes the pictures of a request one after another. Times are those that it logs.
 """
 from __future__ import annotations
 
@@ -68,18 +69,18 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binary", type=Path, required=True, metavar="PATH", help="a built sd-cli")
     parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="single .safetensors checkpoint")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="cuda where the binary is built with it (default cpu)")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="cuda needs a binary that is built with CUDA (default cpu)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="(default: the program's choice, physical cores)")
     parser.add_argument("--half", choices=("f16", "bf16"), default="f16", help="type of the rows in half precision (default f16)")
     parser.add_argument("--tiny-vae", type=Path, metavar="FILE", help="TAESDXL as .safetensors, for the row tiny_vae (default: that row fails)")
-    parser.add_argument("--more", default="", metavar="OPTIONS", help="further options of sd-cli for every row, in one word")
+    parser.add_argument("--more", default="", metavar="OPTIONS", help="more options of sd-cli for every row, as one argument")
     measuring.add_conditions(parser)
     measuring.add_output(parser)
     return parser.parse_args()
 
 
 class Program:
-    """The binary: what it can do, and one run of it."""
+    """The binary: its features, and one run of it."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.path, self.args = args.binary.resolve(), args
@@ -142,7 +143,7 @@ def options_of(row: Row, args: argparse.Namespace) -> list[str]:
 
 
 def cannot(row: Row, options: list[str], args: argparse.Namespace, program: Program) -> str:
-    """Why the row cannot be run; empty where it can."""
+    """The reason why the row cannot run; empty if it can."""
     lacks = row.lacks or (row.lacks_on_cpu if args.device == "cpu" else "")
     if lacks:
         return f"{ENGINE} has no {lacks}"

@@ -1,4 +1,5 @@
-// Several requests at a time, step by step: for servers, previews and programs that look at latents between steps.
+// Several requests at a time, step by step: for servers, previews, and programs that read or change latents between
+// steps.
 //
 //   tempera::Engine engine({.model = "models/sdxl"});
 //   tempera::Job apple = engine.start({.prompt = "a red apple", .seed = 1});
@@ -18,34 +19,33 @@
 
 namespace tempera {
 
-// One request that an engine answers: its place in the schedule, generators and latents. Between two steps a job is at
-// rest: others may be stepped, decoded or ended, and it goes on as though nothing had happened. The engine must outlive
-// its jobs.
+// One request of an engine: its position in the schedule, generators and latents. Between two steps of a job, other
+// jobs can be stepped, decoded or ended without effect on it. The engine must outlive its jobs.
 class Job {
  public:
   ~Job();
   Job(Job&&) noexcept;
   Job& operator=(Job&&) noexcept;
 
-  // What the request takes, with what the engine holds for other requests.
+  // Memory and work of the request, with the memory that the engine holds for other requests.
   const Plan& plan() const;
   int images() const;
 
-  // Calls of Engine::step that are done, and all that the request takes. Where a batch of pictures is no faster than
-  // single ones (on a CPU), pictures are drawn one after the other: their steps follow each other.
+  // The number of finished calls of Engine::step, and the number that the request needs. On a CPU, where a batch of
+  // pictures is not faster, the pictures are computed one after the other, and so are their steps.
   size_t step() const;
   size_t steps() const;
   bool finished() const;
-  // Whether an error ended the job in the middle of a step. Such a job cannot be stepped or decoded.
+  // True if an error ended the job in the middle of a step. Such a job cannot be stepped or decoded.
   bool failed() const;
 
-  // The latents of a picture as they are after its last step: shape (C, H, W), as diffusers has them; C, H and W are 4
-  // and an eighth of the picture's sides. What a multistep sampler remembers of earlier steps is not part of them.
-  // Throws Error(invalid_argument) when there is no such picture, or not as many values.
+  // The latents of a picture after its last step, in diffusers' shape (C, H, W): C is 4, H and W are an eighth of the
+  // picture's sides. They do not include the earlier steps that a multistep sampler keeps. Throws
+  // Error(invalid_argument) if there is no such picture, or if the number of values is wrong.
   std::vector<float> latents(int image) const;
   void set_latents(int image, std::span<const float> values);
 
-  // Seconds that Engine::start took for each stage: "plan", "text", "load".
+  // Seconds of Engine::start for each stage: "plan", "text", "load".
   const std::vector<Stage>& stages() const;
 
   class Impl;
@@ -56,8 +56,8 @@ class Job {
   std::unique_ptr<Impl> impl_;
 };
 
-// A model on a device, for several jobs. Parameters, programs and memory belong to the engine and are shared by its
-// jobs. Not for several threads at once.
+// A model on a device, for several jobs. Its jobs share parameters, programs and memory. Do not use one Engine from
+// several threads at once.
 class Engine {
  public:
   // Opens the model's files without reading weights. Throws Error.
@@ -67,23 +67,25 @@ class Engine {
   Engine& operator=(Engine&&) noexcept;
 
   // Plans a request, encodes its prompts and loads the parameters that it needs. Throws Error(invalid_argument) before
-  // any work when the request cannot be answered.
+  // any work if the request is not possible.
   Job start(const Request& request, const Callbacks& callbacks = {});
 
-  // One evaluation of each job, none of them finished. Jobs of the same picture size share a batch where that is faster
-  // and the memory is there, whatever their samplers, steps, seeds and guidance scales are; results are then equal
-  // within the rounding of another batch size (docs/NUMERICS.md), and on a CPU bit for bit. A job is named once. Throws
-  // Error(invalid_argument) for a job that is finished or has failed; the jobs whose step an error interrupts have
-  // failed. Jobs of other sizes take turns. On a CPU the kernels of another size can read parameters in another form:
-  // name such jobs in one call, so that both forms stay packed; between calls for one and the other, what differs is
-  // packed anew.
+  // Runs one evaluation of each job. Name each job once. Throws Error(invalid_argument) for a job that is finished or
+  // has failed. If an error interrupts a step, the jobs of its batch have failed.
+  //
+  // Jobs with the same picture size share a batch if that is faster and there is enough memory. Their samplers, steps,
+  // seeds and guidance scales may differ. The results are then equal within the rounding of another batch size
+  // (docs/NUMERICS.md), and on a CPU bit for bit. Jobs with other sizes take turns.
+  //
+  // On a CPU, kernels for another size can read parameters in another form. Step such jobs in one call: then both forms
+  // stay packed. In separate calls, the parameters that differ are packed again each time.
   void step(std::span<Job* const> jobs, const Callbacks& callbacks = {});
   void step(std::initializer_list<Job*> jobs, const Callbacks& callbacks = {}) {
     step(std::span<Job* const>(jobs.begin(), jobs.size()), callbacks);
   }
   void step(Job& job, const Callbacks& callbacks = {}) { step({&job}, callbacks); }
 
-  // The picture of the latents as they are: a preview between steps, the result after the last one.
+  // The picture of the current latents: a preview between steps, the result after the last one.
   Image decode(Job& job, int image, const Callbacks& callbacks = {});
 
   // As Pipeline::encode.
@@ -93,8 +95,8 @@ class Engine {
   std::optional<double> joules();
   // As Result::measured_peak_bytes.
   size_t measured_peak_bytes() const;
-  // Bytes of parameters that were packed for the device since the engine began, without those that are copied in during
-  // runs: equal parameters are packed once.
+  // Bytes of parameters that were packed for the device since the engine was made. Parameters that are copied in during
+  // runs are not counted. Equal parameters are packed once.
   size_t bytes_packed() const;
 
   class Impl;

@@ -1,4 +1,4 @@
-// Where the library's warnings go: it never prints. The sink is a value handed down, not a global.
+// Receives the library's warnings. The library never prints. The sink is an argument, not a global.
 #pragma once
 
 #include <functional>

@@ -30,29 +30,28 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory at the peak, known before anything is loaded.
+// Bytes of device memory at the peak, known before anything is loaded. `activations`, `stream` and `kept` are those of
+// the stage for which their sum is the largest; all stages share that memory.
 struct MemoryPlan {
-  size_t weights = 0;  // packed parameters that stay on the device
-  size_t activations =
-      0;              // intermediate values and kernels' workspaces of the stage that needs most; shared by all stages
-  size_t stream = 0;  // staging space after the activations, for parameters that are copied in during a run
-  size_t kept = 0;    // of the same stage: results that are constant for a request, as keys and values of its prompt
-  size_t io = 0;      // inputs, outputs and the sampler's state; on a CPU also prompts and pictures
-  size_t overhead = 0;     // the process: code, libraries, driver
-  size_t peak_bytes = 0;   // the sum
-  std::string peak_stage;  // the stage with the most activations, stream and kept
-  size_t pinned_bytes =
-      0;  // on a card: locked host memory for parameters that are copied in, where pinned_memory allows it
+  size_t weights = 0;       // packed parameters that stay on the device
+  size_t activations = 0;   // intermediate values, and workspaces of kernels
+  size_t stream = 0;        // staging space after the activations, for parameters that are copied in during a run
+  size_t kept = 0;          // results that are constant for a request, such as keys and values of its prompt
+  size_t io = 0;            // inputs, outputs and the sampler's state; on a CPU also prompts and pictures
+  size_t overhead = 0;      // the process: code, libraries, driver
+  size_t peak_bytes = 0;    // the sum of these six
+  std::string peak_stage;   // the stage that `activations`, `stream` and `kept` belong to
+  size_t pinned_bytes = 0;  // not in the sum: locked host memory for parameters that are copied to a card
 };
 
-// One program of the pipeline as it will run. Memory in bytes, arithmetic in floating-point operations.
+// One stage of the pipeline. Memory in bytes, arithmetic in floating-point operations.
 struct StagePlan {
   std::string name;                // "text_encoder", "unet", "vae_decoder"
-  size_t steps = 0, prologue = 0;  // kernel launches in each run, and once for each request
+  size_t steps = 0, prologue = 0;  // kernel launches: in each run, and once per request
   size_t weights = 0, activations = 0, stream = 0, kept = 0, io = 0;  // as in MemoryPlan
   size_t copied = 0;                                                  // parameters copied to the device in each run
-  double flops = 0, flops_prologue = 0;                               // of one run, and once for each request
-  size_t runs = 0;                                                    // for this request
+  double flops = 0, flops_prologue = 0;                               // of one run, and once per request
+  size_t runs = 0;                                                    // in this request
 };
 
 // One way to answer a request within less memory.
@@ -66,13 +65,13 @@ struct Plan {
   std::string model, device, dtype;
   int width = 0, height = 0;
   std::string scheduler;
-  std::string decoder;  // what makes the pixels: "AutoencoderKL", "AutoencoderTiny in 9 tiles of 512x512"
+  std::string decoder;  // the decoder: "AutoencoderKL", "AutoencoderTiny in 9 tiles of 512x512"
   std::vector<StagePlan> stages;
   MemoryPlan memory;
-  std::string residency;              // where parameters are: BudgetChoice::mode of what was chosen
-  std::vector<BudgetChoice> choices;  // with a memory budget: what was tried, in order; the first that fits is taken
+  std::string residency;              // where parameters are, as BudgetChoice::mode
+  std::vector<BudgetChoice> choices;  // with a memory budget: the ways that were tried; the first that fits is used
   double flops = 0;                   // of the whole request
-  std::string listing;                // every step with kernel and offsets, when asked for
+  std::string listing;                // with plan(..., true): every step with its kernel and offsets
 };
 
 struct Stage {
@@ -88,7 +87,7 @@ struct Result {
 };
 
 struct EncodeResult {
-  int tokens = 0;  // that the prompt was padded to
+  int tokens = 0;  // length of the prompt after padding
   std::vector<Stage> stages;
   size_t measured_peak_bytes = 0;  // as in Result
 };
@@ -96,7 +95,7 @@ struct EncodeResult {
 struct Progress {
   std::string_view stage;  // "load", "text", "denoise", "decode"
   int image = 0, images = 1;
-  int step = 0, steps = 0;  // done, of
+  int step = 0, steps = 0;  // finished steps, and their total number
 };
 
 struct TraceEvent;  // tempera/bench.h
@@ -104,39 +103,41 @@ struct TraceEvent;  // tempera/bench.h
 struct Callbacks {
   std::function<void(const Progress&)> progress;
   std::function<bool()> cancelled;  // polled between kernels; true stops with Error(cancelled)
-  // Called with each span of the generation once that is over. While set, every run of a program is waited for, and
-  // nothing is replayed as a recording.
+  // Called with each span of the generation after its end. While it is set, the engine waits for every run of a program
+  // and replays no recordings.
   std::function<void(const TraceEvent&)> trace;
 };
 
-// A model on a device. Loads on first use and keeps what the next request can use again: weights, programs, and the
-// text encoders' results for prompts it has seen. Not for several threads at once.
-// On a CPU its threads wait for each other as libgomp's environment says. Programs that share their cores with others
-// should be started with GOMP_SPINCOUNT=2000, as bin/tempera starts itself: the default may cost ten times the time
-// there.
-// OpenMP's settings are the caller's again after every call, also where it throws; callbacks see the engine's. The
-// allocator is left alone. On a CPU the planned memory holds in programs that call glibc's
-// mallopt(M_MMAP_THRESHOLD, 256 << 10) at their start and malloc_trim(0) at the first report of progress, as
-// bin/tempera does. In others the heap may keep some tens of megabytes more.
+// A model on a device. It is loaded on first use. It keeps weights, programs and the text encoders' results for later
+// requests. Do not use one Pipeline from several threads at once.
+//
+// OpenMP: every call restores the caller's settings, also when it throws. Callbacks see the engine's settings. Set
+// GOMP_SPINCOUNT=2000 in the environment of processes that share CPU cores with others, as bin/tempera does. With
+// libgomp's default, such processes can be ten times as slow.
+//
+// Memory: the library does not change the allocator. On a CPU the plan holds in programs that call two functions of
+// glibc, as bin/tempera does: mallopt(M_MMAP_THRESHOLD, 256 << 10) at their start, and malloc_trim(0) at the first
+// report of progress. In other programs the heap may keep some tens of megabytes more.
 class Pipeline {
  public:
-  // Opens the model's files without reading weights, those of the text encoders when a request needs them. Throws
-  // Error.
+  // Opens the model's files without reading weights. Files of the text encoders are opened when a request needs them.
+  // Throws Error.
   explicit Pipeline(EngineOptions options, LogSink log = {});
   ~Pipeline();
   Pipeline(Pipeline&&) noexcept;
   Pipeline& operator=(Pipeline&&) noexcept;
 
-  // Throws Error(invalid_argument) before any work when the request cannot be answered.
+  // Throws Error(invalid_argument) before any work if the request is not possible.
   Result generate(const Request& request, const Callbacks& callbacks = {});
 
-  // Runs the text encoders on the request's prompts and writes what the UNet wants of them, for
-  // Request::prompt_embeds: the same pictures without text encoders. `out` ends in .safetensors; it is replaced, and
-  // appears whole or not at all. EngineOptions::offload holds here, memory_budget is for generate().
+  // Runs the text encoders on the request's prompts and writes the embeddings, for Request::prompt_embeds. The pictures
+  // are then the same without text encoders. `out` ends in .safetensors. An existing file is replaced, and an
+  // incomplete file never appears. EngineOptions::offload decides where the encoders' parameters are; a memory_budget
+  // is not checked here, it only lets the encoders take turns.
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
-  // Reads the energy counter of the device, in joules; of a CPU, the sum over its packages. Call it twice and subtract,
-  // at most a few minutes apart, because counters wrap. Empty where the driver has no counter.
+  // Reads the device's energy counter, in joules; on a CPU, the sum over its packages. Call it twice, at most a few
+  // minutes apart because counters wrap, and subtract. Empty if the driver has no counter.
   std::optional<double> joules();
 
  private:
@@ -144,8 +145,8 @@ class Pipeline {
   std::unique_ptr<Impl> impl_;
 };
 
-// What `generate` would do, without reading weights. With EngineOptions::preset no file is needed; device "cuda" needs
-// no GPU. `listing` asks for every step.
+// The plan of a request, without reading weights. EngineOptions::preset needs no file; device "cuda" needs no GPU.
+// `listing`: also fill Plan::listing.
 Plan plan(const EngineOptions& engine, const Request& request, bool listing = false);
 
 struct ComponentInfo {
@@ -163,9 +164,9 @@ struct ModelInfo {
 };
 ModelInfo info(const EngineOptions& engine, const LogSink& log = {});
 
-// Writes a model of a preset's names and shapes with random weights of about the spread of trained ones. `out` ending
-// in .safetensors gives a single-file (LDM) checkpoint, anything else a diffusers folder with a tiny autoencoder.
-// Throws Error(invalid_argument) when `out` exists. dtype: "fp16", "bf16" or "fp32".
+// Writes a model with a preset's names and shapes, and random weights with about the spread of trained ones. If `out`
+// ends in .safetensors, it is a single-file (LDM) checkpoint; otherwise it is a diffusers folder with a tiny
+// autoencoder. Throws Error(invalid_argument) if `out` exists. dtype: "fp16", "bf16" or "fp32".
 struct SynthOptions {
   std::string preset = "sdxl-base";
   std::string dtype = "fp16";
@@ -175,7 +176,7 @@ void synth(const SynthOptions& options, const std::filesystem::path& out,
            const std::function<void(size_t done, size_t total)>& progress = {},
            const std::function<bool()>& cancelled = {});
 
-// Writes a picture with its parameters as metadata; the file appears whole or not at all. With replace false an
+// Writes a picture with its parameters as metadata. An incomplete file never appears. If `replace` is false, an
 // existing file is an Error(invalid_argument).
 void save_png(const std::filesystem::path& path, const Image& image, bool replace = true);
 

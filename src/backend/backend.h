@@ -110,7 +110,7 @@ class Transfers {
   };
   // Notes the times of the copies that are started from now on, or no longer. Noting allocates.
   virtual void watch(bool on) = 0;
-  // Those noted that are over, as they were started; tells of each once.
+  // The noted copies that are over, in the order in which they were started. Each is returned once.
   virtual std::vector<Copied> copied() = 0;
 };
 

@@ -58,10 +58,10 @@ struct LinearOptions {
 // Nodes stand in the order of the calls. C++ leaves open in which order two arguments of one call are evaluated: at
 // most one argument may itself make nodes, or compilers would number them differently.
 //
-// Matrices and tables take `compute`; biases and norm parameters stay f32: they are small and cheap to keep exact. The
+// Matrices and tables have the type `compute`. Biases and norm parameters stay f32, because they are small. The
 // residual stream, the sum that every block adds to, may have a wider type: products read it through a cast, norms
-// round to `compute`. It may also be kept at a fraction of its size, a power of two, where the type would not hold it:
-// what adds to it has its weights times that, and norms, which take it back, their eps.
+// round to `compute`. If its values exceed the range of the type, the stream is kept at a fraction of its size, a power
+// of two. Layers that add to it scale their weights by the fraction; norms scale eps by its square.
 class Builder {
  public:
   Builder(std::string graph_name, DType compute) : Builder(std::move(graph_name), compute, compute) {}

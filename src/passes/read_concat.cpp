@@ -28,7 +28,8 @@ bool has_norm_in_place(const Graph& graph, const std::vector<ValueId>& readers, 
   });
 }
 
-// The concatenations, and casts of them, that nothing needs in one piece.
+// The concatenations, and casts of them, that no node needs whole. The memory peak is at the largest concatenation, so
+// that one is kept if a norm can run in place on it.
 std::vector<bool> find_loose(const Graph& graph) {
   const auto users = graph.users();
   size_t largest = 0;

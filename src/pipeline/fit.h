@@ -30,7 +30,7 @@ struct Fitted {
   Stages stages;
   ProgramOptions options;  // with placement, pictures per forward and tiling as chosen
   Plan plan;
-  bool chosen = false;  // the options are not those that were asked for: `plan.choices` says what was tried
+  bool chosen = false;  // the options differ from the requested ones; `plan.choices` lists the ways that were tried
 };
 
 // The tiny autoencoder that a model carries, if any; opens it.
@@ -39,17 +39,17 @@ using OwnTinyVae = std::function<std::optional<TinyVaeConfig>()>;
 // What limits a request.
 struct Limits {
   MemoryBudget budget = {};
-  // What the device has free; nothing where that is not known, as for a plan for another machine. Called when it is
-  // needed: the budget is a share of it, or there is none.
+  // The free memory of the device; empty if it is not known, as in a plan for another machine. Called only when it is
+  // needed: the budget is a share of it, or there is no budget.
   std::function<std::optional<size_t>()> free = {};
-  // Whether a request without a budget that needs more than is free is fitted as though that were its budget. Not where
-  // the placement of parameters is what the user demands.
+  // Without a budget, fit a request that needs more than the free memory into the free memory. False if the user sets
+  // the placement of parameters.
   bool fit_free_memory = true;
 };
 
-// The fastest way to answer a request within its limits. `options` is the first way: it is taken where it fits. The
-// list of ways is tried again with the model's own tiny autoencoder when nothing else fits, unless the options name
-// one. Throws Error(out_of_memory) with the table of peaks when none fits.
+// The fastest way to answer a request within its limits. `options` is the first way and is used if it fits. If nothing
+// fits, all ways are tried again with the model's own tiny autoencoder, unless the options name one. Throws
+// Error(out_of_memory) with the peaks if none fits.
 Fitted fit(const ModelConfig& model, const RequestShape& request, const Target& target, const ProgramOptions& options,
            const Limits& limits, const OwnTinyVae& own_tiny_vae);
 

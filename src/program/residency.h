@@ -1,5 +1,5 @@
-// Residency: which parameters of a program stay on the device and which travel through a space that is smaller than
-// all of them. A change of offsets and a schedule of copies; steps, kernels and results stay what they were.
+// Residency: which parameters of a program stay on the device, and which are copied in during a run through a smaller
+// staging space. It changes offsets and adds a schedule of copies. Steps, kernels and results do not change.
 #pragma once
 
 #include "program/program.h"
@@ -7,20 +7,20 @@
 namespace tempera {
 
 struct StreamOptions {
-  // Bytes of the space behind the arena that parameters travel through, at least least_stream(). 0: none; each segment
-  // goes where the arena has room while it is there, and comes one ahead of the steps.
+  // Bytes of the staging space after the arena, at least least_stream(). 0: no such space; segments are placed in the
+  // arena by lifetime and copied one segment ahead of the steps.
   size_t stream = 0;
-  size_t resident = 0;  // bytes of parameters that may stay; spread evenly over the body, so that copies are too
+  size_t resident = 0;  // bytes of parameters that may stay; spread evenly over the body, so copies are even too
   size_t alignment = 64;
 };
 
-// The least that a space of their own can be: what one step reads.
+// Minimum size of the staging space: the parameters of one step.
 size_t least_stream(const Program& program, size_t alignment);
 
-// The program with its parameters travelling. In a space of their own, segments lie one behind the other and start over
-// at the end; each is copied as soon as nobody will read what it covers, so that copies run ahead of the steps, in the
-// body across its end into the next run. Where all fit side by side, each is copied once on entry and stays until the
-// space is lost. `program` has no segments yet.
+// The program with streamed parameters. `program` has no segments yet. In the staging space, segments are placed one
+// after the other, and start again at the beginning. A segment is copied when no step will read the bytes that it
+// overwrites. So copies run ahead of the steps, and in the body across its end into the next run. If all segments fit,
+// each is copied once at the start and stays until the memory is used by another program.
 Program stream_weights(Program program, const StreamOptions& options);
 
 }  // namespace tempera

@@ -32,16 +32,17 @@ struct Memory {
   Parameters& parameters;
 };
 
-// Sees the steps of a run go by: times, activation goldens. Called between launches, before their work is done.
+// Observes the steps of a run, for times and golden activations. Called between launches, before their work is done.
 class StepWatcher {
  public:
   virtual ~StepWatcher() = default;
   virtual void begin(const Program& program, size_t first_step) = 0;
   virtual void after(size_t step) = 0;
   virtual void end() = 0;
-  // Between the steps before it and this one: what comes waits until its parameters are there.
+  // Called before a step that waits until its parameters have been copied.
   virtual void waits(size_t /*step*/) {}
-  // A segment of the program's parameters came; told after a run that it was over by, or when the program is left.
+  // A segment of the program's parameters has been copied. Called at the end of the run in which the copy finished, or
+  // in leave().
   virtual void copied(const Program&, const Segment&, std::chrono::steady_clock::time_point /*begin*/,
                       double /*seconds*/) {}
 };
@@ -77,8 +78,8 @@ class Executable {
   // Where an input lies, for copies of parts of it that are ordered with the queue.
   std::byte* input_address(std::string_view name) const { return address(program_.input(name).ref); }
 
-  // Nothing is under way in the scratch memory when it returns, and what travels is brought anew when the program runs
-  // again. Region calls it before another executable uses the memory.
+  // Waits for all work in the scratch memory. Streamed parameters are copied again in the next run. Region calls it
+  // before another executable uses the memory.
   void leave();
 
   // Computes what depends on the request alone; call it after its inputs changed, and where !kept().
@@ -91,7 +92,7 @@ class Executable {
   // a replay nothing is checked.
   void set_replay(bool on) { replay_ = on; }
 
-  // While there is a watcher, nothing is replayed. Null: none; a watcher that goes must be replaced before.
+  // Sets the watcher; null for none. With a watcher, nothing is replayed. Reset it before the watcher is destroyed.
   void watch(StepWatcher* watcher);
 
   // For measuring and looking inside: one step by itself, and what lies at a place of the program.

@@ -144,7 +144,7 @@ TEST(BenchTrace, WritesNothingWithoutOutput) {
   here.folder = folder.path();
   const Ran ran = run_tempera(with({"bench", "trace", "a red apple", "--model", tiny_folder()}, {}), here);
   EXPECT_EQ(ran.status, 0) << ran.err;
-  for (const char* word : {"seconds", "conv2d/", "all kernels", "beside them", "denoise", "decode", "load"})
+  for (const char* word : {"seconds", "conv2d/", "all kernels", "outside kernels", "denoise", "decode", "load"})
     EXPECT_THAT(ran.out, HasSubstr(word));
   EXPECT_THAT(folder.names(), IsEmpty());
 }

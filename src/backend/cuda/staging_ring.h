@@ -1,5 +1,5 @@
-// Parameters on their way through little host memory: threads pack what was started, in that order, into a ring of
-// bytes, and each is copied to the device from there. Knows no CUDA: the device is two functions.
+// Copies parameters to the device through little host memory: threads pack the started items, in that order, into a
+// ring of bytes, and each item is copied to the device from there. It does not use CUDA: the device is two functions.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +18,7 @@ namespace tempera::cuda {
 
 class StagingRing;
 
-// What rings pack into, one at a time: who comes waits until whoever was there is done.
+// The memory that rings pack into. Rings take turns: a ring waits until the one before it has finished.
 struct StagingMemory {
   std::span<std::byte> bytes;
   StagingRing* user = nullptr;
@@ -36,7 +36,7 @@ class StagingRing {
   // Every item fits into the memory. Memory and items must outlive the ring. Packs on `threads` threads of its own;
   // they count the caller's thread_count() as the threads that compute meanwhile.
   StagingRing(StagingMemory& memory, std::span<const Transfers::Item> items, Device device, int threads);
-  // What was not begun is forgotten; copies that were enqueued are waited for.
+  // Discards items that were not begun, and waits for enqueued copies.
   ~StagingRing();
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
