@@ -127,7 +127,8 @@ Run add_bench_table(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--quick", options->quick, "for a small machine: small pictures, few steps, a small model")
       ->group("Measuring");
-  add("--commit", options->commit, "NAME", "what was built, for the JSON (default: not said)", "Measuring");
+  add("--commit", options->commit, "NAME", "what was built, for the JSON (default: the commit that --version prints)",
+      "Measuring");
   add("-o,--output", options->output, "NAME.json", "write the JSON there, anew after every row", "Output");
   app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
   app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");
