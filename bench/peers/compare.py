@@ -34,19 +34,38 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tempera", type=Path, required=True, metavar="PATH", help="the built program")
     parser.add_argument("--peer", choices=tuple(PEERS), required=True)
     parser.add_argument("--binary", type=Path, metavar="PATH", help="with --peer sd-cpp: a built sd-cli")
-    parser.add_argument("--model", type=Path, required=True, metavar="PATH", help="what tempera draws with: diffusers folder or .safetensors")
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="PATH", help="what tempera draws with: diffusers folder or .safetensors"
+    )
     parser.add_argument("--peer-model", type=Path, metavar="PATH", help="the same weights as the peer wants them (default: --model)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="(default cpu)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of both (default: their own choice)")
-    parser.add_argument("--rounds", type=measuring.positive, default=2, metavar="N", help="how often each row is measured on both sides (default 2)")
-    parser.add_argument("--turns", choices=("rows", "tables"), default="rows",
-                        help="whose turn it is changes after every row, or after all rows of the call (default rows)")
+    parser.add_argument(
+        "--rounds", type=measuring.positive, default=2, metavar="N", help="how often each row is measured on both sides (default 2)"
+    )
+    parser.add_argument(
+        "--turns",
+        choices=("rows", "tables"),
+        default="rows",
+        help="whose turn it is changes after every row, or after all rows of the call (default rows)",
+    )
     parser.add_argument("--tempera-options", default="", metavar="OPTIONS", help="further options of tempera bench table, in one word")
     parser.add_argument("--peer-options", default="", metavar="OPTIONS", help="further options of the peer's script, in one word")
     measuring.add_conditions(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="written anew after every round of a row, or of all with --turns tables")
-    parser.add_argument("--pictures", type=Path, metavar="DIR",
-                        help="keep the pictures' values there: with --add, rows are compared with the fp32 rows of earlier calls")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="NAME.json",
+        help="written anew after every round of a row, or of all with --turns tables",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="keep the pictures' values there: with --add, rows are compared with the fp32 rows of earlier calls",
+    )
     parser.add_argument("--add", action="store_true", help="keep what NAME.json has of other rows and engines")
     args = parser.parse_args()
     if args.peer == "sd-cpp" and args.binary is None:
@@ -160,9 +179,16 @@ def read_file(path: Path) -> Json:
 def engines(args: argparse.Namespace, rows: list[str], pictures: Path) -> tuple[Engine, Engine]:
     ours = [str(args.tempera), "bench", "table", "--model", str(args.model), *condition_options(args), *shlex.split(args.tempera_options)]
     script = [sys.executable, str(FOLDER / PEERS[args.peer]), "--model", str(args.peer_model or args.model)]
-    theirs = [*script, *(["--binary", str(args.binary)] if args.peer == "sd-cpp" else []), *condition_options(args), *shlex.split(args.peer_options)]
-    return (Engine("tempera", ours, [key for key in TEMPERA_KEYS if key in rows], pictures / "tempera"),
-            Engine(args.peer, theirs, [key for key in measuring.KEYS if key in rows], pictures / "peer"))
+    theirs = [
+        *script,
+        *(["--binary", str(args.binary)] if args.peer == "sd-cpp" else []),
+        *condition_options(args),
+        *shlex.split(args.peer_options),
+    ]
+    return (
+        Engine("tempera", ours, [key for key in TEMPERA_KEYS if key in rows], pictures / "tempera"),
+        Engine(args.peer, theirs, [key for key in measuring.KEYS if key in rows], pictures / "peer"),
+    )
 
 
 def main() -> int:

@@ -76,10 +76,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="diffusers folder, fp16 safetensors")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the CPU (default: PyTorch's own choice)")
-    parser.add_argument("--tiny-vae", type=Path, metavar="DIR",
-                        help="AutoencoderTiny of the row tiny_vae (default: vae_tiny in the model's folder, or else random weights)")
-    parser.add_argument("--compile-mode", default="reduce-overhead", metavar="MODE", help="of torch.compile (default: the report's, %(default)s)")
-    parser.add_argument("--diffusers", type=Path, metavar="SRC", help="src/ folder of a diffusers checkout (default: the installed package)")
+    parser.add_argument(
+        "--tiny-vae",
+        type=Path,
+        metavar="DIR",
+        help="AutoencoderTiny of the row tiny_vae (default: vae_tiny in the model's folder, or else random weights)",
+    )
+    parser.add_argument(
+        "--compile-mode", default="reduce-overhead", metavar="MODE", help="of torch.compile (default: the report's, %(default)s)"
+    )
+    parser.add_argument(
+        "--diffusers", type=Path, metavar="SRC", help="src/ folder of a diffusers checkout (default: the installed package)"
+    )
     parser.add_argument("--commit", default="", metavar="NAME", help="of diffusers, for the JSON (default: not said)")
     parser.add_argument("--row-timeout", type=float, metavar="S", help="a row that takes longer has failed (default: none does)")
     measuring.add_conditions(parser)

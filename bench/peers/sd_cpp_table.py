@@ -71,7 +71,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="cuda where the binary is built with it (default cpu)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="(default: the program's choice, physical cores)")
     parser.add_argument("--half", choices=("f16", "bf16"), default="f16", help="type of the rows in half precision (default f16)")
-    parser.add_argument("--tiny-vae", type=Path, metavar="FILE", help="TAESDXL as .safetensors, for the row tiny_vae (default: that row fails)")
+    parser.add_argument(
+        "--tiny-vae", type=Path, metavar="FILE", help="TAESDXL as .safetensors, for the row tiny_vae (default: that row fails)"
+    )
     parser.add_argument("--more", default="", metavar="OPTIONS", help="further options of sd-cli for every row, in one word")
     measuring.add_conditions(parser)
     measuring.add_output(parser)
