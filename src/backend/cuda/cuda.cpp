@@ -182,8 +182,8 @@ std::vector<CudaLibrary> cuda_libraries() {
 Message cuda_missing() {
   try {
     cuda::open_card();
-    cuda::CublasLt();
-    cuda::Cudnn();
+    const cuda::CublasLt products;
+    const cuda::Cudnn convolutions;
     return {};
   } catch (const Error& error) {
     return error.message();
