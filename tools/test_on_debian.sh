@@ -24,7 +24,7 @@ shift
 if [[ ! -e $root/etc/debian_version ]]; then
   # The mirror that this machine uses, if its sources name one.
   mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    sed -nE 's#^(URIs:|deb( \[[^]]*\])?) *(https?://[^ ]*/debian)/?( .*)?$#\3#p' | head -1)
+    sed -nE 's#^(URIs:|deb( \[[^]]*\])?) *(https?://[^ ]*/debian)/?( .*)?$#\3#p' | sed -n 1p || true)
   debootstrap --variant=minbase --include=ca-certificates,git,ccache "$suite" "$root" "${mirror:-http://deb.debian.org/debian}"
 fi
 apt-config dump | grep -iE '^Acquire::[a-z]+::proxy' >"$root/etc/apt/apt.conf.d/90proxy" || true
