@@ -40,16 +40,28 @@ class Table:
 
 
 TABLES = (
-    Table("cuda", "--preset sdxl-base --device cuda --dtype fp16 --images 4 --width 1024 --height 1024 --guidance-scale 5",
-          ("8GiB", "7GiB", "6.2GiB", "6GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "250MiB"), ROOT / "bench/results/budgets/h100.json", True),
-    Table("cpu", "--preset sdxl-base --device cpu --dtype bf16 --images 1 --width 1024 --height 1024 --guidance-scale 5",
-          ("8GiB", "6GiB", "4GiB", "2GiB", "1GiB", "512MiB", "250MiB"), ROOT / "bench/results/budgets/cpu.json", False),
+    Table(
+        "cuda",
+        "--preset sdxl-base --device cuda --dtype fp16 --images 4 --width 1024 --height 1024 --guidance-scale 5",
+        ("8GiB", "7GiB", "6.2GiB", "6GiB", "4GiB", "3GiB", "2GiB", "1GiB", "600MiB", "400MiB", "250MiB"),
+        ROOT / "bench/results/budgets/h100.json",
+        True,
+    ),
+    Table(
+        "cpu",
+        "--preset sdxl-base --device cpu --dtype bf16 --images 1 --width 1024 --height 1024 --guidance-scale 5",
+        ("8GiB", "6GiB", "4GiB", "2GiB", "1GiB", "512MiB", "250MiB"),
+        ROOT / "bench/results/budgets/cpu.json",
+        False,
+    ),
 )
 
 
 def plan_of(tempera: Path, table: Table, budget: str) -> Json:
     try:
-        done = subprocess.run([tempera, "plan", *table.request.split(), "--memory-budget", budget, "--json"], stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [tempera, "plan", *table.request.split(), "--memory-budget", budget, "--json"], stdout=subprocess.PIPE, text=True
+        )
         plan = json.loads(done.stdout)
     except OSError as error:
         raise SystemExit(f"budgets: error: {tempera}: {error.strerror}: give --tempera the built program") from None
@@ -66,7 +78,11 @@ def line(plan: Json, budget: str, measured: Json | None) -> str:
     if measured:
         stages, then = measured["stages"], measured["planned_peak_bytes"]
         planned_then = f" ({then / MIB:,.0f})" if then != plan["peak_bytes"] else ""
-        run = [f"{measured['measured_peak_bytes'] / MIB:,.0f}{planned_then}", f"{stages['denoise'] / measured['steps']:.3f}", f"{stages['decode']:.2f}"]
+        run = [
+            f"{measured['measured_peak_bytes'] / MIB:,.0f}{planned_then}",
+            f"{stages['denoise'] / measured['steps']:.3f}",
+            f"{stages['decode']:.2f}",
+        ]
     cells = [budget, plan["residency"], f"{copied / MIB:,.0f}" if copied else "", f"{plan['peak_bytes'] / MIB:,.0f}", *run]
     return f"| {' | '.join(cells)} |"
 

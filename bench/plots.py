@@ -61,7 +61,11 @@ class Axis:
             room = (most / least) ** 0.08
             return Axis(least / room, most * room, start, end, True)
         room = 0.15 * (most - least)
-        return Axis(least - room, most + room, start, end, False) if 0 < most - least < 0.5 * least else Axis(0, most * 1.1 or 1, start, end, False)
+        return (
+            Axis(least - room, most + room, start, end, False)
+            if 0 < most - least < 0.5 * least
+            else Axis(0, most * 1.1 or 1, start, end, False)
+        )
 
     def at(self, value: float) -> float:
         scale = math.log if self.logarithmic else float
@@ -198,7 +202,11 @@ def place(labels: list[Label], points: list[Point], area: Box) -> None:
         moved = False
         for label in order:
             others = [other for other in placed if other is not label]
-            best = (_cost(label, label.box, label.leader, others, marks, area), label.box, label.leader) if turn else (math.inf, label.box, False)
+            best = (
+                (_cost(label, label.box, label.leader, others, marks, area), label.box, label.leader)
+                if turn
+                else (math.inf, label.box, False)
+            )
             if best[0] == 0:
                 continue
             for distance, box in _candidates(label):

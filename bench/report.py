@@ -25,18 +25,28 @@ Json = dict[str, Any]
 
 DOCUMENTS = ("README.md", "docs/BENCHMARKS.md")
 RESULTS, PICTURES = "bench/results", "docs/pictures"
-PLACE = re.compile(r"(<!-- bench:(?P<name>[a-z0-9-]+)\.(?P<kind>[a-z]+) -->\n)(?P<body>.*?)(<!-- /bench:(?P=name)\.(?P=kind) -->)", re.DOTALL)
+PLACE = re.compile(
+    r"(<!-- bench:(?P<name>[a-z0-9-]+)\.(?P<kind>[a-z]+) -->\n)(?P<body>.*?)(<!-- /bench:(?P=name)\.(?P=kind) -->)", re.DOTALL
+)
 ANY_MARK = re.compile(r"<!-- /?bench:")
 GIB = 2**30
 NONE, NOT_RUN = "–", "not run"
 # Key, name in tables, name in pictures. The last ones are tempera's own; one_picture is everybody's.
-ROWS = (("fp32", "fp32, default attention", "fp32"), ("fp16", "half precision", "half"),
-        ("attention", "+ memory-efficient attention", "+ attention"), ("compiled", "+ compiled", "+ compiled"),
-        ("model_offload", "model offload", "model offload"), ("sequential_offload", "sequential offload", "sequential offload"),
-        ("vae_slicing", "VAE slicing", "VAE slicing"), ("vae_slicing_sequential", "VAE slicing + sequential offload", "slicing + sequential"),
-        ("prompt_embeds", "precomputed embeddings", "embeddings"), ("tiny_vae", "tiny autoencoder", "tiny VAE"),
-        ("automatic", "automatic", "automatic"), ("one_picture", "one picture", "one picture"),
-        ("budget_2gib", "within 2 GiB, one picture", "2 GiB"))
+ROWS = (
+    ("fp32", "fp32, default attention", "fp32"),
+    ("fp16", "half precision", "half"),
+    ("attention", "+ memory-efficient attention", "+ attention"),
+    ("compiled", "+ compiled", "+ compiled"),
+    ("model_offload", "model offload", "model offload"),
+    ("sequential_offload", "sequential offload", "sequential offload"),
+    ("vae_slicing", "VAE slicing", "VAE slicing"),
+    ("vae_slicing_sequential", "VAE slicing + sequential offload", "slicing + sequential"),
+    ("prompt_embeds", "precomputed embeddings", "embeddings"),
+    ("tiny_vae", "tiny autoencoder", "tiny VAE"),
+    ("automatic", "automatic", "automatic"),
+    ("one_picture", "one picture", "one picture"),
+    ("budget_2gib", "within 2 GiB, one picture", "2 GiB"),
+)
 TEMPERA_ONLY = ("automatic", "budget_2gib")
 
 
@@ -160,8 +170,10 @@ def conditions_text(run: Json) -> str:
     c = run["conditions"]
     rounds = max((row.get("rounds", 1) for row in run["rows"]), default=1)
     pictures = "1 picture" if c["images"] == 1 else f"{c['images']} pictures"
-    return (f"{pictures} of {c['width']} x {c['height']}, {c['steps']} {c['scheduler'].capitalize()} steps, guidance {c['guidance_scale']:g}, "
-            f"seed {c['seed']}, {c['runs']} runs" + (f" in each of {rounds} rounds" if rounds > 1 else ""))
+    return (
+        f"{pictures} of {c['width']} x {c['height']}, {c['steps']} {c['scheduler'].capitalize()} steps, guidance {c['guidance_scale']:g}, "
+        f"seed {c['seed']}, {c['runs']} runs" + (f" in each of {rounds} rounds" if rounds > 1 else "")
+    )
 
 
 def engine_text(run: Json) -> str:
@@ -247,8 +259,15 @@ def groups_of(part: Json) -> list[Json]:
     rest = groups[len(large):]
     if rest:
         add = lambda name: sum(group[name] for group in rest)  # noqa: E731
-        large.append({"kernel": f"{len(rest)} others", "calls": add("calls"), "seconds": add("seconds"), "floor_seconds": add("floor_seconds"),
-                      "bound": ""})
+        large.append(
+            {
+                "kernel": f"{len(rest)} others",
+                "calls": add("calls"),
+                "seconds": add("seconds"),
+                "floor_seconds": add("floor_seconds"),
+                "bound": "",
+            }
+        )
     return large
 
 
@@ -267,8 +286,12 @@ def ops_table(document: Json, small: bool) -> str:
                   percent(group["floor_seconds"] / group["seconds"]), group["bound"] or NONE] for group in groups_of(part)]
         lines.append(["all", str(part["steps"]), "100%", percent(part["floor_seconds"] / part["steps_seconds"]), NONE])
         lines = lines[-1:] if small else lines
-        text += markdown([f"{part['component']}, {three(1e3 * part['steps_seconds'])} ms a run", "calls", "time", "of the ceiling", "bound"],
-                         lines) + "\n"
+        text += (
+            markdown(
+                [f"{part['component']}, {three(1e3 * part['steps_seconds'])} ms a run", "calls", "time", "of the ceiling", "bound"], lines
+            )
+            + "\n"
+        )
     return text + ("" if small else f"{document['device']}; {ops_conditions(document)}.\n")
 
 
@@ -280,7 +303,9 @@ def ops_plot(document: Json) -> str:
                            f"{percent(group['seconds'] / part['steps_seconds'])} of the time") for group in groups_of(part)]
         whole = percent(part["floor_seconds"] / part["steps_seconds"])
         groups.append((f"{part['component']}: {three(1e3 * part['steps_seconds'])} ms a run, {whole} of the ceilings", found))
-    return plots.bars(f"How near to the ceilings: {document['device'].split(',')[0].removeprefix('CUDA: ')}", ops_conditions(document), groups)
+    return plots.bars(
+        f"How near to the ceilings: {document['device'].split(',')[0].removeprefix('CUDA: ')}", ops_conditions(document), groups
+    )
 
 
 def is_ops(document: Json) -> bool:

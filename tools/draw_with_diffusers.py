@@ -3,7 +3,8 @@
 
 usage: draw_with_diffusers.py --out DIR [--model models/emoji-xl] [--diffusers SRC] [--only NAME,...]
 
-DIR gets cases.json and the pictures: NAME.png, or NAME.I.png where a case has several. A case is a request: tempera's field names and their texts or numbers.
+DIR gets cases.json and the pictures: NAME.png, or NAME.I.png where a case has several.
+A case is a request: tempera's field names and their texts or numbers.
 Needs PyTorch, transformers and diffusers, and a CUDA device: some cases take their noise from PyTorch's CUDA generator. TF32 is off.
 """
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 Case = dict[str, Any]
 
-# tempera's scheduler presets as diffusers' class and what its configuration says; the noise levels and the prediction type are the model's.
+# tempera's scheduler presets: diffusers' class and its configuration. The noise levels and the prediction type are the model's.
 LEADING: Case = {"timestep_spacing": "leading", "steps_offset": 1}
 TRAILING: Case = {"timestep_spacing": "trailing", "steps_offset": 0}
 SCHEDULERS: dict[str, tuple[str, Case]] = {
@@ -69,6 +70,7 @@ OPTIONS: dict[str, Case] = {
     "cuda_generator_euler_a": {"rng": "cuda", "scheduler": "euler_a", "num_images_per_prompt": 2},
     "cuda_generator_dpmpp_2m_sde_karras": {"rng": "cuda", "scheduler": "dpmpp_2m_sde_karras", "width": 72, "height": 56},
 }
+PAIRS = ("original_size", "target_size", "crops_coords_top_left")
 
 
 def all_cases(model: Path) -> dict[str, Case]:
@@ -83,8 +85,8 @@ def make_scheduler(diffusers: Any, model: Any, name: str) -> Any:
     cls_name, own = SCHEDULERS[name]
     cls = getattr(diffusers, cls_name)
     known = inspect.signature(cls.__init__).parameters
-    levels = {key: model[key] for key in ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type", "rescale_betas_zero_snr")
-              if key in model and key in known}
+    of_model = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type", "rescale_betas_zero_snr")
+    levels = {key: model[key] for key in of_model if key in model and key in known}
     return cls(**levels | own)
 
 
@@ -94,11 +96,12 @@ def draw(diffusers: Any, pipe: Any, model_scheduler: Any, case: Case) -> list[An
 
     case = dict(case)
     name, device, seed = case.pop("scheduler", None), case.pop("rng", "cpu"), case.pop("seed")
-    scheduler = diffusers.EulerDiscreteScheduler.from_config(model_scheduler) if name is None else make_scheduler(diffusers, model_scheduler, name)
+    own = name is None
+    scheduler = diffusers.EulerDiscreteScheduler.from_config(model_scheduler) if own else make_scheduler(diffusers, model_scheduler, name)
     pipe.register_modules(scheduler=scheduler)
     generators = [torch.Generator(device).manual_seed(seed + i) for i in range(case.get("num_images_per_prompt", 1))]
     # tempera has width before height and x before y, diffusers the other way round.
-    pairs = {key: tuple(reversed([int(n) for n in re.split("[x,]", case.pop(key))])) for key in ("original_size", "target_size", "crops_coords_top_left") if key in case}
+    pairs = {key: tuple(int(n) for n in reversed(re.split("[x,]", case.pop(key)))) for key in PAIRS if key in case}
     return pipe(generator=generators, **pairs, **case).images
 
 

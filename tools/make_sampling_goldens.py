@@ -29,7 +29,8 @@ NO_CLIP = dict(clip_sample=False)
 
 def case(cls, steps, *options, first=0, eta=None):
     config = dict(SDXL)
-    for option in options: config.update(option)
+    for option in options:
+        config.update(option)
     return cls, steps, config, first, eta
 
 
@@ -42,11 +43,14 @@ def cases():
         yield case(cls, 9)
         yield case(cls, 6, TRAILING, V)
         yield case(cls, 5, dict(beta_schedule='linear'), LEADING)
-        if cls != KA: yield case(cls, 6, COSINE)   # not finite in float32
+        if cls != KA:
+            yield case(cls, 6, COSINE)   # not finite in float32
         yield case(cls, 8, LEADING, first=0 if cls == L else 4)   # LMS: see schedule.h
-        if cls not in (A, K, KA): yield case(cls, 5, SAMPLE)
+        if cls not in (A, K, KA):
+            yield case(cls, 5, SAMPLE)
         if cls != A:
-            for spacing in (KARRAS, EXPONENTIAL, BETA): yield case(cls, 7, spacing, LEADING)
+            for spacing in (KARRAS, EXPONENTIAL, BETA):
+                yield case(cls, 7, spacing, LEADING)
     yield case(E, 6, dict(trained_betas=[0.001 * (i + 1) for i in range(20)], num_train_timesteps=20))
     yield case(E, 6, ZERO_SNR)
     yield case(A, 6, ZERO_SNR)
@@ -63,11 +67,14 @@ def cases():
         yield case(cls, 6, extra, LEADING)
         yield case(cls, 6, extra, dict(timestep_spacing='linspace'), V)
         yield case(cls, 8, extra, LEADING, first=3)
-        if cls != 'PNDMScheduler': yield case(cls, 6, extra, SAMPLE)
-        if cls != 'PNDMScheduler': yield case(cls, 6, extra, ZERO_SNR)
+        if cls != 'PNDMScheduler':
+            yield case(cls, 6, extra, SAMPLE)
+        if cls != 'PNDMScheduler':
+            yield case(cls, 6, extra, ZERO_SNR)
     yield case('DDIMScheduler', 6, NO_CLIP, LEADING, eta=0.7)
     yield case('DDIMScheduler', 6, NO_CLIP, LEADING, dict(set_alpha_to_one=False))
-    for variance in ('fixed_small_log', 'fixed_large'): yield case('DDPMScheduler', 5, NO_CLIP, dict(variance_type=variance))
+    for variance in ('fixed_small_log', 'fixed_large'):
+        yield case('DDPMScheduler', 5, NO_CLIP, dict(variance_type=variance))
     yield case('PNDMScheduler', 9)
     yield case('PNDMScheduler', 4, LEADING, V)
     yield case('PNDMScheduler', 6, dict(skip_prk_steps=True, set_alpha_to_one=True))
@@ -76,16 +83,19 @@ def cases():
     for cls in (M, S):
         for order in (1, 2, 3):
             for algorithm in ('dpmsolver++', 'sde-dpmsolver++', 'dpmsolver', 'sde-dpmsolver'):
-                if algorithm == 'sde-dpmsolver' and (cls == S or order == 3): continue
+                if algorithm == 'sde-dpmsolver' and (cls == S or order == 3):
+                    continue
                 final = MIN if not algorithm.endswith('++') else {}
                 options = dict(solver_order=order, algorithm_type=algorithm)
                 yield case(cls, 7 if order < 3 else 9, options, final)
-                if order > 1: yield case(cls, 8, options, final, dict(solver_type='heun'), V)
+                if order > 1:
+                    yield case(cls, 8, options, final, dict(solver_type='heun'), V)
         yield case(cls, 16, dict(solver_order=3), MIN)
         yield case(cls, 17, dict(solver_order=2))
         yield case(cls, 1)
         yield case(cls, 6, SAMPLE, MIN, dict(algorithm_type='deis', solver_type='bh2'))
-        for spacing in (KARRAS, EXPONENTIAL, BETA): yield case(cls, 6, spacing)
+        for spacing in (KARRAS, EXPONENTIAL, BETA):
+            yield case(cls, 6, spacing)
         yield case(cls, 6, KARRAS, MIN, COSINE)
         yield case(cls, 8, first=3)
         yield case(cls, 9, dict(solver_order=3), first=4)
@@ -110,17 +120,20 @@ def cases():
     yield case(U, 6, ZERO_SNR)
     yield case(U, 6, SAMPLE, TRAILING)
     yield case(U, 8, dict(solver_order=3), LEADING, first=3)
-    for spacing in (KARRAS, EXPONENTIAL, BETA): yield case(U, 6, spacing)
+    for spacing in (KARRAS, EXPONENTIAL, BETA):
+        yield case(U, 6, spacing)
     yield case(U, 6, KARRAS, dict(sigma_min=0.1, sigma_max=10.0))
 
-    I = 'DEISMultistepScheduler'
-    for order in (1, 2, 3): yield case(I, 7, dict(solver_order=order), LEADING)
-    yield case(I, 16, dict(solver_order=3), V)
-    yield case(I, 1)
-    yield case(I, 6, SAMPLE, TRAILING)
-    yield case(I, 8, dict(solver_order=3), LEADING, first=3)
-    yield case(I, 6, dict(lower_order_final=False))
-    for spacing in (KARRAS, EXPONENTIAL, BETA): yield case(I, 6, spacing)
+    D = 'DEISMultistepScheduler'
+    for order in (1, 2, 3):
+        yield case(D, 7, dict(solver_order=order), LEADING)
+    yield case(D, 16, dict(solver_order=3), V)
+    yield case(D, 1)
+    yield case(D, 6, SAMPLE, TRAILING)
+    yield case(D, 8, dict(solver_order=3), LEADING, first=3)
+    yield case(D, 6, dict(lower_order_final=False))
+    for spacing in (KARRAS, EXPONENTIAL, BETA):
+        yield case(D, 6, spacing)
 
     for cls, etas in (('LCMScheduler', [None]), ('TCDScheduler', [0.0, 0.3, 1.0])):
         for eta in etas:
@@ -156,18 +169,21 @@ def run(cls, steps, config, first, eta):
     sys.modules[Class.__module__].randn_tensor = fake_noise
     s = Class(**config)
     s.set_timesteps(steps)
-    if hasattr(s, 'set_begin_index'): s.set_begin_index(first)
+    if hasattr(s, 'set_begin_index'):
+        s.set_begin_index(first)
     x = torch.tensor([1.2, -0.7]).reshape(1, 1, 1, 2) * s.init_noise_sigma
     takes = inspect.signature(s.step).parameters
     options = dict(eta=eta) if eta is not None else {}
-    if 'eta' in takes and eta is None: options = dict(eta=0.0)
+    if 'eta' in takes and eta is None:
+        options = dict(eta=0.0)
     trace = []
     for t in s.timesteps[first:]:
         e = fake_model(s.scale_model_input(x, t), t)
         x = s.step(e, t, x, **options).prev_sample
         trace.append(x)
     trace = torch.stack(trace).flatten()
-    if not torch.isfinite(trace).all(): raise ValueError('not finite')
+    if not torch.isfinite(trace).all():
+        raise ValueError('not finite')
     return dict(config={'_class_name': cls, **config}, steps=steps, first=first, eta=options.get('eta', 0.0),
                 timesteps=rounded(s.timesteps[first:], 9), sigmas=rounded(s.sigmas, 9) if hasattr(s, 'sigmas') else [],
                 init_noise_sigma=float(s.init_noise_sigma), draws=draws, trace=rounded(trace, 7))
@@ -187,13 +203,17 @@ def main():
     out = sys.argv[1]
     rows = []
     for c in cases():
-        try: rows.append(run(*c))
-        except Exception as error: print('left out:', c, type(error).__name__, error)
+        try:
+            rows.append(run(*c))
+        except Exception as error:
+            print('left out:', c, type(error).__name__, error)
     with open(f'{out}/samplers.json', 'w') as f:
         f.write('[\n' + ',\n'.join(json.dumps(r) for r in rows) + '\n]\n')
     generators = dict(cpu=noise('cpu', [5, 20, 3, 16, 33, 1, 1000]))
-    if torch.cuda.is_available(): generators['cuda'] = noise('cuda', [7, 5, 1000, 300000, 1200000, 9])
-    with open(f'{out}/noise.json', 'w') as f: json.dump(generators, f, indent=1)
+    if torch.cuda.is_available():
+        generators['cuda'] = noise('cuda', [7, 5, 1000, 300000, 1200000, 9])
+    with open(f'{out}/noise.json', 'w') as f:
+        json.dump(generators, f, indent=1)
     print(len(rows), 'sampler rows')
 
 

@@ -1,9 +1,53 @@
 #!/usr/bin/env bash
-# clang-tidy (.clang-tidy) over the library and the applications, or over the files given. Needs build/dev configured.
+# clang-tidy (.clang-tidy), some ten seconds a file:
+#   tools/tidy.sh                    all sources of src and apps; their headers are checked with them
+#   tools/tidy.sh --changed [BASE]   what differs from BASE; without it, from where this branch left main, or on main
+#                                    from the commit before. Of a header, one source that includes it is checked.
+#   tools/tidy.sh FILE...            these
+# Sources of the CUDA backend are checked where there is a toolkit. Its kernels (.cu, .cuh) are not: nvcc alone compiles them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-files=("$@")
-if [[ ${#files[@]} -eq 0 ]]; then
-  mapfile -t files < <(git ls-files 'src/*.cpp' 'apps/*.cpp' | grep -vE '_(test|bench)\.cpp$')
+sources=('src/*.cpp' 'apps/*.cpp')
+
+base_of_changes() {
+  local main base
+  main=$(git rev-parse --quiet --verify origin/main || git rev-parse --verify main)
+  base=$(git merge-base HEAD "$main")
+  [[ $base != "$(git rev-parse HEAD)" ]] || base=$(git rev-parse --verify HEAD^)
+  echo "$base"
+}
+
+# The source beside a header, or else the first that includes it.
+source_of() {
+  if [[ -e ${1%.h}.cpp ]]; then
+    echo "${1%.h}.cpp"
+  else
+    git grep -lE "#include \"(${1#*/}|${1##*/})\"" -- "${sources[@]}" | sed -n 1p || true
+  fi
+}
+
+changed() {
+  git diff --name-only --diff-filter=d "$1" -- "${sources[@]}"
+  git diff --name-only --diff-filter=d "$1" -- 'src/*.h' 'apps/*.h' 'include/*.h' | while read -r header; do source_of "$header"; done
+}
+
+case "${1:-}" in
+  '') files=$(git ls-files "${sources[@]}") ;;
+  --changed)
+    base=${2:-$(base_of_changes)}
+    files=$(changed "$base" | sort -u)
+    ;;
+  *) files=$(printf '%s\n' "$@") ;;
+esac
+
+build=build/tidy
+cmake --preset dev -B "$build" -DTEMPERA_CUDA=AUTO >/dev/null
+compiled=$(sed -n "s#^ *\"file\": \"$PWD/\(.*\)\".*#\1#p" "$build/compile_commands.json" | sort -u)
+missing=$(comm -23 <(sort -u <<<"$files") <(echo "$compiled"))
+if grep -v '^src/backend/cuda/' <<<"$missing" | grep .; then
+  echo "tidy: these are not compiled by $build" >&2
+  exit 2
 fi
-printf '%s\0' "${files[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy -p build/dev --quiet --extra-arg=-Wno-unknown-warning-option
+[[ -z $missing ]] || echo "Without a CUDA toolkit not checked:" $missing
+comm -12 <(sort -u <<<"$files") <(echo "$compiled") |
+  xargs -r -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet --extra-arg=-Wno-unknown-warning-option

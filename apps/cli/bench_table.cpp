@@ -126,7 +126,8 @@ Run add_bench_table(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--quick", options->quick, "for a small machine: small pictures, few steps, a small model")
       ->group("Measuring");
-  add("--commit", options->commit, "NAME", "commit of this build, for the JSON (default: none)", "Measuring");
+  add("--commit", options->commit, "NAME", "commit of this build, for the JSON (default: that of --version)",
+      "Measuring");
   add("-o,--output", options->output, "NAME.json", "file for the JSON, written after every row", "Output");
   app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
   app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");

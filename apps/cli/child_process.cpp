@@ -25,6 +25,7 @@ constexpr int kPollMilliseconds = 100;
 pid_t spawn(std::vector<std::string> words, int out) {
   words.insert(words.begin(), "tempera");
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -18,7 +18,8 @@
 #include "help.h"
 #include "interrupt.h"
 #include "json_text.h"
-#include "tempera/tempera.h"
+#include "tempera/error.h"
+#include "version_text.h"
 #include "waiting.h"
 
 namespace tempera::cli {
@@ -80,7 +81,7 @@ class CommandLine {
     app_.allow_extras();
     app_.require_subcommand(0, 1);
     app_.set_help_flag("-h,--help", "show this help");
-    app_.add_flag("--version", version_wanted_, "show the version of tempera");
+    app_.add_flag("--version", version_wanted_, "show version, commit, backends and libraries");
     add("generate", "generate pictures from a prompt", add_generate);
     add("encode", "write the embeddings of a prompt, for use without text encoders", add_encode);
     add("plan", "show memory and arithmetic of a request, without reading weights", add_plan);
@@ -103,7 +104,7 @@ class CommandLine {
     }
     for (const CLI::App* app = &app_; app != nullptr; app = parsed_command(*app)) refuse_left_over(*app);
     if (version_wanted_) {
-      print_out(fmt::format("tempera {}\n", version()));
+      print_out(version_text());
       return 0;
     }
     return run_parsed_command(app_, commands_);

@@ -6,13 +6,15 @@
 
 #include "fields.h"
 #include "table_child.h"
+#include "tempera/tempera.h"
 
 namespace tempera::cli {
 
 struct TableOptions {
   Inputs inputs;  // every field that is a condition is filled in, but for model and preset: with neither, tempera's own
-  std::string rows, commit, output;  // as the options of these names
-  std::optional<int> runs;           // at least 1
+  std::string rows, output;                  // as the options of these names
+  std::string commit = build_info().commit;  // also
+  std::optional<int> runs;                   // at least 1
   bool quick = false, json = false, markdown = false;
   TableTask task;  // what a process that was started for a table is to do
 };

@@ -38,13 +38,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer-model", type=Path, metavar="PATH", help="the same weights in the format of the peer (default: --model)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="(default cpu)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of both engines (default: their own choice)")
-    parser.add_argument("--rounds", type=measuring.positive, default=2, metavar="N", help="number of times that each row is measured with both engines (default 2)")
+    parser.add_argument("--rounds", type=measuring.positive, default=2, metavar="N",
+                        help="number of times that each row is measured with both engines (default 2)")
     parser.add_argument("--turns", choices=("rows", "tables"), default="rows",
                         help="change the engine after every row, or after all rows of the call (default rows)")
     parser.add_argument("--tempera-options", default="", metavar="OPTIONS", help="more options of tempera bench table, as one argument")
     parser.add_argument("--peer-options", default="", metavar="OPTIONS", help="more options of the peer's script, as one argument")
     measuring.add_conditions(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json", help="file for the JSON, written after every round of a row, or of all rows with --turns tables")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="NAME.json",
+                        help="file for the JSON, written after every round of a row, or of all rows with --turns tables")
     parser.add_argument("--pictures", type=Path, metavar="DIR",
                         help="folder for the values of the pictures; with --add, rows are compared with the fp32 rows of earlier calls")
     parser.add_argument("--add", action="store_true", help="keep the other rows and engines of NAME.json")
@@ -160,9 +162,16 @@ def read_file(path: Path) -> Json:
 def engines(args: argparse.Namespace, rows: list[str], pictures: Path) -> tuple[Engine, Engine]:
     ours = [str(args.tempera), "bench", "table", "--model", str(args.model), *condition_options(args), *shlex.split(args.tempera_options)]
     script = [sys.executable, str(FOLDER / PEERS[args.peer]), "--model", str(args.peer_model or args.model)]
-    theirs = [*script, *(["--binary", str(args.binary)] if args.peer == "sd-cpp" else []), *condition_options(args), *shlex.split(args.peer_options)]
-    return (Engine("tempera", ours, [key for key in TEMPERA_KEYS if key in rows], pictures / "tempera"),
-            Engine(args.peer, theirs, [key for key in measuring.KEYS if key in rows], pictures / "peer"))
+    theirs = [
+        *script,
+        *(["--binary", str(args.binary)] if args.peer == "sd-cpp" else []),
+        *condition_options(args),
+        *shlex.split(args.peer_options),
+    ]
+    return (
+        Engine("tempera", ours, [key for key in TEMPERA_KEYS if key in rows], pictures / "tempera"),
+        Engine(args.peer, theirs, [key for key in measuring.KEYS if key in rows], pictures / "peer"),
+    )
 
 
 def main() -> int:

@@ -78,8 +78,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads of the CPU (default: PyTorch's own choice)")
     parser.add_argument("--tiny-vae", type=Path, metavar="DIR",
                         help="AutoencoderTiny of the row tiny_vae (default: vae_tiny in the model's folder, or else random weights)")
-    parser.add_argument("--compile-mode", default="reduce-overhead", metavar="MODE", help="mode of torch.compile (default: that of the report, %(default)s)")
-    parser.add_argument("--diffusers", type=Path, metavar="SRC", help="src/ folder of a diffusers checkout (default: the installed package)")
+    parser.add_argument("--compile-mode", default="reduce-overhead", metavar="MODE",
+                        help="mode of torch.compile (default: that of the report, %(default)s)")
+    parser.add_argument("--diffusers", type=Path, metavar="SRC",
+                        help="src/ folder of a diffusers checkout (default: the installed package)")
     parser.add_argument("--commit", default="", metavar="NAME", help="commit of diffusers, for the JSON (default: none)")
     parser.add_argument("--row-timeout", type=float, metavar="S", help="time limit of a row, in seconds (default: none)")
     measuring.add_conditions(parser)

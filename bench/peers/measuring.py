@@ -61,7 +61,9 @@ def chosen_rows(text: str, known: tuple[str, ...] = KEYS) -> list[str]:
     named = [key for key in text.split(",") if key]
     for key in named:
         if key not in known:
-            raise SystemExit(f"{Path(sys.argv[0]).stem}: error: --rows names '{key}': give some of {', '.join(known)}, with commas between them")
+            raise SystemExit(
+                f"{Path(sys.argv[0]).stem}: error: --rows names '{key}': give some of {', '.join(known)}, with commas between them"
+            )
     return [key for key in known if not named or key in named]
 
 

@@ -69,10 +69,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binary", type=Path, required=True, metavar="PATH", help="a built sd-cli")
     parser.add_argument("--model", type=Path, required=True, metavar="FILE", help="single .safetensors checkpoint")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu", help="cuda needs a binary that is built with CUDA (default cpu)")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cpu",
+                        help="cuda needs a binary that is built with CUDA (default cpu)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="(default: the program's choice, physical cores)")
     parser.add_argument("--half", choices=("f16", "bf16"), default="f16", help="type of the rows in half precision (default f16)")
-    parser.add_argument("--tiny-vae", type=Path, metavar="FILE", help="TAESDXL as .safetensors, for the row tiny_vae (default: that row fails)")
+    parser.add_argument("--tiny-vae", type=Path, metavar="FILE",
+                        help="TAESDXL as .safetensors, for the row tiny_vae (default: that row fails)")
     parser.add_argument("--more", default="", metavar="OPTIONS", help="more options of sd-cli for every row, as one argument")
     measuring.add_conditions(parser)
     measuring.add_output(parser)

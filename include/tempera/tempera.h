@@ -21,7 +21,21 @@
 
 namespace tempera {
 
-std::string_view version();
+std::string_view version();  // "0.2.0"
+
+// What this library was built from.
+struct BuildInfo {
+  struct Library {
+    std::string name, version;  // "oneDNN", "2.6.3"
+    bool linked = true;         // false: opened when a card is used, and the version is that of the headers
+  };
+  // Of the sources: "9d95fa9e6c1b"; "9d95fa9e6c1b-modified" where files differed from it; "unknown" outside a git
+  // checkout.
+  std::string commit;
+  std::vector<std::string> backends;  // "cpu", "cuda"
+  std::vector<Library> libraries;
+};
+BuildInfo build_info();
 
 struct Image {
   int width = 0, height = 0;

@@ -228,4 +228,8 @@ PngFile read_png(std::span<const std::byte> bytes, std::string_view what) {
   return std::move(input.file);
 }
 
+std::string libpng_version() {
+  return png_get_libpng_ver(nullptr);
+}
+
 }  // namespace tempera

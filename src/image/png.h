@@ -42,4 +42,6 @@ struct PngFile {
 // and for more than 8192 pixels a side, 32 MiB encoded, 1 MiB a text, 64 texts (the excess of these two is left out).
 PngFile read_png(std::span<const std::byte> bytes, std::string_view what);
 
+std::string libpng_version();  // of the library loaded: "1.6.39"
+
 }  // namespace tempera

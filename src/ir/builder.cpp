@@ -86,7 +86,8 @@ Tensor Builder::layer_norm(Tensor x, const Scope& w, float eps) {
 }
 
 Tensor Builder::attention(Tensor q, Tensor k, Tensor v, int heads, bool causal) {
-  const float scale = 1.0f / std::sqrt(static_cast<float>(q.channels() / heads));
+  const int64_t channels = q.channels() / heads;  // of one head
+  const float scale = 1.0f / std::sqrt(static_cast<float>(channels));
   return op(Attention{heads, scale, causal}, {q, k, v});
 }
 

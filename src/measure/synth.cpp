@@ -78,6 +78,7 @@ std::vector<TensorSpec> ldm_tensors(const ModelConfig& model, DType dtype) {
                           TensorSpec{source->name, dtype, untransformed(source->transform, dims_of(p.shape))});
     }
   std::vector<TensorSpec> list;
+  list.reserve(tensors.size());
   for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
   return list;
 }

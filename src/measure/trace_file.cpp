@@ -91,6 +91,7 @@ std::vector<TraceTotal> trace_totals(std::span<const TraceEvent> events) {
     total.bytes += event.bytes;
   }
   std::vector<TraceTotal> list;
+  list.reserve(totals.size());
   for (auto& [key, total] : totals) list.push_back(std::move(total));
   std::stable_sort(list.begin(), list.end(), [&tracks](const TraceTotal& a, const TraceTotal& b) {
     return std::pair(track_of(tracks, a.stage), -a.seconds) < std::pair(track_of(tracks, b.stage), -b.seconds);

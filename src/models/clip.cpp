@@ -8,20 +8,20 @@
 namespace tempera {
 namespace {
 
-Tensor self_attention(Builder& b, Tensor x, Scope w, const ClipConfig& c) {
+Tensor self_attention(Builder& b, Tensor x, const Scope& w, const ClipConfig& c) {
   const Tensor q = b.linear(x, w / "q_proj", {.out = c.hidden_size});
   const Tensor k = b.linear(x, w / "k_proj", {.out = c.hidden_size});
   const Tensor v = b.linear(x, w / "v_proj", {.out = c.hidden_size});
   return b.linear(b.attention(q, k, v, c.num_attention_heads, /*causal=*/true), w / "out_proj", {.out = c.hidden_size});
 }
 
-Tensor mlp(Builder& b, Tensor x, Scope w, const ClipConfig& c) {
+Tensor mlp(Builder& b, Tensor x, const Scope& w, const ClipConfig& c) {
   const Activation act = c.hidden_act == ClipActivation::quick_gelu ? Activation::quick_gelu : Activation::gelu;
   return b.linear(b.activate(b.linear(x, w / "fc1", {.out = c.intermediate_size}), act), w / "fc2",
                   {.out = c.hidden_size});
 }
 
-Tensor layer(Builder& b, Tensor x, Scope w, const ClipConfig& c) {
+Tensor layer(Builder& b, Tensor x, const Scope& w, const ClipConfig& c) {
   const auto eps = static_cast<float>(c.layer_norm_eps);
   x = b.add(self_attention(b, b.layer_norm(x, w / "layer_norm1", eps), w / "self_attn", c), x);
   return b.add(mlp(b, b.layer_norm(x, w / "layer_norm2", eps), w / "mlp", c), x);

@@ -293,6 +293,7 @@ ModelConfig sdxl_refiner() {
 
 std::vector<std::string_view> preset_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kPresets));
   for (const Preset& preset : kPresets) names.push_back(preset.name);
   return names;
 }

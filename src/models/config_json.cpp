@@ -123,6 +123,7 @@ std::vector<int> layer_depths(const Reader& config, const char* key, const json&
     config.refuse(key, fmt::format("must have a number for each of the block's {} transformers", resnets));
   }
   std::vector<int> depths;  // diffusers ignores what is left over: the mid block takes the first of a list
+  depths.reserve(static_cast<size_t>(resnets));
   for (int i = 0; i < resnets; ++i) depths.push_back(depth(given[static_cast<size_t>(i)]));
   return depths;
 }

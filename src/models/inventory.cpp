@@ -17,6 +17,7 @@ std::vector<Parameter> weights_of(std::initializer_list<Graph> graphs) {
     for (const Node& node : graph.nodes())
       if (const auto* weight = std::get_if<Weight>(&node.op)) found.emplace(weight->names[0], node.output.shape);
   std::vector<Parameter> list;
+  list.reserve(found.size());
   for (const auto& [name, shape] : found) list.push_back({name, shape});
   return list;
 }

@@ -75,6 +75,29 @@ DeviceChoice choose_target(const EngineOptions& options) {
                                                                            : choose_device(options);
 }
 
+std::vector<std::string> built_backends() {
+  std::vector<std::string> names;
+#if TEMPERA_HAS_CPU
+  names.emplace_back("cpu");
+#endif
+#if TEMPERA_HAS_CUDA
+  names.emplace_back("cuda");
+#endif
+  return names;
+}
+
+std::vector<BuildInfo::Library> backend_libraries() {
+  std::vector<BuildInfo::Library> libraries;
+#if TEMPERA_HAS_CPU
+  for (auto& [name, version] : cpu_libraries()) libraries.push_back({name, version});
+#endif
+#if TEMPERA_HAS_CUDA
+  for (const CudaLibrary& library : cuda_libraries())
+    libraries.push_back({library.name, library.version, library.linked});
+#endif
+  return libraries;
+}
+
 bool has_device(const std::string& device) {
   return device == "cpu" ? kHasCpu : device == "cuda" && no_cuda().empty();
 }

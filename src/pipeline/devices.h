@@ -4,9 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
 #include "tempera/request.h"
+#include "tempera/tempera.h"
 
 namespace tempera {
 
@@ -21,6 +23,10 @@ struct DeviceChoice {
 DeviceChoice choose_device(const EngineOptions& options);
 // For planning: needs no device. Without a CPU backend a card is all that "auto" can mean.
 DeviceChoice choose_target(const EngineOptions& options);
+
+// The backends in this build, as BuildInfo lists them, and the libraries that they alone use.
+std::vector<std::string> built_backends();
+std::vector<BuildInfo::Library> backend_libraries();
 
 // Whether this machine has such a device and this build runs on it.
 bool has_device(const std::string& device);

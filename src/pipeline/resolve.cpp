@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192: tensors stay within the kernels' 32-bit strides
 
 SchedulerConfig choose_scheduler(const Request& r, const SchedulerSource& source, std::string& name) {
-  const SchedulerConfig own = parse_scheduler_config(source.json, source.origin);
+  SchedulerConfig own = parse_scheduler_config(source.json, source.origin);
   if (!r.scheduler.empty() && !r.scheduler_config.empty())
     fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"scheduler"},
          FieldName{"scheduler_config"});

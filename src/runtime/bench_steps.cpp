@@ -93,6 +93,7 @@ std::vector<OpTime> grouped(const std::vector<OpTime>& shapes) {
     add(group, shape);
   }
   std::vector<OpTime> list;
+  list.reserve(groups.size());
   for (auto& [key, group] : groups) list.push_back(std::move(group));
   sort_slowest_first(list);
   return list;

@@ -105,6 +105,7 @@ Linear dpm_update(DpmAlgorithm algorithm, bool heun, Level from, Level to, const
 
 std::vector<Level> levels_of(const std::vector<double>& sigmas) {
   std::vector<Level> levels;
+  levels.reserve(sigmas.size());
   for (const double sigma : sigmas) levels.push_back(Level::of_sigma(sigma));
   return levels;
 }

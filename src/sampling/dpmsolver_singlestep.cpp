@@ -13,6 +13,7 @@ std::vector<int> orders(const SchedulerConfig& config, int order, int steps) {
   const bool lower_final =
       config.lower_order_final || steps % order != 0 || config.final_sigmas_type == FinalSigmas::zero;
   std::vector<int> list;
+  list.reserve(static_cast<size_t>(steps));
   for (int i = 0; i < steps; ++i) list.push_back(i % order + 1);
   // A last block that is complete would end in its full order.
   if (lower_final && order == 2 && steps % 2 == 0) list.back() = 1;

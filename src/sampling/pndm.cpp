@@ -23,7 +23,7 @@ std::vector<double> evaluated_timesteps(const SchedulerConfig& config, const std
     return evaluated;
   }
   // Three steps t0 -> t1 -> t2 -> t3 as t0, middle, middle, t1; t1, middle, middle, t2; ...
-  const double half = config.num_train_timesteps / static_cast<int>(steps) / 2;
+  const int half = config.num_train_timesteps / static_cast<int>(steps) / 2;
   for (size_t i = 0; i < 3; ++i) {
     const double middle = timesteps[i + 1] + half;
     evaluated.insert(evaluated.end(), {timesteps[i], middle, middle, timesteps[i + 1]});

@@ -93,6 +93,7 @@ void set_noise_levels(SchedulerConfig& config, NoiseLevels levels) {
 
 std::vector<std::string_view> scheduler_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kPresets));
   for (const Preset& preset : kPresets) names.push_back(preset.name);
   return names;
 }

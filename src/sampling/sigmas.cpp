@@ -58,6 +58,7 @@ std::vector<float> training_betas(const SchedulerConfig& config) {
 // PyTorch accumulates float32 products in double and rounds what it stores.
 std::vector<float> cumulative_product(const std::vector<float>& factors) {
   std::vector<float> products;
+  products.reserve(factors.size());
   double product = 1;
   for (const float factor : factors) products.push_back(static_cast<float>(product *= factor));
   return products;
@@ -97,6 +98,7 @@ double interpolate(const std::vector<double>& table, double x) {
 // np.linspace: the last value is exact.
 std::vector<double> linspace(double start, double end, int count) {
   std::vector<double> values;
+  values.reserve(static_cast<size_t>(count));
   const double step = count > 1 ? (end - start) / (count - 1) : 0;
   for (int i = 0; i < count; ++i) values.push_back(i + 1 == count && count > 1 ? end : start + i * step);
   return values;
@@ -183,11 +185,11 @@ std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, G
       for (double& t : timesteps) t = grid == Grid::fractional ? to_float32(t) : std::nearbyint(t);
       break;
     }
-    case TimestepSpacing::leading:
-      for (int i = 0; i < points; ++i) {
-        timesteps.push_back(static_cast<double>(i) * (range / points) + config.steps_offset);
-      }
+    case TimestepSpacing::leading: {
+      const int step = range / points;
+      for (int i = 0; i < points; ++i) timesteps.push_back(static_cast<double>(i) * step + config.steps_offset);
       break;
+    }
     case TimestepSpacing::trailing: {
       // np.arange(range, 0, -ratio), whose increment is what is left of the ratio after the first subtraction.
       const double ratio = static_cast<double>(config.num_train_timesteps) / steps;
@@ -262,6 +264,7 @@ double karras_init_noise_sigma(const SchedulerConfig& config, const std::vector<
 
 std::vector<double> logarithms(const std::vector<double>& sigmas) {
   std::vector<double> logs;
+  logs.reserve(sigmas.size());
   for (const double sigma : sigmas) logs.push_back(to_float32(std::log(sigma)));
   return logs;
 }

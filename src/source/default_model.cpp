@@ -32,7 +32,7 @@ std::vector<fs::path> model_folders() {
 fs::path default_model() {
   std::error_code error;
   for (const fs::path& folder : model_folders()) {
-    const fs::path model = folder / "emoji-xl";
+    fs::path model = folder / "emoji-xl";
     if (folder.is_absolute() && fs::exists(model / "model_index.json", error)) return model;
   }
   fail(ErrorCode::unavailable,

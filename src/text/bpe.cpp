@@ -86,6 +86,7 @@ void Bpe::Index::reserve(size_t count, const HashOf& hash_of) {
   }
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): tokens are moved out of the vocabulary.
 Bpe::Bpe(std::vector<std::pair<std::string, int64_t>> vocabulary,
          const std::vector<std::pair<std::string_view, std::string_view>>& merges, std::string_view what) {
   token_index_.reserve(vocabulary.size(), [](int32_t) { return size_t{0}; });

@@ -136,4 +136,8 @@ bool starts_in_word(std::string_view text) {
   return !text.empty() && is_word_character(next_code_point(text, at));
 }
 
+std::string unicode_library_version() {
+  return utf8proc_version();
+}
+
 }  // namespace tempera

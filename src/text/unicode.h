@@ -22,4 +22,6 @@ std::vector<std::string_view> split_words(std::string_view text);
 bool ends_in_word(std::string_view text);
 bool starts_in_word(std::string_view text);
 
+std::string unicode_library_version();  // of the utf8proc loaded: "2.8.0"
+
 }  // namespace tempera

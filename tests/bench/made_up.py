@@ -11,9 +11,23 @@ GIB = 2**30
 
 
 def row(key: str, seconds: float, gib: float, **more) -> dict:
-    return {"row": key, "title": key, "options": "", "dtype": "fp16", "images": 4, "steps": 25, "seconds": [2 * seconds, seconds, seconds],
-            "median_seconds": seconds, "spread_seconds": 0.0, "first_picture_seconds": 2 * seconds + 1, "measured_peak_bytes": int(gib * GIB),
-            "measured_by": "driver", "joules": None, "difference": None, **more}
+    return {
+        "row": key,
+        "title": key,
+        "options": "",
+        "dtype": "fp16",
+        "images": 4,
+        "steps": 25,
+        "seconds": [2 * seconds, seconds, seconds],
+        "median_seconds": seconds,
+        "spread_seconds": 0.0,
+        "first_picture_seconds": 2 * seconds + 1,
+        "measured_peak_bytes": int(gib * GIB),
+        "measured_by": "driver",
+        "joules": None,
+        "difference": None,
+        **more,
+    }
 
 
 def run(engine: str, rows: list[dict], **more) -> dict:

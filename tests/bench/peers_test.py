@@ -42,8 +42,13 @@ class Measuring(unittest.TestCase):
         self.assertIsNone(measuring.difference([b"\x01"], [b"\x01\x02"]))
 
     def test_png_filters(self):
-        lines = [(1, bytes([1, 2, 3, 1, 1, 1])), (2, bytes([9, 0, 0, 0, 0, 255])), (3, bytes([5, 1, 1, 0, 0, 0])), (4, bytes([1, 1, 1, 2, 0, 0])),
-                 (0, bytes(6))]
+        lines = [
+            (1, bytes([1, 2, 3, 1, 1, 1])),
+            (2, bytes([9, 0, 0, 0, 0, 255])),
+            (3, bytes([5, 1, 1, 0, 0, 0])),
+            (4, bytes([1, 1, 1, 2, 0, 0])),
+            (0, bytes(6)),
+        ]
         wanted = [1, 2, 3, 2, 3, 4, 10, 2, 3, 2, 3, 3, 10, 2, 2, 6, 2, 2, 11, 3, 3, 8, 3, 3, *[0] * 6]
         self.assertEqual(list(measuring.png_values(png(lines, 3))), wanted)
 
@@ -69,8 +74,22 @@ class Measuring(unittest.TestCase):
 
 class Rounds(unittest.TestCase):
     def test_medians_are_over_all_rounds(self):
-        first = {**row("fp32", 0, 1), "seconds": [9, 2, 4], "median_seconds": 3, "first_picture_seconds": 10, "joules": 5, "ceiling_share": 0.5}
-        second = {**row("fp32", 0, 2), "seconds": [8, 3, 7], "median_seconds": 5, "first_picture_seconds": 14, "joules": None, "ceiling_share": 0.3}
+        first = {
+            **row("fp32", 0, 1),
+            "seconds": [9, 2, 4],
+            "median_seconds": 3,
+            "first_picture_seconds": 10,
+            "joules": 5,
+            "ceiling_share": 0.5,
+        }
+        second = {
+            **row("fp32", 0, 2),
+            "seconds": [8, 3, 7],
+            "median_seconds": 5,
+            "first_picture_seconds": 14,
+            "joules": None,
+            "ceiling_share": 0.3,
+        }
         merged = compare.merged_rounds([first, second])
         self.assertEqual(merged["seconds"], [9, 2, 4, 3, 7])
         self.assertEqual((merged["median_seconds"], merged["spread_seconds"], merged["rounds"]), (3.5, 5, 2))
@@ -90,7 +109,9 @@ class Rounds(unittest.TestCase):
         before = bench(run("tempera", [row("fp32", 1, 1), row("tiny_vae", 1, 1)]), run("diffusers", [row("fp32", 3, 1)]))
         file = compare.merged(before, [run("tempera", [row("attention", 1, 1), row("fp32", 2, 1)])], "second")
         self.assertEqual([one["engine"] for one in file["runs"]], ["tempera", "diffusers"])
-        self.assertEqual([(r["row"], r["median_seconds"]) for r in file["runs"][0]["rows"]], [("fp32", 2), ("attention", 1), ("tiny_vae", 1)])
+        self.assertEqual(
+            [(r["row"], r["median_seconds"]) for r in file["runs"][0]["rows"]], [("fp32", 2), ("attention", 1), ("tiny_vae", 1)]
+        )
         self.assertEqual(file["commands"], ["compare --made-up", "second"])
         self.assertEqual(compare.merged(file, [], "second")["commands"], ["compare --made-up", "second"])
 
@@ -131,7 +152,9 @@ class Scripts(unittest.TestCase):
         return {r["row"]: r for r in self.document["rows"]}
 
     def diffusers(self, *words, **more):
-        return self.start("diffusers_table.py", "--model", self.folder / "model", "--device", "cpu", *SMALL, "-o", self.output, *words, **more)
+        return self.start(
+            "diffusers_table.py", "--model", self.folder / "model", "--device", "cpu", *SMALL, "-o", self.output, *words, **more
+        )
 
     def sd_cpp(self, *words):
         return self.start("sd_cpp_table.py", "--binary", STUBS / "sd-cli", "--model", self.folder / "xl.safetensors", *SMALL,
@@ -153,7 +176,9 @@ class Scripts(unittest.TestCase):
         for key in ("fp32", "prompt_embeds", "tiny_vae"):
             self.assertGreater(rows[key]["first_picture_seconds"], rows[key]["seconds"][0])
             self.assertGreater(rows[key]["measured_peak_bytes"], 2**20)
-        self.assertEqual((self.document["engine"], self.document["version"], self.document["conditions"]["seed"]), ("diffusers", "made-up", 5))
+        self.assertEqual(
+            (self.document["engine"], self.document["version"], self.document["conditions"]["seed"]), ("diffusers", "made-up", 5)
+        )
 
     def test_diffusers_without_its_packages(self):
         none = self.folder / "none"
@@ -168,7 +193,9 @@ class Scripts(unittest.TestCase):
         (slow / "torch").mkdir(parents=True)
         (slow / "torch/__init__.py").write_text("import time\ntime.sleep(60)")
         done = self.diffusers("--row-timeout", "0.5", packages=slow)
-        self.assertEqual((done.returncode, done.stderr), (2, "diffusers_table: error: it took longer than the 0.5 s that --row-timeout allows\n"))
+        self.assertEqual(
+            (done.returncode, done.stderr), (2, "diffusers_table: error: it took longer than the 0.5 s that --row-timeout allows\n")
+        )
 
     def test_stable_diffusion_cpp(self):
         done = self.sd_cpp("--threads", "2")
@@ -209,8 +236,10 @@ class Scripts(unittest.TestCase):
         self.assertEqual(file["schema"], "tempera-bench/1")
         ours, theirs = file["runs"]
         self.assertEqual([r["row"] for r in ours["rows"]], ["fp32", "attention", "automatic"])
-        self.assertEqual([(r["row"], r["seconds"], r["rounds"]) for r in theirs["rows"]], [("fp32", [2.25] * 2, 2), ("attention", [2.25] * 2, 2)])
-        self.assertEqual(theirs["rows"][1]["difference"]["max"], 3)     # pictures are kept from call to call
+        self.assertEqual(
+            [(r["row"], r["seconds"], r["rounds"]) for r in theirs["rows"]], [("fp32", [2.25] * 2, 2), ("attention", [2.25] * 2, 2)]
+        )
+        self.assertEqual(theirs["rows"][1]["difference"]["max"], 3)  # pictures are kept from call to call
         self.assertIn("--rows fp32,attention,automatic", ours["command"])
         self.assertNotIn("--json", ours["command"])
         for command in (ours["command"], theirs["command"], *file["commands"]):

@@ -25,7 +25,17 @@ def cells(text: str, title: str) -> list[str]:
 
 class Numbers(unittest.TestCase):
     def test_three_significant_digits(self):
-        given = {0: "0", 0.012345: "0.0123", 0.9996: "1.00", 1: "1.00", 9.996: "10.0", 12.34: "12.3", 99.96: "100", 123.4: "123", 1234: "1230"}
+        given = {
+            0: "0",
+            0.012345: "0.0123",
+            0.9996: "1.00",
+            1: "1.00",
+            9.996: "10.0",
+            12.34: "12.3",
+            99.96: "100",
+            123.4: "123",
+            1234: "1230",
+        }
         self.assertEqual({value: report.three(value) for value in given}, given)
 
     def test_percent(self):
@@ -44,7 +54,9 @@ class Tables(unittest.TestCase):
         self.text = report.table(self.document, small=False)
 
     def test_ratios_are_theirs_over_ours(self):
-        self.assertEqual(cells(self.text, "fp32, default attention"), ["10.0", "25.0", "2.50", "8.00", "12.0 (16.0)", "1.50", "8.00", "–", "–"])
+        self.assertEqual(
+            cells(self.text, "fp32, default attention"), ["10.0", "25.0", "2.50", "8.00", "12.0 (16.0)", "1.50", "8.00", "–", "–"]
+        )
 
     def test_a_failed_row_says_why(self):
         self.assertEqual(cells(self.text, "+ compiled"), ["2.00", "failed", "–", "4.00", "failed", "–", "3.00", "0.500, 46.0 dB", "failed"])
@@ -62,12 +74,17 @@ class Tables(unittest.TestCase):
         self.assertEqual(cells(self.text, "tiny autoencoder")[7], "equal")
 
     def test_notes_name_machine_versions_and_commands(self):
-        for part in ("tempera 9.9 (c0ffee), model `made-up`: Made-up card, 3 threads, 5.00 GiB, Library 1.2", "4 pictures of 64 x 32, 25 Euler steps",
-                     "```\ncompare --made-up\n```"):
+        for part in (
+            "tempera 9.9 (c0ffee), model `made-up`: Made-up card, 3 threads, 5.00 GiB, Library 1.2",
+            "4 pictures of 64 x 32, 25 Euler steps",
+            "```\ncompare --made-up\n```",
+        ):
             self.assertIn(part, self.text)
 
     def test_rows_of_earlier_commits_are_named(self):
-        made = run("tempera", [row("fp32", 1, 1, commit="older"), row("fp16", 1, 1, commit="c0ffee"), row("attention", 1, 1, commit="older")])
+        made = run(
+            "tempera", [row("fp32", 1, 1, commit="older"), row("fp16", 1, 1, commit="c0ffee"), row("attention", 1, 1, commit="older")]
+        )
         self.assertEqual(report.commits(made), " (c0ffee; fp32, attention: older)")
         self.assertEqual(report.commits(run("tempera", [row("fp32", 1, 1)], commit="")), "")
 
@@ -202,8 +219,11 @@ class Places(unittest.TestCase):
         self.assertFalse(self.picture.exists())
 
     def test_mistakes_are_one_sentence(self):
-        for text, said in (("<!-- bench:h.table -->\n", "has no partner"), ("<!-- bench:h.cake -->\n<!-- /bench:h.cake -->\n", "there is no 'cake'"),
-                           ("<!-- bench:h.table -->\n<!-- /bench:h.plot -->\n", "has no partner")):
+        for text, said in (
+            ("<!-- bench:h.table -->\n", "has no partner"),
+            ("<!-- bench:h.cake -->\n<!-- /bench:h.cake -->\n", "there is no 'cake'"),
+            ("<!-- bench:h.table -->\n<!-- /bench:h.plot -->\n", "has no partner"),
+        ):
             self.document.write_text(text)
             self.assertEqual(self.report(), 2)
             self.assertIn(said, self.said.getvalue())

@@ -25,7 +25,7 @@ def token_rows(generator, padding):
     rows = torch.full((3, TOKENS), padding)
     for row, words in zip(rows, (3, 20, 75)):
         row[0] = BEGIN
-        row[1 : words + 1] = torch.randint(1000, 40000, (words,), generator=generator)
+        row[1:words + 1] = torch.randint(1000, 40000, (words,), generator=generator)
         row[words + 1] = END
     return rows
 

@@ -1,6 +1,6 @@
 # Installs the build into a folder of its own, and builds and runs README's program against it twice: by find_package and
 # by pkg-config. Both must draw what the installed bin/tempera draws, with the installed model.
-# Run by ctest with SOURCE, BUILD, WORK, GENERATOR, COMPILER, LIBDIR, BINDIR, DATADIR.
+# Run by ctest with VERSION, SOURCE, BUILD, WORK, GENERATOR, COMPILER, LIBDIR, BINDIR, DATADIR.
 cmake_minimum_required(VERSION 3.25)
 
 # run(COMMAND...): in WORK; what it prints is in `out`.
@@ -39,13 +39,13 @@ run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 run(${prefix}/${BINDIR}/tempera generate "a red apple" --device cpu --steps 4 --seed 1 --output reference.png)
 
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install/consumer -B by_cmake -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
-  -DCMAKE_PREFIX_PATH=${prefix})
+  -DCMAKE_PREFIX_PATH=${prefix} -DTEMPERA_VERSION=${VERSION})
 run(${CMAKE_COMMAND} --build by_cmake)
 check_program(${WORK}/by_cmake/draw)
 
 find_program(PKG_CONFIG pkg-config REQUIRED)
 run(${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig
-  ${PKG_CONFIG} --cflags --libs --static "tempera >= 0.1")
+  ${PKG_CONFIG} --cflags --libs --static "tempera = ${VERSION}")
 separate_arguments(flags UNIX_COMMAND "${out}")
 run(${COMPILER} -std=c++20 ${SOURCE}/tests/install/consumer/draw.cpp -o by_pkg_config ${flags})
 check_program(${WORK}/by_pkg_config)

@@ -50,7 +50,9 @@ def reduced(images: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(images, images.shape[-1] // 32).flatten(1)
 
 
-def names_found(pipe, images: torch.Tensor, things: list[captions.Thing], style: str, form: str, guidance: float, limit: int | None) -> dict[str, object]:
+def names_found(
+    pipe, images: torch.Tensor, things: list[captions.Thing], style: str, form: str, guidance: float, limit: int | None
+) -> dict[str, object]:
     """How often a name's own picture is the nearest of its style, and among the 5 nearest."""
     own = [i for i, t in enumerate(things) if t.style == style]
     glyphs = torch.cat([reduced(images[own[i: i + 256]].float() / 255) for i in range(0, len(own), 256)])
@@ -110,7 +112,9 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=torch.channels_last)
-    tiny = AutoencoderTiny.from_pretrained(args.model / "vae_tiny", torch_dtype=torch.float32).to(device).to(memory_format=torch.channels_last)
+    tiny = (
+        AutoencoderTiny.from_pretrained(args.model / "vae_tiny", torch_dtype=torch.float32).to(device).to(memory_format=torch.channels_last)
+    )
     check_tokenizers(pipe, args.model, things)
 
     report: dict[str, object] = {"cost": model.counts(pipe.text_encoder.config.vocab_size, device)}

@@ -87,7 +87,10 @@ def main() -> None:
         write_part(args.out, name, part)
     for name in ("tokenizer", "tokenizer_2"):
         tokenizer.save(args.out / name)
-    write_json(args.out / "scheduler" / "scheduler_config.json", {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.30.0", **model.SCHEDULER})
+    write_json(
+        args.out / "scheduler" / "scheduler_config.json",
+        {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.30.0", **model.SCHEDULER},
+    )
     write_json(args.out / "model_index.json", INDEX)
     write_json(args.out / "defaults.json", model.DEFAULTS)
     for name in ("autoencoder", "tiny", "diffusion"):

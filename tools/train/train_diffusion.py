@@ -154,7 +154,9 @@ def main() -> None:
         with torch.autocast(device.type, torch.bfloat16):
             states, pooled = model.encode_text(first, second, ids)
             states, pooled = states * keep[:, None, None], pooled * keep[:, None]
-            v = unet(noisy, t, encoder_hidden_states=states, added_cond_kwargs=dict(text_embeds=pooled, time_ids=sizes), return_dict=False)[0]
+            v = unet(noisy, t, encoder_hidden_states=states, added_cond_kwargs=dict(text_embeds=pooled, time_ids=sizes), return_dict=False)[
+                0
+            ]
         return ((v.float() - target).square().mean((1, 2, 3)) * weight).mean()
 
     compiled = objective if args.no_compile else torch.compile(objective, dynamic=False)

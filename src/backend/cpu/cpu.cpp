@@ -1,5 +1,7 @@
 #include "backend/cpu/cpu.h"
 
+#include <hwy/highway.h>
+
 #include "backend/cpu/amx.h"
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/onednn/onednn.h"
@@ -37,7 +39,7 @@ class CpuBackend final : public HostBackend {
   std::string description() const override { return "CPU: " + to_string(features_); }
   std::span<const Kernel> kernels() const override { return table_; }
   const Target& target() const override { return target_; }
-  std::vector<std::pair<std::string, std::string>> libraries() const override { return {{"oneDNN", features_.onednn}}; }
+  std::vector<std::pair<std::string, std::string>> libraries() const override { return cpu_libraries(); }
   EnergyMeter* energy_meter() override {
     if (!energy_) energy_.emplace();
     return &*energy_;
@@ -75,6 +77,10 @@ std::string to_string(const CpuFeatures& features) {
                                                           : "SSE2";
   return fmt::format("{} thread{}, {} (oneDNN {})", features.threads, features.threads == 1 ? "" : "s", vectors,
                      features.onednn);
+}
+
+std::vector<std::pair<std::string, std::string>> cpu_libraries() {
+  return {{"oneDNN", onednn_version()}, {"Highway", fmt::format("{}.{}.{}", HWY_MAJOR, HWY_MINOR, HWY_PATCH)}};
 }
 
 std::unique_ptr<Backend> make_cpu_backend() {

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "backend/backend.h"
 
@@ -24,6 +26,9 @@ CpuFeatures cpu_features();
 
 // "2 threads, AVX2 (oneDNN 2.6.3)"
 std::string to_string(const CpuFeatures& features);
+
+// Names and versions: "oneDNN" and "2.6.3", of the library loaded; Highway's is that of its headers.
+std::vector<std::pair<std::string, std::string>> cpu_libraries();
 
 // Throws Error(unavailable) when oneDNN cannot start.
 std::unique_ptr<Backend> make_cpu_backend();

@@ -4,6 +4,7 @@
 
 #include "backend/cuda/binding.h"
 #include "backend/cuda/kernels/hopper_product.h"
+#include "backend/cuda/libraries.h"
 #include "backend/cuda/nvml.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/table.h"
@@ -171,11 +172,18 @@ std::unique_ptr<Backend> make_cuda_backend(std::optional<size_t> most_pinned) {
   return std::make_unique<CudaBackend>(most_pinned.value_or(free_host_memory() / 2));
 }
 
+std::vector<CudaLibrary> cuda_libraries() {
+  const auto dotted = [](int major, int minor, int patch) { return fmt::format("{}.{}.{}", major, minor, patch); };
+  return {{"CUDA", fmt::format("{}.{}", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10), true},
+          {"cuBLASLt", dotted(CUBLAS_VER_MAJOR, CUBLAS_VER_MINOR, CUBLAS_VER_PATCH)},
+          {"cuDNN", dotted(CUDNN_MAJOR, CUDNN_MINOR, CUDNN_PATCHLEVEL)}};
+}
+
 Message cuda_missing() {
   try {
     cuda::open_card();
-    cuda::CublasLt();
-    cuda::Cudnn();
+    const cuda::CublasLt products;
+    const cuda::Cudnn convolutions;
     return {};
   } catch (const Error& error) {
     return error.message();

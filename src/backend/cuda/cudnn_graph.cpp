@@ -199,6 +199,7 @@ Enqueue CudnnGraph::bind(const Addresses& addresses, void* workspace, bool exact
 
   // A plan within our workspace, or nothing where cuDNN does not support the configuration after all.
   std::vector<Candidate> candidates;
+  candidates.reserve(configurations.size());
   for (const Descriptor& configuration : configurations)
     candidates.push_back({name_of(engine_of(library_, configuration)), [&]() -> Enqueue {
                             Descriptor plan(library_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);

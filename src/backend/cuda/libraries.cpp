@@ -6,7 +6,7 @@
 
 namespace tempera::cuda {
 
-SharedLibrary::SharedLibrary(std::string file, std::string remedy) : file_(std::move(file)) {
+SharedLibrary::SharedLibrary(std::string file, const std::string& remedy) : file_(std::move(file)) {
   handle_.reset(dlopen(file_.c_str(), RTLD_NOW | RTLD_LOCAL));
   const char* why = handle_ ? nullptr : dlerror();
   const std::string reason = why == nullptr ? "" : why;

@@ -13,7 +13,7 @@ namespace tempera::cuda {
 // A shared library. Throws Error(unavailable) naming it and the remedy.
 class SharedLibrary {
  public:
-  SharedLibrary(std::string file, std::string remedy);
+  SharedLibrary(std::string file, const std::string& remedy);
   void* symbol(const char* name) const;
   const std::string& file() const { return file_; }
 
@@ -25,6 +25,7 @@ class SharedLibrary {
   std::unique_ptr<void, Close> handle_;
 };
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member cannot have them.
 #define TEMPERA_FUNCTION(name) decltype(&::name) name = load<decltype(&::name)>(#name)
 
 class CublasLt {

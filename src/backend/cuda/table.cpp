@@ -51,7 +51,7 @@ Refusal refuse_cudnn(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
   if (p.inputs[0].shape[3] % 8 != 0 || p.output.shape[3] % 8 != 0) return "needs channels divisible by 8";
   if (op.pad_before != op.pad_after) return "needs the same padding on both sides";
-  if (const Refusal tail = refuse_tail(p)) return tail;
+  if (Refusal tail = refuse_tail(p)) return tail;
   return refuse_product(p);
 }
 

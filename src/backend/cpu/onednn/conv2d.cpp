@@ -70,7 +70,7 @@ size_t conv2d_workspace(Library& library, const Problem& p) {
 KernelInfo::Packed packed_conv2d(Library& library, const Problem& p, int input) {
   KernelInfo::Packed packed{0, ""};
   for (const ConvSpec& spec : conv_specs(p)) {
-    const KernelInfo::Packed one = packed_weight(p, input, library.plan(spec)->layout, 1);
+    KernelInfo::Packed one = packed_weight(p, input, library.plan(spec)->layout, 1);
     if (input != 1) return one;
     packed.bytes += one.bytes;
     packed.layout += (packed.layout.empty() ? "" : " and ") + one.layout;

@@ -59,7 +59,9 @@ class StableDiffusionXLPipeline:
         assert self.unet is None and self.text_encoder == "here" and do_classifier_free_guidance
         return [Tensor([0])] * 4
 
-    def __call__(self, latents, num_images_per_prompt, num_inference_steps, guidance_scale, width, height, output_type, prompt=None, **embeds):
+    def __call__(
+        self, latents, num_images_per_prompt, num_inference_steps, guidance_scale, width, height, output_type, prompt=None, **embeds
+    ):
         assert latents.values == list(range(5, 5 + num_images_per_prompt)), latents.values
         assert (prompt is None) == (self.text_encoder is None) == (len(embeds) == 4)
         return SimpleNamespace(images=[Picture(width, height, self.grey)] * num_images_per_prompt)
