@@ -56,7 +56,7 @@ Run add_bench_ops(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field& field) { return field.has(FieldTrait::shapes_programs); });
   app.add_option("--component", options->bench.component,
-                 "only text_encoder, text_encoder_2, unet or vae_decoder (default: all of them)")
+                 "only one program of the plan, such as unet (default: all of them)")
       ->type_name("NAME")
       ->group("Measuring")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

@@ -3,9 +3,8 @@
 
 usage: diffusers_row.py TASK REQUEST.json ANSWER.json STARTED
 
-TASK is a row's key, `machine` (describes the machine) or `embeddings` (writes those of the prompt to a file). The answer is
-{"result": ...},
-{"failed": one sentence} or {"missing": a package}. STARTED is the monotonic clock at the start of the process.
+TASK is a key of a row, `machine` (describes the machine) or `embeddings` (writes those of the prompt to a file). The answer is
+{"result": ...}, {"failed": one sentence} or {"missing": a package}. STARTED is the monotonic clock at the start of the process.
 """
 from __future__ import annotations
 

@@ -69,11 +69,14 @@ ModelIndex read_model_index(const fs::path& file) {
   return result;
 }
 
-// For a folder of configs without a model_index.json.
-ModelIndex usual_index(bool refiner) {
+// For a folder of configs without a model_index.json. The file says whether there is a second text encoder; other
+// optional components are there where the folder has their configs.
+ModelIndex usual_index(const fs::path& root, bool refiner) {
   ModelIndex index{{}, !refiner, refiner};
   for (const ComponentKind& kind : component_kinds()) {
-    if (kind.in_models() && !(refiner && kind.optional)) index.components.push_back(&kind);
+    if (!kind.in_models()) continue;
+    const bool optional_is_there = kind.reads_prompts ? !refiner : fs::exists(root / kind.name / "config.json");
+    if (!kind.optional || optional_is_there) index.components.push_back(&kind);
   }
   return index;
 }
@@ -211,7 +214,8 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   } else {
     const bool refiner = is_ldm_refiner(*file, what);
     const fs::path index_file = options.model_config / "model_index.json";
-    const ModelIndex index = fs::exists(index_file) ? read_model_index(index_file) : usual_index(refiner);
+    const ModelIndex index =
+        fs::exists(index_file) ? read_model_index(index_file) : usual_index(options.model_config, refiner);
     if (index.has("text_encoder") == refiner) {
       fail(ErrorCode::bad_file, "'{}' is {} refiner, but the configs in '{}' are {}", what, refiner ? "a" : "no",
            options.model_config.string(), refiner ? "not for one" : "for one");

@@ -331,6 +331,15 @@ TEST_F(Folder, DefaultsOfRequests) {
   EXPECT_THAT(opening(root_), AllOf(HasSubstr("defaults.json'"), HasSubstr("num_inference_steps")));
 }
 
+TEST_F(Folder, ConfigsWithoutIndexForASingleFile) {
+  fs::remove(root_ / "model_index.json");
+  const fs::path file = folder_ / "model.safetensors";
+  write_zeros(file, single_file_tensors(small_model()));
+  EXPECT_EQ(open_model(file, {.model_config = root_}).config, small_model());
+  fs::remove(root_ / "text_encoder/config.json");
+  EXPECT_THAT(opening(file, {.model_config = root_}), HasSubstr("text_encoder/config.json'"));
+}
+
 TEST_F(Folder, MissingAndDamagedFiles) {
   const fs::path unet = weights("unet");
   fs::resize_file(unet, fs::file_size(unet) - 1);

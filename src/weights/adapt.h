@@ -38,6 +38,7 @@ class AdaptedCheckpoint final : public Checkpoint {
 
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;
+  uint64_t revision() const override { return below_->revision(); }
   std::string origin(std::string_view name) const override;
 
  private:

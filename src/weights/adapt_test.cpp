@@ -86,6 +86,7 @@ class Noting final : public Checkpoint {
   explicit Noting(std::shared_ptr<const Checkpoint> below) : below_(std::move(below)) {}
   std::vector<std::string> names() const override { return below_->names(); }
   std::string origin(std::string_view name) const override { return below_->origin(name); }
+  uint64_t revision() const override { return 9; }
   std::optional<CheckpointTensor> find(std::string_view name) const override {
     auto tensor = below_->find(name);
     if (!tensor) return tensor;
@@ -111,6 +112,7 @@ TEST_F(Adapt, PassesOnRevisionsAndWhatIsGivenBack) {
                                           {"turned", {"m", Transform::transpose}}});
   const auto squeezed = adapted.get("squeezed"), third = adapted.get("third"), turned = adapted.get("turned");
   for (const CheckpointTensor* tensor : {&squeezed, &third, &turned}) EXPECT_EQ(tensor->revision, 7u);
+  EXPECT_EQ(adapted.revision(), 9u);
   squeezed.reader->done(2, 3);
   third.reader->done(1, 4);
   EXPECT_THAT(below->given_back, ElementsAre(Pair(2, 3), Pair(9, 4)));
