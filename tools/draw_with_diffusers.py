@@ -54,7 +54,6 @@ OPTIONS: dict[str, Case] = {
     "strong_guidance": {"guidance_scale": 7.5},
     "guidance_rescale": {"guidance_scale": 7.5, "guidance_rescale": 0.7},
     "clip_skip_1": {"clip_skip": 1},
-    "clip_skip_2": {"clip_skip": 2},
     "original_size": {"original_size": "40x24"},
     "target_size": {"target_size": "128x96"},
     "crops_coords_top_left": {"crops_coords_top_left": "24,8"},
