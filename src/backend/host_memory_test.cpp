@@ -28,6 +28,7 @@ TEST(HostMemory, CopiesRowsOneBehindTheOther) {
 TEST(HostTransfers, BringsWhatWasStartedInOrder) {
   std::vector<std::byte> memory(8);
   std::vector<Transfers::Item> items;
+  items.reserve(4);
   std::vector<int> order;
   for (int i = 0; i < 4; ++i)
     items.push_back({&memory[static_cast<size_t>(i)], 1, [&order, i](std::byte* to) {
@@ -98,6 +99,7 @@ TEST(HostTransfers, FinishingThrowsWhatNobodyAwaited) {
 TEST(HostTransfers, EndsWithTransfersUnderWay) {
   std::vector<std::byte> memory(1000);
   std::vector<Transfers::Item> items;
+  items.reserve(memory.size());
   for (std::byte& b : memory) items.push_back({&b, 1, [](std::byte* to) { *to = std::byte{1}; }});
   const std::unique_ptr<Transfers> transfers = make_host_transfers(std::move(items));
   for (uint32_t i = 0; i < 1000; ++i) transfers->start(i);

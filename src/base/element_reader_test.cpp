@@ -79,6 +79,7 @@ TEST(StoredElements, SeveralThreadsReadAtOnce) {
   const std::vector<std::byte> expected = read(reader, 0, kElements, DType::bf16);
   std::vector<std::vector<std::byte>> results(4);
   std::vector<std::thread> threads;
+  threads.reserve(results.size());
   for (auto& result : results)
     threads.emplace_back([&] {
       for (int i = 0; i < 50; ++i) result = read(reader, 0, kElements, DType::bf16);

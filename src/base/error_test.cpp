@@ -45,9 +45,9 @@ TEST(Messages, LeaveTextOfTheUserAlone) {
   for (const std::string& text :
        {"width"s, "\1\1\1\1\1"s, "\1width\1"s, "--width {}"s, "a\0width"s, "\xff`width`"s, ""s}) {
     const Message message = make_message("{}{}{}", text, FieldName{"width"}, text);
-    EXPECT_EQ(message.text, text + "width" + text);
+    EXPECT_EQ(message.text, fmt::format("{0}width{0}", text));
     EXPECT_THAT(message.mentions, ElementsAre(Message::Mention{text.size(), 5}));
-    EXPECT_EQ(spelled(message, as_flag), text + "--width" + text);
+    EXPECT_EQ(spelled(message, as_flag), fmt::format("{0}--width{0}", text));
   }
 }
 

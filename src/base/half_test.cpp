@@ -37,6 +37,7 @@ TEST(Half, RoundsToNearestEven) {
 // The vector loops and the scalar ones agree, at any length and alignment of the source.
 TEST(Convert, AgreesWithTheScalarFunctions) {
   std::vector<float> values;
+  values.reserve(1003);
   for (int i = 0; i < 1003; ++i)
     values.push_back(std::sin(static_cast<float>(i)) * std::exp2(static_cast<float>(i % 40 - 20)));
   std::vector<f16> halves(values.size());

@@ -131,7 +131,7 @@ TEST(Json, GettersCheckTypeAndRange) {
 TEST(ReadTextFile, ReadsAllOrSaysWhyNot) {
   const TempFolder folder;
   std::ofstream(folder / "a.json") << "{\"a\": 1}";
-  std::ofstream(folder / "empty");
+  std::ofstream(folder / "empty") << "";
   EXPECT_EQ(read_text_file(folder / "a.json", 8), "{\"a\": 1}");
   EXPECT_EQ(read_text_file(folder / "empty", 0), "");
   EXPECT_EQ(read_json_file(folder / "a.json")["a"], 1);

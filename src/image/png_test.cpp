@@ -160,11 +160,11 @@ TEST(Png, RefusesWhatIsNotOne) {
   EXPECT_EQ(message("GIF89a.............."), "'f.png' is not a readable PNG: it does not begin as one");
   EXPECT_THAT(message("\x89PNG\r\n\x1a\n"), HasSubstr("it is truncated"));
   EXPECT_NE(message(png_of("")), "");
-  EXPECT_NE(message(png_of(header(1, 1, 8, 0))), "");                                  // no picture
-  EXPECT_NE(message(png_of(header(0, 1, 8, 0))), "");                                  // no size
-  EXPECT_NE(message(png_of(header(1, 1, 3, 0))), "");                                  // no such depth
-  EXPECT_NE(message(png_of(header(1, 1, 8, 3) + chunk("IDAT", packed("\0\0")))), "");  // no palette
-  EXPECT_NE(message(png_of(header(9000, 1, 8, 0))), "");                               // too wide
+  EXPECT_NE(message(png_of(header(1, 1, 8, 0))), "");                                                // no picture
+  EXPECT_NE(message(png_of(header(0, 1, 8, 0))), "");                                                // no size
+  EXPECT_NE(message(png_of(header(1, 1, 3, 0))), "");                                                // no such depth
+  EXPECT_NE(message(png_of(header(1, 1, 8, 3) + chunk("IDAT", packed(std::string(2, '\0'))))), "");  // no palette
+  EXPECT_NE(message(png_of(header(9000, 1, 8, 0))), "");                                             // too wide
   EXPECT_NE(message(png_of(header(1, 9000, 8, 0))), "");
   EXPECT_THAT(message(std::string((32U << 20) + 1, 'x')), HasSubstr("32 MiB"));
   EXPECT_THAT(message(png_of(header(8192, 8192, 8, 2) + chunk("IDAT", packed("x")))), HasSubstr("truncated"));

@@ -95,6 +95,7 @@ TEST(Builder, LeavesOutWhatDoesNothing) {
 double flops_of(const Op& op, const std::vector<TensorDesc>& inputs) {
   Graph g("g");
   std::vector<ValueId> ids;
+  ids.reserve(inputs.size());
   for (const TensorDesc& d : inputs) ids.push_back(g.add_source(Input{}, d));
   return flops(g, g.add(op, ids));
 }

@@ -7,7 +7,6 @@
 
 namespace tempera {
 namespace {
-using testing::AllOf;
 using testing::HasSubstr;
 
 using Descs = std::vector<TensorDesc>;

@@ -69,13 +69,13 @@ inline bool overlap(const Ref& a, const Ref& b) {
 class LowerTest : public testing::Test {
  protected:
   // Lowers what b describes.
-  Program lowered(LowerOptions options = {}) { return lower(std::move(b).finish(), fake.target(), options); }
+  Program lowered(const LowerOptions& options = {}) { return lower(std::move(b).finish(), fake.target(), options); }
   static const Step& step(const Program& p, OpKind kind, int skip = 0) {
     for (const Step& s : p.steps)
       if (kind_of(s.op) == kind && skip-- == 0) return s;
     fail(ErrorCode::internal, "no step {}", name(kind));
   }
-  std::string error_of(LowerOptions options = {}) {
+  std::string error_of(const LowerOptions& options = {}) {
     try {
       lowered(std::move(options));
     } catch (const Error& error) {

@@ -32,8 +32,9 @@ class ParametersTest : public ::testing::Test {
  protected:
   using Others = Parameters::Others;
 
-  void hold(std::vector<const Program*> programs, Others others = Others::keep) {
+  void hold(const std::vector<const Program*>& programs, Others others = Others::keep) {
     std::vector<ParameterUse> uses;
+    uses.reserve(programs.size());
     for (const Program* program : programs) uses.push_back({&component_, program});
     parameters_.hold(uses, others);
   }

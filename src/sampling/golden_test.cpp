@@ -23,6 +23,7 @@ json read(const char* name) {
 
 std::vector<double> fake_model(const std::vector<double>& input, const Evaluation& e) {
   std::vector<double> prediction;
+  prediction.reserve(input.size());
   for (const double x : input) {
     prediction.push_back(0.3 * x / (1 + std::abs(x)) + 0.01 * std::sin(3 * x) * e.timestep / 1000);
   }

@@ -126,6 +126,7 @@ TEST_P(ReferenceSampler, EqualsDiffusers) {
   const auto generator = make_generator(Rng::cpu, 6);
   const auto model = [](const std::vector<double>& input, const Evaluation& e) {
     std::vector<double> prediction;
+    prediction.reserve(input.size());
     for (const double v : input) {
       prediction.push_back(0.3 * v / (1 + std::abs(v)) + 0.01 * std::sin(3 * v) * e.timestep / 1000);
     }

@@ -170,6 +170,7 @@ TEST_F(Adapt, TransposeFromManyThreads) {
   const std::vector<int> expected = values(adapted.get("t"));
   std::vector<std::thread> threads;
   std::vector<std::vector<int>> results(8);
+  threads.reserve(results.size());
   for (auto& result : results) threads.emplace_back([&] { result = values(adapted.get("t")); });
   for (std::thread& thread : threads) thread.join();
   for (const auto& result : results) EXPECT_TRUE(result == expected);

@@ -162,7 +162,7 @@ std::string small_file() {
   const std::vector<TensorSpec> tensors = {
       {"conv.weight", DType::f16, {2, 3, 1, 1}}, {"conv.bias", DType::f32, {2}}, {"scale", DType::bf16, {}}};
   std::string contents = safetensors_header(tensors, {{"format", "pt"}});
-  for (char c = 0; c < 12 + 8 + 2; ++c) contents.push_back(c);
+  for (int i = 0; i < 12 + 8 + 2; ++i) contents.push_back(static_cast<char>(i));
   return contents;
 }
 

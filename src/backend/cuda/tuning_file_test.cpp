@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 // "card/library/problem: candidate name microseconds"
 std::vector<std::string> shown(const std::vector<TuningChoice>& choices) {
   std::vector<std::string> lines;
+  lines.reserve(choices.size());
   for (const TuningChoice& c : choices)
     lines.push_back(
         fmt::format("{}/{}/{}: {} {} {}", c.card, c.library, c.problem, c.candidate, c.name, c.microseconds));
@@ -58,7 +59,7 @@ TEST(TuningFile, IsReadWhereThereIsOne) {
   fs::create_directories(folder);
   EXPECT_THAT(read_tuning({}), IsEmpty());
   EXPECT_THAT(read_tuning(folder / "none.txt"), IsEmpty());
-  std::ofstream(folder / "empty.txt");
+  std::ofstream(folder / "empty.txt") << "";
   EXPECT_THAT(read_tuning(folder / "empty.txt"), IsEmpty());
   std::ofstream(folder / "one.txt") << "c\tl\tp\t1\tn\t1\n";
   EXPECT_THAT(shown(read_tuning(folder / "one.txt")), ElementsAre("c/l/p: 1 n 1"));

@@ -18,7 +18,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(ReferenceActivate, MatchesKnownValues) {
   const HostTensor x({4}, {-1, 0, 1, 20});
-  const auto at = [&](Activation a, std::vector<float> expected) {
+  const auto at = [&](Activation a, const std::vector<float>& expected) {
     EXPECT_THAT(run_op(Activate{a}, {x}).values(), Pointwise(FloatNear(1e-6f), expected)) << name(a);
     EXPECT_THAT(run_op(Activate{a}, {x}, true).values(), Pointwise(FloatNear(1e-6f), expected)) << "in place";
   };
@@ -128,7 +128,7 @@ TEST(ReferenceTimestepEmbedding, IsSinesOfFallingFrequencies) {
   // dim 4: frequencies 1 and 10000^(-1/2) = 1/100; with shift 1 the last is 1/10000.
   const auto s = [](double x) { return static_cast<float>(std::sin(x)); };
   const auto c = [](double x) { return static_cast<float>(std::cos(x)); };
-  const auto near = [](std::vector<float> expected) { return Pointwise(FloatNear(1e-6f), std::move(expected)); };
+  const auto near = [](const std::vector<float>& expected) { return Pointwise(FloatNear(1e-6f), expected); };
   EXPECT_THAT(run_op(TimestepEmbedding{4, true, 0}, {t}).values(), near({1, 1, 0, 0, c(10), c(0.1), s(10), s(0.1)}));
   EXPECT_THAT(run_op(TimestepEmbedding{4, false, 0}, {t}).values(), near({0, 0, 1, 1, s(10), s(0.1), c(10), c(0.1)}));
   EXPECT_THAT(run_op(TimestepEmbedding{4, true, 1}, {t}).values(),
