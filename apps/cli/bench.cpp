@@ -14,7 +14,7 @@ Run add_bench(CLI::App& app) {
   add_command(app, *commands, "ops",
               "measure every kernel at every shape of a model, compared with the limits of the machine", add_bench_ops);
   add_command(app, *commands, "table", "compare ways to generate the same pictures", add_bench_table);
-  add_command(app, *commands, "trace", "measure one generation step by step, with a file for trace viewers",
+  add_command(app, *commands, "trace", "measure every step of one generation, and write a file for trace viewers",
               add_bench_trace);
   app.footer("tempera bench COMMAND --help shows the options of a command.");
   return [&app, commands] { return run_parsed_command(app, *commands); };

@@ -34,9 +34,9 @@ Run add_bench_algorithms(CLI::App& app) {
   app.add_flag("--json", options->json, "the list as JSON on standard output")->group("Output");
   app.footer(
       "When several algorithms of cuBLASLt, cuDNN and tempera can run a problem, tempera times them on the card when "
-      "the "
-      "problem first occurs. It keeps the fastest in a file. Later processes start at once and compute the same bytes. "
-      "A choice is for one card and one version of the library. After --clear, pictures may differ in their last "
+      "the problem first occurs. It keeps the fastest in a file. Later processes read the file, do not measure again, "
+      "and compute the same bytes. A choice is for one card and one version of the library. After --clear, pictures "
+      "may differ in their last "
       "bits.\n\nThis command needs no card.");
   return [options] { return run(*options); };
 }

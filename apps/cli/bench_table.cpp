@@ -98,8 +98,8 @@ std::string footer() {
          "from the prompt to the pixels: the median of all runs but the first. 'spread' is the slowest of these runs "
          "minus the fastest. 'first' is the time from the start of the process to the pixels of its first run. "
          "'ceiling' is the arithmetic rate of a run, divided by the rate of the fastest product of square matrices, "
-         "measured just before. Pictures are compared with those of the row fp32, in levels of 8 bits.\n\nTemporary "
-         "files are in TMPDIR: 7 GB for random weights of sdxl-base.\n\n"
+         "measured before the rows. Pictures are compared with those of the row fp32, in levels of 8 "
+         "bits.\n\nTemporary files are in TMPDIR: 7 GB for random weights of sdxl-base.\n\n"
          "Exit status: 0 success, 1 a row failed, 2 mistake in the request or a file, 130 stopped by Ctrl-C.";
 }
 
@@ -132,7 +132,8 @@ Run add_bench_table(CLI::App& app) {
   app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
   app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");
   add("--pictures", options->task.pictures, "DIR",
-      "folder for the values of the pictures; the fp32 row of an earlier call there is used for comparison", "Output");
+      "folder for the values of the pictures; they are compared with the fp32 row of an earlier call in this folder",
+      "Output");
   // Of the processes that this one starts; in no group, so that no help shows them.
   add("--task", options->task.what, "NAME", "", "");
   add("--embeddings", options->task.embeddings, "FILE", "", "");

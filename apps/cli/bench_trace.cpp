@@ -69,10 +69,11 @@ Run add_bench_trace(CLI::App& app) {
       ->group("Output")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--json", options->json, "the seconds as JSON on standard output")->group("Output");
-  app.footer(fmt::format(
-      "Without a prompt: {}.\n\nThe picture is not kept. The command waits for every run of a program and replays no "
-      "recordings, so the whole takes somewhat longer than tempera generate. An existing file is replaced.",
-      kBenchPrompt));
+  app.footer(
+      fmt::format("Without a prompt: {}.\n\nThe picture is not kept. The command waits for every run of a program and "
+                  "replays no recordings. So it needs somewhat more time than tempera generate. An existing file of "
+                  "the name in --output is replaced.",
+                  kBenchPrompt));
   return [options] { return run(*options); };
 }
 

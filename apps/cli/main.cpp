@@ -87,7 +87,7 @@ class CommandLine {
     add("plan", "show memory and arithmetic of a request, without reading weights", add_plan);
     add("info", "show the components of a model", add_info);
     add("synth", "write a model with random weights, for measurements", add_synth);
-    add("bench", "measure kernels, one generation step by step, or ways to generate pictures", add_bench);
+    add("bench", "measure kernels, the steps of one generation, or several ways to generate pictures", add_bench);
     app_.footer("tempera COMMAND --help shows the options of a command.");
   }
 

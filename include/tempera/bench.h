@@ -25,7 +25,7 @@ struct BenchOpsOptions {
   int repeats = 5;             // measurements of each kernel, 1 to 1000; the median counts
 };
 
-// The highest rates of this machine, measured just before in the same process.
+// The highest rates of this machine, measured in the same process before the kernels.
 struct Ceilings {
   // Products of square matrices by the device's own kernel for linear layers. The fastest of several sizes counts.
   struct Arithmetic {
@@ -43,7 +43,7 @@ struct Ceilings {
   } memory;
 };
 
-// Equal steps of one run together. Every figure is the sum over the `calls` of them.
+// The equal steps of one run, added. Every figure is the sum over these `calls` steps.
 struct OpTime {
   std::string op;      // "conv2d"
   std::string kernel;  // "conv2d/onednn"
@@ -54,7 +54,7 @@ struct OpTime {
   double flops = 0;
   double bytes = 0;  // of all inputs and the output, each once
   // The least time that the machine's ceilings allow: arithmetic_seconds for the flops, memory_seconds for the bytes.
-  // floor_seconds is the larger of the two, added step by step.
+  // floor_seconds is the sum over the steps of the larger of the two.
   double arithmetic_seconds = 0, memory_seconds = 0, floor_seconds = 0;
 };
 
@@ -66,7 +66,7 @@ struct BenchPart {
   // All steps of one run launched together: median and fastest. Replayed as a recording if the device has recordings,
   // `once` is false and the run is not eager.
   double whole_seconds = 0, least_whole_seconds = 0;
-  std::vector<OpTime> groups;  // by op and kernel, the slowest first; same sum as `shapes`
+  std::vector<OpTime> groups;  // by op and kernel, the slowest first; the sums of `groups` and `shapes` are equal
   std::vector<OpTime> shapes;  // by op, shapes and kernel, the slowest first
 
   OpTime total() const;  // all steps of one run, measured one by one
@@ -83,13 +83,14 @@ struct BenchOps {
 };
 
 // Lowers the programs as generate() does, fills weights and inputs with random numbers, and measures every kernel at
-// every shape that occurs: warm, several times, in turn with all the others. Throws Error as plan() and Pipeline do.
-// Calls progress(what, done, total) after each step and polls `cancelled` there; true stops with Error(cancelled).
+// every shape that occurs. Each is measured several times after a warm-up run, alternating with all other kernels.
+// Throws Error as plan() and Pipeline do. Calls progress(what, done, total) after each step and polls `cancelled`
+// there; true stops with Error(cancelled).
 BenchOps bench_ops(const BenchOpsOptions& options,
                    const std::function<void(std::string_view what, size_t done, size_t total)>& progress = {},
                    const std::function<bool()>& cancelled = {});
 
-// The machine of a measurement, and its highest rates, measured just before.
+// The machine of a measurement, and its highest rates.
 struct BenchMachine {
   std::string device;                                          // "CPU: 2 threads, AVX2 (oneDNN 2.6.3)"
   int threads = 0;                                             // of the host, in use
@@ -98,7 +99,7 @@ struct BenchMachine {
   Ceilings ceilings;
 };
 
-// Measures the device of the options. `dtypes`: the types for the arithmetic, as in EngineOptions::dtype. Throws Error
+// Measures the device of the options. `dtypes`: the compute types to measure, as in EngineOptions::dtype. Throws Error
 // as Pipeline does. Polls `cancelled` between measurements; true stops with Error(cancelled).
 BenchMachine bench_machine(const EngineOptions& engine, const std::vector<std::string>& dtypes,
                            const std::function<bool()>& cancelled = {});
@@ -107,7 +108,7 @@ BenchMachine bench_machine(const EngineOptions& engine, const std::vector<std::s
 // a text file for later processes.
 struct AlgorithmChoice {
   std::string card;       // "NVIDIA H100 80GB HBM3"
-  std::string library;    // with its version, "cuDNN 9.19.0"; another version measures the problem again
+  std::string library;    // with its version, "cuDNN 9.19.0"; with another version the problem is measured again
   std::string problem;    // op, sizes, types
   std::string algorithm;  // "cuDNN engine 38"
   int candidate = 0;      // its number among the measured ones
@@ -148,11 +149,11 @@ struct TraceEvent {
   std::string kernel;           // of steps: "conv2d/onednn"
   std::string shape;            // of steps: op with parameters, inputs and output; of copies: the parameters
   double start = 0;             // seconds since the start of generate()
-  double seconds = 0;           // of steps, waits and copies by the device's clock
+  double seconds = 0;           // by the device's clock for steps, waits and copies
   double flops = 0, bytes = 0;  // of steps; copies have bytes only
 };
 
-// Seconds of the steps by stage, op and kernel: in the order of the stages, and in each stage the slowest first.
+// Seconds of the steps, added by stage, op and kernel. Stages are in their order; in each stage the slowest is first.
 struct TraceTotal {
   std::string stage, op, kernel;
   size_t calls = 0;

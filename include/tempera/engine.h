@@ -31,8 +31,8 @@ class Job {
   const Plan& plan() const;
   int images() const;
 
-  // The number of finished calls of Engine::step, and the number that the request needs. On a CPU, where a batch of
-  // pictures is not faster, the pictures are computed one after the other, and so are their steps.
+  // The number of finished calls of Engine::step, and the number that the request needs. On a CPU, a batch of pictures
+  // is not faster, so the pictures are computed one after the other. steps() is then the sum over the pictures.
   size_t step() const;
   size_t steps() const;
   bool finished() const;
@@ -40,7 +40,7 @@ class Job {
   bool failed() const;
 
   // The latents of a picture after its last step, in diffusers' shape (C, H, W): C is 4, H and W are an eighth of the
-  // picture's sides. They do not include the earlier steps that a multistep sampler keeps. Throws
+  // picture's sides. The values that a multistep sampler keeps of earlier steps are not part of them. Throws
   // Error(invalid_argument) if there is no such picture, or if the number of values is wrong.
   std::vector<float> latents(int image) const;
   void set_latents(int image, std::span<const float> values);
@@ -75,7 +75,7 @@ class Engine {
   //
   // Jobs with the same picture size share a batch if that is faster and there is enough memory. Their samplers, steps,
   // seeds and guidance scales may differ. The results are then equal within the rounding of another batch size
-  // (docs/NUMERICS.md), and on a CPU bit for bit. Jobs with other sizes take turns.
+  // (docs/NUMERICS.md), and on a CPU bit for bit. Jobs with other sizes run one after the other.
   //
   // On a CPU, kernels for another size can read parameters in another form. Step such jobs in one call: then both forms
   // stay packed. In separate calls, the parameters that differ are packed again each time.
@@ -96,7 +96,7 @@ class Engine {
   // As Result::measured_peak_bytes.
   size_t measured_peak_bytes() const;
   // Bytes of parameters that were packed for the device since the engine was made. Parameters that are copied in during
-  // runs are not counted. Equal parameters are packed once.
+  // runs are not counted. A parameter that several programs read in the same form is counted once.
   size_t bytes_packed() const;
 
   class Impl;

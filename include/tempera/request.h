@@ -17,8 +17,9 @@ namespace tempera {
 // warning.
 struct Request {
   std::string prompt = {};
-  std::optional<std::string> prompt_2 = {};           // for the second text encoder; if absent: prompt
-  std::optional<std::string> negative_prompt = {};    // absent differs from "": see force_zeros_for_empty_prompt
+  std::optional<std::string> prompt_2 = {};  // for the second text encoder; if absent: prompt
+  // Absent is not the same as "": see diffusers' force_zeros_for_empty_prompt.
+  std::optional<std::string> negative_prompt = {};
   std::optional<std::string> negative_prompt_2 = {};  // if absent: negative_prompt
   std::string prompt_embeds = {};  // a file of Pipeline::encode, instead of prompts; no text encoder is opened
   int width = 0, height = 0;       // pixels, divisible by 8; 0: the model's own size
@@ -28,6 +29,7 @@ struct Request {
   std::optional<uint64_t> seed = {};  // of the first picture; picture i has seed + i; if absent: random
   std::string rng = "cpu";            // PyTorch's generator whose noise is used: "cpu" or "cuda"
   int num_images_per_prompt = 1;
+  // The number of last layers of the text encoders to skip, in addition to the one that SDXL always skips.
   std::optional<int> clip_skip = {};
   std::optional<std::array<int, 2>> original_size = {};  // width, height; if absent: the picture's size
   std::optional<std::array<int, 2>> target_size = {};    // width, height; if absent: the picture's size
@@ -39,9 +41,10 @@ struct Request {
 
 // The engine.
 struct EngineOptions {
-  std::string model = {};           // diffusers folder or single .safetensors file; empty: the small one in tempera
-  std::string preset = {};          // instead of a model, for plan() and bench_ops(): "sdxl-base"
-  std::string model_config = {};    // folder with diffusers configs, for a single file whose shapes are not enough
+  std::string model = {};   // diffusers folder or single .safetensors file; empty: the small one in tempera
+  std::string preset = {};  // instead of a model, for plan() and bench_ops(): "sdxl-base"
+  // Folder with diffusers configs, for a single file whose tensor shapes do not determine the model.
+  std::string model_config = {};
   std::string tokenizer = {};       // folder with the vocabulary, for a single file, which has none
   std::string variant = {};         // which weight files of a folder to use: "fp16"
   std::string device = "auto";      // auto, cpu, cuda
@@ -60,7 +63,8 @@ struct EngineOptions {
 
 enum class FieldGroup { request, engine };
 
-// The uses of a field besides generating. Commands and outputs with only some of the fields filter the list by these.
+// The uses of a field in addition to generating. A command or an output that needs only some of the fields selects them
+// by these traits.
 enum class FieldTrait : uint32_t {
   none = 0,
   opens_model = 1 << 0,      // selects the files of a model: info() reads it
@@ -68,7 +72,7 @@ enum class FieldTrait : uint32_t {
   shapes_programs = 1 << 2,  // decides the kernels, their shapes and how often they run: bench_ops() reads it
   condition = 1 << 3,        // the same for all rows of a comparison (bench table)
   in_metadata = 1 << 4,      // in the text of a picture under its own name, if it is not the default
-  for_plans_only = 1 << 5,   // plan() and bench_ops() read it; a Pipeline cannot
+  for_plans_only = 1 << 5,   // only plan() and bench_ops() read it; a Pipeline ignores it
 };
 constexpr FieldTrait operator|(FieldTrait a, FieldTrait b) {
   return static_cast<FieldTrait>(static_cast<uint32_t>(a) | static_cast<uint32_t>(b));

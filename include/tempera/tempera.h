@@ -27,10 +27,10 @@ std::string_view version();  // "0.2.0"
 struct BuildInfo {
   struct Library {
     std::string name, version;  // "oneDNN", "2.6.3"
-    bool linked = true;         // false: opened when a card is used, and the version is that of the headers
+    bool linked = true;         // false: opened when a card is used; the version is that of the headers
   };
-  // Of the sources: "9d95fa9e6c1b"; "9d95fa9e6c1b-modified" where files differed from it; "unknown" outside a git
-  // checkout.
+  // The commit of the sources: "9d95fa9e6c1b"; "9d95fa9e6c1b-modified" if files differed from that commit; "unknown"
+  // outside a git checkout.
   std::string commit;
   std::vector<std::string> backends;  // "cpu", "cuda"
   std::vector<Library> libraries;
@@ -44,8 +44,8 @@ struct Image {
   std::string parameters;  // the settings as the "parameters" text that other programs read
 };
 
-// Bytes of device memory at the peak, known before anything is loaded. `activations`, `stream` and `kept` are those of
-// the stage for which their sum is the largest; all stages share that memory.
+// Bytes of device memory at the peak, known before anything is loaded. All stages share the memory of `activations`,
+// `stream` and `kept`. The values are those of the stage where the sum of these three is the largest.
 struct MemoryPlan {
   size_t weights = 0;       // packed parameters that stay on the device
   size_t activations = 0;   // intermediate values, and workspaces of kernels
@@ -129,9 +129,9 @@ struct Callbacks {
 // GOMP_SPINCOUNT=2000 in the environment of processes that share CPU cores with others, as bin/tempera does. With
 // libgomp's default, such processes can be ten times as slow.
 //
-// Memory: the library does not change the allocator. On a CPU the plan holds in programs that call two functions of
-// glibc, as bin/tempera does: mallopt(M_MMAP_THRESHOLD, 256 << 10) at their start, and malloc_trim(0) at the first
-// report of progress. In other programs the heap may keep some tens of megabytes more.
+// Memory: the library does not change the allocator. On a CPU the plan is correct if the program calls two functions of
+// glibc, as bin/tempera does: mallopt(M_MMAP_THRESHOLD, 256 << 10) at its start, and malloc_trim(0) at the first call
+// of Callbacks::progress. In other programs the heap may keep some tens of megabytes more.
 class Pipeline {
  public:
   // Opens the model's files without reading weights. Files of the text encoders are opened when a request needs them.
@@ -146,12 +146,13 @@ class Pipeline {
 
   // Runs the text encoders on the request's prompts and writes the embeddings, for Request::prompt_embeds. The pictures
   // are then the same without text encoders. `out` ends in .safetensors. An existing file is replaced, and an
-  // incomplete file never appears. EngineOptions::offload decides where the encoders' parameters are; a memory_budget
-  // is not checked here, it only lets the encoders take turns.
+  // incomplete file never appears. EngineOptions::offload decides where the encoders' parameters are. With a
+  // memory_budget, the two encoders use the same memory in turn; the limit itself is not checked here.
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
-  // Reads the device's energy counter, in joules; on a CPU, the sum over its packages. Call it twice, at most a few
-  // minutes apart because counters wrap, and subtract. Empty if the driver has no counter.
+  // Reads the device's energy counter, in joules; on a CPU, the sum over its packages. The energy between two calls is
+  // the difference of the two values. Call it at least every few minutes, because counters overflow. Empty if the
+  // driver has no counter.
   std::optional<double> joules();
 
  private:
@@ -178,9 +179,9 @@ struct ModelInfo {
 };
 ModelInfo info(const EngineOptions& engine, const LogSink& log = {});
 
-// Writes a model with a preset's names and shapes, and random weights with about the spread of trained ones. If `out`
-// ends in .safetensors, it is a single-file (LDM) checkpoint; otherwise it is a diffusers folder with a tiny
-// autoencoder. Throws Error(invalid_argument) if `out` exists. dtype: "fp16", "bf16" or "fp32".
+// Writes a model with a preset's names and shapes, and random weights with about the standard deviation of trained
+// ones. If `out` ends in .safetensors, it is a single-file (LDM) checkpoint; otherwise it is a diffusers folder with a
+// tiny autoencoder. Throws Error(invalid_argument) if `out` exists. dtype: "fp16", "bf16" or "fp32".
 struct SynthOptions {
   std::string preset = "sdxl-base";
   std::string dtype = "fp16";
