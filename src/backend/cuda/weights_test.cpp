@@ -10,7 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// Parts of f32 numbers, packed and read back as f32. Each number is read once and given back once.
+// Parts of f32 numbers, packed and read as f32. Each number is read once and given back once.
 std::vector<float> packed(const Problem& p, int input, const std::vector<std::vector<float>>& numbers, DType as) {
   std::vector<WeightPart> parts;
   for (const auto& part : numbers) parts.push_back(stored_part(DType::f32, std::as_bytes(std::span(part))));
