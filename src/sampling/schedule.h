@@ -1,6 +1,6 @@
 // Sampling: a sampler is compiled for one request to a table of linear updates, in double precision and without
 // tensors. The values that a sampler keeps between evaluations of the model (earlier predictions, the sample before a
-// half step) are a few latents, the slots. Slot 0 is the model's input. After each evaluation of the model follows one
+// half step) are a few latents, the slots. Slot 0 is the sample. After each evaluation of the model follows one
 // linear map
 //
 //   slot'[k] = sum over j of update[k][j] slot[j] + update[k][slots] prediction + update[k][slots + 1] noise
