@@ -10,7 +10,7 @@
 namespace tempera::cli {
 namespace {
 
-// One card and library: names beside each other as wide as the widest.
+// One card and library. The column of names is as wide as the longest one.
 std::string group_table(std::vector<AlgorithmChoice> group) {
   std::ranges::stable_sort(group, std::ranges::greater(), &AlgorithmChoice::seconds);
   size_t width = std::string_view("algorithm").size();

@@ -11,8 +11,8 @@ namespace tempera::cli {
 // megabytes of holes.
 void keep_large_blocks_apart();
 
-// `callbacks` for one request, which also give the system back what the heap keeps of freed memory, once, when planning
-// is over: parsing and planning leave megabytes. `callbacks` must have progress.
+// `callbacks` for one request. In addition, they return freed heap memory to the system once, after planning, because
+// parsing and planning leave megabytes. `callbacks` must have progress.
 Callbacks trimmed_after_planning(Callbacks callbacks);
 
 }  // namespace tempera::cli

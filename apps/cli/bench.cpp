@@ -1,4 +1,4 @@
-// tempera bench: the commands that measure, or show what was measured.
+// tempera bench: the commands that measure, or show measurements.
 #include <CLI/App.hpp>
 #include <memory>
 

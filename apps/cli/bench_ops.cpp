@@ -1,4 +1,4 @@
-// tempera bench ops: what every kernel of a model takes, beside what the machine can do.
+// tempera bench ops: the time of every kernel of a model, compared with the machine's best.
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>

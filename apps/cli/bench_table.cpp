@@ -1,4 +1,4 @@
-// tempera bench table: ways to draw the same pictures, each in a process of its own, beside each other.
+// tempera bench table: several ways to generate the same pictures, each in its own process, in one table.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kPreset = "sdxl-base";
 
-// What is measured where no option says otherwise.
+// The defaults of the measurement.
 struct Conditions {
   int images, side, steps, runs;
 };
@@ -62,7 +62,7 @@ int run(TableOptions options) {
   return run_table(options);
 }
 
-// The list of fields says what holds everywhere else.
+// The list of fields has the texts for all other cases.
 void describe_conditions(CLI::App& app) {
   const auto both = [](const char* what, auto usual, auto quick) {
     return fmt::format("{} (default {}; {} with --quick)", what, usual, quick);

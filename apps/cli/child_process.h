@@ -22,8 +22,8 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // The next line of its standard output, without the line break; nothing at the end. While waiting, `stop` is polled;
-  // once it is true the process is asked to end (SIGTERM), and what it still says is read.
+  // The next line of its standard output, without the line break; nothing at the end. While waiting, `stop` is polled.
+  // When it is true, SIGTERM is sent to the process, and the rest of its output is read.
   std::optional<std::string> read_line(const std::function<bool()>& stop);
 
   // Waits for the end: "" where it exited with 0, else a sentence.

@@ -1,5 +1,5 @@
-// The commands of `tempera`, one file each. Every add_ function declares its options on `app` and returns what to do
-// once they are parsed: the exit status, or an exception (Error for what went wrong in a way that has a name).
+// The commands of `tempera`, one file each. Every add_ function declares its options on `app` and returns the function
+// to run after parsing. That one returns the exit status or throws (Error for expected failures).
 #pragma once
 
 #include <functional>

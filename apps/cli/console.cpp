@@ -16,7 +16,7 @@ namespace tempera::cli {
 
 void keep_standard_streams_open() {
   for (int descriptor = 0; descriptor <= 2; ++descriptor) {
-    // open gives the lowest free descriptor, which is this one. Read-only: writing to it is an error, as it should be.
+    // open returns the lowest free descriptor, which is this one. It is read-only, so that writing to it is an error.
     if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) < 0) return;
   }
 }

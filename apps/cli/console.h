@@ -1,5 +1,5 @@
-// Standard output and error. What is asked for goes to standard output, everything about the work (progress, warnings,
-// errors) to standard error, so that either can be piped.
+// Standard output and error. Results are written to standard output, messages about the work (progress, warnings,
+// errors) to standard error, so that both can be piped.
 #pragma once
 
 #include <string_view>
@@ -16,7 +16,7 @@ void keep_standard_streams_open();
 // Writes the whole text to standard output. Throws Error(io) when that fails (disk full, closed).
 void print_out(std::string_view text);
 
-// One line on standard error; what cannot be written there is lost. Control characters other than tab are shown as '?'.
+// One line on standard error. Errors of this write are ignored. Control characters other than tab are shown as '?'.
 void print_error(std::string_view line);
 
 // A sink that shows warnings on standard error, above the progress bar if there is one.

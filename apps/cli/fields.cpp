@@ -19,7 +19,7 @@ std::string with_dashes(std::string_view name) {
   return flag;
 }
 
-// What a command of this program adds to what the library says of a field; mostly nothing.
+// An addition of this program's commands to the library's text of a field; mostly nothing.
 std::string_view hint_for(std::string_view name) {
   return name == "prompt_embeds" ? " (tempera encode writes such files)" : "";
 }
@@ -53,7 +53,7 @@ std::string help_of(const Field& field) {
   return help;
 }
 
-// "--prompt --steps 4" would take "--steps" for the prompt.
+// Without this, "--prompt --steps 4" would parse "--steps" as the prompt.
 void refuse_flag_as_value(const CLI::App& app, const Field& field, const std::string& value) {
   if (!value.starts_with("--") || app.get_option_no_throw(value) == nullptr) return;
   throw Error(ErrorCode::invalid_argument,

@@ -1,5 +1,5 @@
-// Command line options made from the library's list of fields, so that both say the same; and the other way, the
-// library's messages with options in the place of fields.
+// Command line options from the library's list of fields, so that both have the same texts. In messages of the library,
+// fields are replaced by options.
 #pragma once
 
 #include <functional>
@@ -21,15 +21,15 @@ struct Inputs {
   bool prompt_given = false;
 };
 
-// Adds an option for every field that `wanted` names. Each is called as on the list and as diffusers calls it
-// ("--steps", "--num-inference-steps"); the prompt may also stand alone. `inputs` must outlive the parsing.
+// Adds an option for every field in `wanted`. Each has its name in the list and its name in diffusers ("--steps",
+// "--num-inference-steps"). The prompt may also be given without an option. `inputs` must outlive the parsing.
 void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Field&)>& wanted);
 
 // The option for a field, "--steps" for "num_inference_steps". What is on no list is an option of one command and
 // called alike: "--repeats" for "repeats".
 std::string flag_of(std::string_view name);
 
-// What the error says, with options for the fields that it names: "--steps is 0: ...".
+// The message of the error, with options for the fields in it: "--steps is 0: ...".
 std::string message_of(const Error& error);
 
 }  // namespace tempera::cli

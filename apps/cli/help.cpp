@@ -45,7 +45,7 @@ std::string row(const std::string& name, const std::string& text, size_t columns
   return line + wrap(text, columns, kNameColumns) + "\n";
 }
 
-// "-o, --output NAME", or the name of what stands without an option.
+// "-o, --output NAME", or the name of an argument without an option.
 std::string names_of(const CLI::Option& option) {
   std::string names;
   for (const std::string& name : option.get_snames()) names += (names.empty() ? "-" : ", -") + name;
@@ -91,7 +91,7 @@ std::string help_text(const CLI::App& app, size_t columns) {
   if (!commands.empty()) text += "\nCommands:\n";
   for (const CLI::App* command : commands) text += row(command->get_name(), command->get_description(), columns);
   for (const std::string& group : app.get_groups()) {
-    if (group.empty()) continue;  // options that one process of tempera gives another
+    if (group.empty()) continue;  // internal options, between two processes of tempera
     const auto options = app.get_options([&group](const CLI::Option* option) { return option->get_group() == group; });
     if (options.empty()) continue;
     text += fmt::format("\n{}:\n", group);

@@ -1,4 +1,4 @@
-// tempera info: what a model is.
+// tempera info: the properties of a model.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM as a question the work asks ("cancelled?"). The second one ends the process at once.
+// Ctrl-C and SIGTERM as a flag that the work polls ("cancelled?"). The second signal ends the process at once.
 #pragma once
 
 namespace tempera::cli {
@@ -6,8 +6,8 @@ namespace tempera::cli {
 // From here on the first SIGINT or SIGTERM is only remembered. A signal that the parent chose to ignore stays ignored.
 void catch_interrupts();
 
-// Writing to a pipe that nobody reads and past a limit on file sizes become errors of the write instead of ending the
-// process: pictures are still to be saved, half a file still to be removed.
+// Writing to a closed pipe, or past a limit on file sizes, becomes an error of the write instead of ending the process.
+// Then pictures can still be saved, and partial files can be removed.
 void ignore_write_signals();
 
 bool interrupted();

@@ -62,7 +62,7 @@ int report(const Error& error, bool json) {
     try {
       print_out(json_text({{"error", {{"code", name_of(error.code())}, {"message", message}}}}));
     } catch (const Error&) {
-      // Standard output is gone; the line above and the exit status have said it.
+      // Standard output is closed. The line above and the exit status are enough.
     }
   }
   return exit_status(error.code());
@@ -77,7 +77,8 @@ size_t help_columns() {
 class CommandLine {
  public:
   CommandLine() : app_("Generates pictures from text with Stable Diffusion XL.", "tempera") {
-    // What neither a command nor an option claims is left over, so that refuse_left_over can say what was meant.
+    // Arguments that are neither a command nor an option are left over, so that refuse_left_over can suggest the right
+    // one.
     app_.allow_extras();
     app_.require_subcommand(0, 1);
     app_.set_help_flag("-h,--help", "show this help");
@@ -93,7 +94,7 @@ class CommandLine {
 
   int run(std::vector<std::string> arguments) {
     arguments = separate_empty_values(arguments);
-    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 parses from the end
     try {
       app_.parse(std::move(arguments));
     } catch (const CLI::CallForHelp&) {

@@ -18,7 +18,7 @@ const char* bound_of(const OpTime& time) {
   return time.arithmetic_seconds > time.memory_seconds ? "arithmetic" : "memory";
 }
 
-// In what a table gives arithmetic: small machines in GFLOP/s.
+// The unit of arithmetic in a table: GFLOP/s for small machines.
 struct FlopsUnit {
   const char* name;
   double scale;

@@ -15,8 +15,8 @@ namespace tempera::cli {
 
 inline constexpr std::string_view kDefaultOutput = "tempera-{seed}.png";
 
-// Throws Error(invalid_argument) when the folder of what --output names is missing or cannot be written to, or when the
-// name is that of a folder: before the work, not after it.
+// Called before the work. Throws Error(invalid_argument) when the folder in --output is missing or cannot be written
+// to, or when the name is that of a folder.
 void check_output_folder(const std::filesystem::path& path);
 
 class OutputPattern {
@@ -25,8 +25,8 @@ class OutputPattern {
   // for a name that does not end in .png.
   explicit OutputPattern(std::string pattern);
 
-  // The names for pictures 0 ... seeds.size()-1, all different. Names the pattern would give twice, or that `taken`
-  // says are not to be had, get -1, -2, ... before the extension: "a.png", "a-1.png", "a-2.png".
+  // The names for pictures 0 ... seeds.size()-1, all different. If a name is repeated, or `taken` returns true for it,
+  // -1, -2, ... is added before the extension: "a.png", "a-1.png", "a-2.png".
   std::vector<std::filesystem::path> names(const std::vector<uint64_t>& seeds,
                                            const std::function<bool(const std::filesystem::path&)>& taken = {}) const;
 

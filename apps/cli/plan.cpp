@@ -1,4 +1,4 @@
-// tempera plan: what a request would take, without reading weights.
+// tempera plan: the memory and work of a request, without reading weights.
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>

@@ -1,5 +1,5 @@
-// One line on the terminal that says how far the work is: stage, bar, step, rate, time left. Drawn only when its stream
-// is a terminal; in a pipe or a file nothing is written.
+// One line on the terminal with the progress of the work: stage, bar, step, rate, time left. It is drawn only if its
+// stream is a terminal. In a pipe or a file nothing is written.
 #pragma once
 
 #include <chrono>

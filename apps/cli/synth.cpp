@@ -1,4 +1,5 @@
-// tempera synth: a model of a known kind's names and shapes with random weights, for measuring without a download.
+// tempera synth: a model with the names and shapes of a known kind and random weights, for measuring without a
+// download.
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>

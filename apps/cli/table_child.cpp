@@ -32,8 +32,8 @@ void say(const Json& line) {
   print_out(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-// Says how far a run is, at most ten times a second, and keeps an eye on the energy counter while at it: it starts over
-// after minutes.
+// Reports the progress of a run at most ten times a second. It also reads the energy counter, which wraps after
+// minutes.
 class Watch {
  public:
   explicit Watch(Pipeline& pipeline) : pipeline_(pipeline) {}
@@ -123,7 +123,7 @@ Json measure_row(const TableTask& task, Inputs inputs) {
     seconds.push_back(seconds_since(start));
     if (i == 0) say({{"pictures", result.images.size()}});
     if (!is_last) continue;
-    // Counters move in steps, on a card of tens of milliseconds: one that stood still says nothing.
+    // Counters are updated at intervals, on a card of tens of milliseconds. An unchanged counter is no measurement.
     const double spent = before ? watch.joules().value_or(0) - before.value_or(0) : 0;
     leave_pictures(task, result.images);
     return result_json(result, seconds, inputs.request.num_inference_steps.value(),
@@ -177,7 +177,7 @@ std::filesystem::path picture_file(const TableTask& task, int index) {
 }
 
 int run_table_task(const TableTask& task, const Inputs& inputs) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody would read the result
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // nothing would read the result
   catch_interrupts();
   const auto failed = [](ErrorCode code, const std::string& message) {
     say({{"error", {{"code", static_cast<int>(code)}, {"message", message}}}});

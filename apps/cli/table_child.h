@@ -25,7 +25,7 @@ struct TableTask {
 // {"device", "model", "machine", "ceilings"}, for the rows of the table; also where a request that cannot be answered
 // is found out.
 inline constexpr const char* kMachineTask = "machine";
-// The prompt's embeddings as the row that wants them computes, into the file `embeddings`.
+// The prompt's embeddings, computed with the options of the row that reads them, into the file `embeddings`.
 inline constexpr const char* kEmbeddingsTask = "embeddings";
 
 // Picture `index` of a row in the folder `pictures`: values of (H, W, 3), nothing else.

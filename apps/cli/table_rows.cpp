@@ -44,7 +44,7 @@ std::string known_rows() {
   return fmt::format("{}", fmt::join(keys, ", "));
 }
 
-// One that says its budget; the key is a part of file names.
+// A row with its budget in the key, which is a part of file names.
 TableRow row_within(std::string_view key) {
   const std::string_view budget = key.substr(kWithin.size());
   const bool plain =

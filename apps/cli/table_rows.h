@@ -1,4 +1,4 @@
-// The rows of `tempera bench table`: what each one asks of the engine. The one place that says so.
+// The rows of `tempera bench table`: the engine options of each. They are defined only here.
 #pragma once
 
 #include <string>
@@ -14,15 +14,15 @@ struct TableRow {
   // What is no condition of the table (FieldTrait::condition). dtype "half": the best half precision of the device.
   // tiny_vae: that of the table, where it has one.
   EngineOptions engine = {};
-  int images = 0;           // 0: as many as the table's conditions say
+  int images = 0;           // 0: the number in the table's conditions
   bool embeddings = false;  // encoded before, by another process
-  bool slicing = false;     // diffusers' name for what always holds here
+  bool slicing = false;     // diffusers' name for the way that is always used here
 };
 
-// In the order in which they are measured; the first is what the others are compared with.
+// In the order of measurement. The others are compared with the first.
 const std::vector<TableRow>& table_rows();
 
-// The rows called so ("fp16,compiled", empty: all), in the table's order; behind them, in the order given, rows of
+// The rows with these keys ("fp16,compiled", empty: all), in the table's order. After them, in the given order, rows of
 // budgets ("within:4GiB", "within:80%"). Each once. Throws Error(invalid_argument).
 std::vector<TableRow> find_rows(std::string_view keys);
 

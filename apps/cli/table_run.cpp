@@ -127,7 +127,7 @@ class Table {
   }
 
  private:
-  // A process has said its last.
+  // A process has ended.
   struct Said {
     Json result;  // null where it failed
     double first_picture_seconds = 0;
@@ -222,7 +222,7 @@ class Table {
     bool complete = false;
     while (const std::optional<std::string> line = process.read_line(interrupted)) {
       const Json json = Json::parse(*line, nullptr, false);
-      if (!json.is_object()) continue;  // libraries print where they are asked to by their environment variables
+      if (!json.is_object()) continue;  // libraries print here if their environment variables request it
       if (json.contains("at")) {
         const std::string at = json.at("at");
         bar_.update(label.empty() ? at : fmt::format("{} {}", label, at), json.at("done"), json.at("of"));

@@ -16,7 +16,7 @@ struct TableOptions {
   std::string commit = build_info().commit;  // also
   std::optional<int> runs;                   // at least 1
   bool quick = false, json = false, markdown = false;
-  TableTask task;  // what a process that was started for a table is to do
+  TableTask task;  // the task of a process that was started for a table
 };
 
 // Measures, prints and writes. The exit status: 1 where a row failed. Throws Error where no row can be measured.

@@ -31,7 +31,7 @@ std::vector<Stage> stages_of(std::span<const TraceEvent> events) {
   return stages;
 }
 
-// A row of the table: what it is about, and its seconds by stage.
+// A row of the table: its subject, and its seconds by stage.
 struct Row {
   std::string label;
   size_t calls = 0;

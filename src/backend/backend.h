@@ -1,5 +1,5 @@
-// What a device must offer: kernels as a table, memory, and a way to turn a step with fixed addresses into something
-// that can be launched. Implementations live in backend/<name>/ and never see each other.
+// The interface of a device: a table of kernels, memory, and a function that turns a step with fixed addresses into a
+// launch. Implementations are in backend/<name>/ and do not include each other.
 #pragma once
 
 #include <chrono>
@@ -19,15 +19,15 @@
 
 namespace tempera {
 
-// An ordered stream of work on a device. CPU launches run at once on the caller's thread team.
+// An ordered queue of work on a device. On the CPU, a launch runs at once on the caller's thread team.
 class Queue {
  public:
   virtual ~Queue() = default;
-  // Returns when everything launched so far is done. Throws what went wrong on the device.
+  // Returns when all work launched so far is complete. Throws the error of the device, if there was one.
   virtual void synchronize() = 0;
 };
 
-// One step bound to addresses: calling it enqueues the work and allocates nothing.
+// One step bound to addresses. Calling it enqueues the work and allocates nothing.
 using Launch = std::function<void(Queue&)>;
 
 // Device memory, freed with the object.
@@ -38,13 +38,13 @@ class Buffer {
   virtual size_t size() const = 0;
 };
 
-// Rows of device memory at equal distances: a part of a picture, or, with one row, all of something.
+// Rows of device memory at equal distances: a part of a picture, or, with one row, a whole buffer.
 struct DeviceRows {
   const std::byte* data = nullptr;
-  size_t count = 1, bytes = 0, stride = 0;  // of rows; of one; from one to the next
+  size_t count = 1, bytes = 0, stride = 0;  // number of rows; bytes of one; bytes from one to the next
 };
 
-// Addresses for one step: inputs in the op's order (weights as this kernel packed them), the output, scratch.
+// Addresses for one step: inputs in the op's order (weights in the packed form of this kernel), output, scratch.
 struct Binding {
   std::vector<std::byte*> inputs;
   std::byte* output = nullptr;
@@ -52,37 +52,38 @@ struct Binding {
   bool operator==(const Binding&) const = default;
 };
 
-// A parameter as the checkpoint has it: one part per name.
+// A parameter in the form of the checkpoint: one part per name.
 struct WeightPart {
   std::shared_ptr<const ElementReader> reader;
   size_t elements = 0;
-  float factor = 1;  // what the elements are multiplied by
+  float factor = 1;  // the elements are multiplied by this
 };
 
-// A block of a part, times its factor, as ElementReader::read_block() writes it.
+// A block of a part, times its factor, as in ElementReader::read_block().
 void read_block(const WeightPart& part, const ElementBlock& block, DType to, std::byte* destination, size_t pitch);
 // Elements [first, first + n) of a part, times its factor, dense.
 void read(const WeightPart& part, size_t first, size_t n, DType to, std::byte* destination);
 
-// How many elements of a large parameter are packed before they are given back.
+// The number of elements of a large parameter that are packed before they are given back.
 inline constexpr int64_t kPackPiece = int64_t{1} << 20;
 
-// A row of a backend's table: what lowering reads, and how to run it.
+// A row of a backend's table: the description for lowering, and the functions that bind and pack.
 struct Kernel {
   KernelInfo info;
   // Prepares the launch. Everything that takes time or memory (primitives, plans) happens here.
   std::function<Launch(const Problem&, const Binding&)> bind = {};
-  // Writes weight input i in the form `info.packed` promised, in host memory. parts are concatenated along the first
-  // dimension of inputs[i]. Reads each element of each part once and then gives it back once (ElementReader::done), so
-  // that the pages of a file are in memory only while they are packed. When empty, pack_plain() to the graph's dtype.
+  // Writes weight input i to host memory in the form that `info.packed` describes. The parts are concatenated along the
+  // first dimension of inputs[i]. Each element of each part is read once and then given back once
+  // (ElementReader::done), so that the pages of a file are in memory only while they are packed. If empty, pack_plain()
+  // to the graph's dtype.
   std::function<void(const Problem&, int input, std::span<const WeightPart> parts, std::byte* destination)> pack = {};
 };
 
-// Copies of parameters to the device beside the work of a queue, in the order in which they were started.
+// Copies of parameters to the device while a queue works, in the order in which they were started.
 class Transfers {
  public:
-  // What can be brought. `fill` writes `bytes` bytes of host memory; on any thread, at any time before the end of the
-  // Transfers, never twice at once.
+  // One copy. `fill` writes `bytes` bytes of host memory. It may be called on any thread, at any time before the end of
+  // the Transfers, but never twice at the same time.
   struct Item {
     std::byte* to = nullptr;  // a device address
     size_t bytes = 0;
@@ -92,51 +93,53 @@ class Transfers {
     for (Item& item : items) item.to = to + (item.to - from);
   }
   virtual ~Transfers() = default;
-  // Begins when the work that the queue has been given so far is done.
+  // The copy begins when all work enqueued so far is complete.
   virtual void start(uint32_t item) = 0;
-  // What the queue is given from now on waits for the item. Throws what `fill` threw.
+  // Work enqueued from now on waits for the item. Throws the exception of `fill`.
   virtual void await(uint32_t item) = 0;
-  // Returns when nothing is under way: before others use the memory. Throws what `fill` threw, unless await() has.
+  // Returns when no copy is in progress. Call it before other code uses the memory. Throws the exception of `fill`,
+  // unless await() has thrown it.
   virtual void finish() = 0;
 
-  // The memory that items are copied to moved from one address to another; nothing is under way.
+  // Changes the addresses of the items after their memory moved. No copy may be in progress.
   virtual void rebase(const std::byte* from, std::byte* to) = 0;
 
-  // How a copy went, by the clock of whoever made it.
+  // The times of a copy, by the clock of the device or the thread that made it.
   struct Copied {
     uint32_t item = 0;
     std::chrono::steady_clock::time_point begin;
     double seconds = 0;
   };
-  // Notes the times of the copies that are started from now on, or no longer. Noting allocates.
+  // Switches the recording of times on or off, for copies that are started from now on. Recording allocates.
   virtual void watch(bool on) = 0;
-  // The noted copies that are over, in the order in which they were started. Each is returned once.
+  // The recorded copies that are complete, in the order in which they were started. Each is returned once.
   virtual std::vector<Copied> copied() = 0;
 };
 
-// Normal values of mean 0 and variance 1 as torch.randn((1, channels, h, w)) gives them on an NVIDIA card, times
-// `scale`, for one picture: Philox4x32-10 and Box-Muller, laid out over threads as sampling/rng.h says (PhiloxDraw),
-// where the definition is.
+// Normal values of mean 0 and variance 1, as from torch.randn((1, channels, h, w)) on an NVIDIA card, times `scale`,
+// for one picture: Philox4x32-10 and Box-Muller. sampling/rng.h (PhiloxDraw) has the definition, with the order over
+// threads.
 struct NormalDraw {
   uint64_t seed = 0, counter = 0, threads = 0;
   int64_t channels = 0, pixels = 0;  // pixels: h w
   float scale = 1;
 };
 
-// Launches that were recorded once and are enqueued again by one call, on the same addresses.
+// Recorded launches. One call enqueues them again, on the same addresses.
 class Recording {
  public:
   virtual ~Recording() = default;
   virtual void replay(Queue& queue) = 0;
 };
 
-// Times as the device has them: a mark is put into a queue like other work and keeps when the device came to it.
+// Times by the device's clock. A mark is put into a queue like other work, and records the time when the device reaches
+// it.
 class Stopwatch {
  public:
   virtual ~Stopwatch() = default;
-  // Allocates nothing. A mark that is put again forgets its earlier time.
+  // Allocates nothing. If a mark is put again, its earlier time is lost.
   virtual void mark(Queue& queue, size_t index) = 0;
-  // From mark `from` to the later mark `to`. The queue has been synchronized since both were put.
+  // From mark `from` to the later mark `to`. The queue must have been synchronized since both were put.
   virtual double seconds(size_t from, size_t to) = 0;
 };
 
@@ -148,47 +151,47 @@ class Backend {
   virtual std::span<const Kernel> kernels() const = 0;
   virtual const Target& target() const = 0;  // its kernels in the order of kernels()
 
-  // Memory of at least `bytes`, aligned to the target's alignment. Throws Error(out_of_memory) saying what was asked
-  // and what was free.
+  // Memory of at least `bytes`, aligned to the target's alignment. Throws Error(out_of_memory) with the requested and
+  // the free bytes.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual std::unique_ptr<Queue> make_queue() = 0;
 
-  // Copies ordered with the queue; the host side may be reused when the call returns.
+  // Copies ordered with the queue. The host memory may be reused when the call returns.
   virtual void upload(Queue& queue, std::byte* device, std::span<const std::byte> host) = 0;
   virtual void download(Queue& queue, std::span<std::byte> host, const std::byte* device) = 0;
 
-  // Copies rows of device memory to other device memory, one behind the other; ordered with the queue.
+  // Copies rows of device memory to other device memory, one after the other; ordered with the queue.
   virtual void copy(Queue& queue, std::byte* to, const DeviceRows& from) = 0;
 
-  // Writes what the draw says as f32 (h, w, channels), within 1e-6 (at scale 1) of what the host computes;
-  // ordered with the queue. False where the device makes no numbers: then it never does.
+  // Writes the values as f32 (h, w, channels), within 1e-6 (at scale 1) of the host's result; ordered with the queue.
+  // Returns false if the device cannot draw. Then it always returns false.
   virtual bool draw_normal(Queue&, std::byte* /*to*/, const NormalDraw&) { return false; }
 
   // The backend and the queue must outlive it.
   virtual std::unique_ptr<Transfers> make_transfers(Queue& queue, std::vector<Transfers::Item> items) = 0;
 
-  // Whether device memory can be written by the host directly, so that weights are packed in place.
+  // Whether the host can write device memory directly, so that weights are packed in place.
   virtual bool host_visible() const = 0;
 
-  // Bytes of the device that nobody uses.
+  // Free bytes of the device.
   virtual size_t free_memory() const = 0;
 
-  // The most bytes of the device that were in use beside what a program with nothing in it takes, as its driver counts
-  // them: what plans are compared with. 0 where device memory is the host's.
+  // The peak of used bytes of the device, counted by its driver, without the bytes that an empty program needs. Plans
+  // are compared with it. 0 where device memory is the host's.
   virtual size_t peak_memory() const { return 0; }
 
-  // All of the memory that a program could have there, whoever uses it now.
+  // All memory of the device that a program could have, whether it is free or not.
   virtual size_t total_memory() const { return 0; }
-  // What the description leaves to others: names and versions of libraries, "cuDNN" and "9.19.0".
+  // Names and versions of libraries that are not in the description: "cuDNN" and "9.19.0".
   virtual std::vector<std::pair<std::string, std::string>> libraries() const { return {}; }
-  // What counts the device's energy, as long as the backend lives; null where nothing does.
+  // The device's energy counter. It lives as long as the backend; null if there is none.
   virtual EnergyMeter* energy_meter() { return nullptr; }
 
-  // Records what `enqueue` launches on the queue instead of running it. Nothing where the device gains nothing by it.
-  // Every launch has run once before, and `enqueue` neither waits nor copies.
+  // Records the launches of `enqueue` on the queue instead of running them. Returns null if the device is not faster
+  // with recordings. Every launch has run once before, and `enqueue` neither waits nor copies.
   virtual std::unique_ptr<Recording> record(Queue&, const std::function<void()>& /*enqueue*/) { return nullptr; }
 
-  // With marks 0 to marks - 1. The host's clock unless the device has its own: right where launches run at once.
+  // With marks 0 to marks - 1. By default it uses the host's clock, which is correct if launches run at once.
   virtual std::unique_ptr<Stopwatch> make_stopwatch(size_t marks);
 };
 

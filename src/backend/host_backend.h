@@ -1,5 +1,5 @@
-// A backend whose device memory is the host's and whose launches run at once: copies are plain, queues are always
-// empty. What differs between such backends is their table of kernels.
+// A backend in host memory whose launches run at once. Copies are plain, and queues are always empty. Such backends
+// differ only in their table of kernels.
 #pragma once
 
 #include "backend/backend.h"

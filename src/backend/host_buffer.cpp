@@ -40,7 +40,7 @@ std::unique_ptr<Buffer> allocate_host_buffer(size_t bytes) {
         "not enough memory: {} MiB are needed at once and {} MiB are free; ask for a smaller picture or a memory limit",
         (bytes >> 20) + 1, available >> 20);
   };
-  if (available > 0 && bytes > available) refuse();  // 0: the system does not say
+  if (available > 0 && bytes > available) refuse();  // 0: unknown
   const bool huge = bytes >= kHugePage;
   const size_t mapped = std::max<size_t>(bytes, 1) + (huge ? kHugePage : 0);
   void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -49,7 +49,7 @@ std::unique_ptr<Buffer> allocate_host_buffer(size_t bytes) {
   if (huge) {
     const size_t past = reinterpret_cast<uintptr_t>(begin) % kHugePage;
     begin += past == 0 ? 0 : kHugePage - past;
-    madvise(begin, bytes, MADV_HUGEPAGE);  // advice: without it only page faults cost more
+    madvise(begin, bytes, MADV_HUGEPAGE);  // only a hint: without it page faults are slower
   }
   return std::make_unique<HostBuffer>(static_cast<std::byte*>(mapping), mapped, begin, bytes);
 }

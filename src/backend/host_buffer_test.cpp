@@ -1,4 +1,4 @@
-// Host memory is aligned and zero, and asking for too much is an error and not a crash.
+// Host memory is aligned and zero. A request for too much memory is an error and not a crash.
 #include "backend/host_buffer.h"
 
 #include <gtest/gtest.h>

@@ -16,7 +16,7 @@
 namespace tempera {
 namespace {
 
-// The queue's work runs on the caller's threads, so when a transfer is started that work is done.
+// The queue's work runs on the caller's threads, so it is complete when a transfer is started.
 class HostTransfers final : public Transfers {
  public:
   explicit HostTransfers(std::vector<Item> items)
@@ -114,13 +114,13 @@ class HostTransfers final : public Transfers {
   std::deque<uint32_t> waiting_;
   std::vector<uint64_t> wanted_, done_;  // how often each was started and written
   std::exception_ptr error_;
-  bool told_ = false;  // error_, by await()
+  bool told_ = false;  // await() has thrown error_
   bool busy_ = false, stop_ = false, watched_ = false;
   std::vector<Copied> copied_;
   std::thread thread_;
 };
 
-// The number that a line of the file begins with after `name`; nothing where there is none ("max", another system).
+// The number at the beginning of a line of the file, after `name`. Nothing if there is none ("max", another system).
 std::optional<size_t> number_in(const char* path, const std::string& name) {
   std::ifstream file(path);
   std::string word;
@@ -136,7 +136,7 @@ size_t free_host_memory() {
   size_t free = number_in("/proc/meminfo", "MemAvailable:").value_or(0) * 1024;
   const std::optional<size_t> limit = number_in("/sys/fs/cgroup/memory.max", "");
   const std::optional<size_t> used = number_in("/sys/fs/cgroup/memory.current", "");
-  // Pages of files that nobody used lately count as used there, and go when memory is wanted.
+  // The count contains pages of files that were not used for some time. The system frees them when memory is needed.
   const size_t pages = number_in("/sys/fs/cgroup/memory.stat", "inactive_file").value_or(0);
   if (limit && used) free = std::min(free, *limit - std::min(*limit, *used - std::min(*used, pages)));
   return free;

@@ -45,7 +45,7 @@ TEST(HostTransfers, BringsWhatWasStartedInOrder) {
   EXPECT_EQ(memory[1], std::byte{0}) << "was not started";
 }
 
-// The thread that writes is not the engine's, yet it must not use more cores than the engine may.
+// The writing thread is not the engine's, but it must not use more cores than the engine may.
 TEST(HostTransfers, CountsTheThreadsOfWhoMadeThem) {
   for (const int threads : {1, 8, 20}) {
     const ThreadScope scope(threads);

@@ -1,4 +1,4 @@
-// Plain packing is conversion, times a factor, and reads and gives back every element once.
+// Plain packing converts, multiplies by a factor, and reads and gives back every element once.
 #include <gtest/gtest.h>
 
 #include "base/half.h"
@@ -7,7 +7,7 @@
 namespace tempera {
 namespace {
 
-// Whole numbers below 128, which every type holds.
+// Integers below 128, which are exact in every type.
 std::vector<std::byte> numbers(DType dtype, size_t n) {
   std::vector<float> values(n);
   for (size_t i = 0; i < n; ++i) values[i] = static_cast<float>(i % 127);
@@ -35,7 +35,7 @@ TEST(PackPlain, ABlockTimesAFactorIsTheBlock) {
   const std::vector<std::byte> bytes = numbers(DType::f32, 5000);
   const WeightPart plain = stored_part(DType::f32, bytes), half = stored_part(DType::f32, bytes, 0.5f);
   std::vector<float> whole(2 * 1500, -1), halved = whole;
-  const ElementBlock block{100, 2, 1100, 2000};  // rows longer than the buffer in between
+  const ElementBlock block{100, 2, 1100, 2000};  // rows longer than the buffer between them
   read_block(plain, block, DType::f32, reinterpret_cast<std::byte*>(whole.data()), 1500 * sizeof(float));
   read_block(half, block, DType::f32, reinterpret_cast<std::byte*>(halved.data()), 1500 * sizeof(float));
   for (size_t r = 0; r < 2; ++r)
@@ -46,7 +46,7 @@ TEST(PackPlain, ABlockTimesAFactorIsTheBlock) {
     }
 }
 
-// The counters find what packing must not do.
+// The counters find reads and returns that packing must not make.
 TEST(PackPlain, CountersFindFaults) {
   const std::vector<std::byte> bytes = numbers(DType::f32, 4);
   std::vector<float> out(4);

@@ -15,7 +15,8 @@
 
 namespace tempera {
 namespace {
-// A hidden name beside `path` that no other process is likely to choose. Names are at most 255 bytes long.
+// A hidden name in the same folder as `path` that no other process is likely to choose. Names are at most 255 bytes
+// long.
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   std::random_device random;
   const std::string name = path.filename().string().substr(0, 200);
@@ -26,7 +27,7 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
-// Makes the rename itself survive a power cut. File systems that cannot flush a folder say EINVAL.
+// After this, the rename survives a power cut. File systems that cannot flush a folder return EINVAL.
 int flush_folder(const std::filesystem::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return errno;
@@ -66,7 +67,7 @@ void AtomicFile::append(std::span<const std::byte> bytes) {
 void AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   TEMPERA_ASSERT(fd_ >= 0);
   while (!bytes.empty()) {
-    // Linux writes at most 2 GiB less a page at once.
+    // One call of Linux writes at most 2 GiB less a page.
     const size_t length = std::min<size_t>(bytes.size(), size_t{1} << 30);
     const ssize_t written = ::pwrite(fd_, bytes.data(), length, static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
@@ -82,11 +83,11 @@ void AtomicFile::commit() {
   while (::fsync(fd_) != 0) {
     if (errno != EINTR) fail_with(errno);
   }
-  // Network file systems report some failures only here. Linux closes even when it says EINTR.
+  // Network file systems report some failures only here. Linux closes the file even when it returns EINTR.
   if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_with(errno);
   rename_to_path();
   temporary_.clear();
-  // A folder that may be written and not read cannot be opened for that.
+  // A folder with write permission but without read permission cannot be opened for a flush.
   if (const int error = flush_folder(folder_of(path_)); error != 0 && error != EACCES) fail_with(error);
 }
 
@@ -97,7 +98,7 @@ void AtomicFile::rename_to_path() {
   }
   if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) return;
   if (errno != EINVAL && errno != ENOSYS) fail_with(errno);
-  // A file system without that flag: a hard link does not replace either.
+  // A file system without that flag: a hard link does not replace a file either.
   if (::link(temporary_.c_str(), path_.c_str()) != 0) fail_with(errno);
   ::unlink(temporary_.c_str());
 }

@@ -12,22 +12,22 @@ namespace tempera {
 enum class IfExists { replace, fail };
 
 // All functions throw Error(io) "cannot write '<path>': <reason>", or Error(invalid_argument) when `path` exists and
-// must not; whatever fails, `path` is as it was before, unless it is the last: the
-// flush of the folder that holds the new name.
+// must not exist. After an error, `path` is unchanged. There is one exception: an error of the last operation, which
+// flushes the folder of the new name.
 class AtomicFile {
  public:
-  // Creates the temporary file; its mode is 0666 less the umask. With IfExists::fail an existing `path` is refused
-  // here, and once more, without a race, in commit(). What is neither absent nor a regular file (a folder, a device) is
-  // refused.
+  // Creates the temporary file. Its mode is 0666 without the bits of the umask. With IfExists::fail, an existing `path`
+  // is refused here, and once more, without a race, in commit(). A `path` that is neither absent nor a regular file (a
+  // folder, a device) is refused.
   explicit AtomicFile(std::filesystem::path path, IfExists if_exists = IfExists::replace);
   // Without commit(), removes the temporary file.
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  // Writes after what was appended before; independent of write_at.
+  // Writes after all bytes that were appended before. Independent of write_at.
   void append(std::span<const std::byte> bytes);
-  // Writes at `offset`, which may lie beyond the end; what is never written reads as zeros.
+  // Writes at `offset`, which may be after the end. Bytes that are never written are zeros.
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
   // Flushes and renames. Nothing may be written afterwards.
   void commit();
@@ -45,7 +45,7 @@ class AtomicFile {
   uint64_t end_ = 0;  // where append() writes
 };
 
-// The same for bytes that are there already.
+// The same for bytes in memory.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,
                            IfExists if_exists = IfExists::replace);
 

@@ -1,4 +1,4 @@
-// Whatever goes wrong, the target is whole or untouched and no temporary file stays.
+// After every error, the target is whole or unchanged, and no temporary file stays.
 #include "base/atomic_file.h"
 
 #include <gmock/gmock.h>
@@ -157,7 +157,7 @@ TEST_F(AtomicFileTest, SurvivesAFullDisk) {
   bool mounted = false;
   std::string message;
   size_t left = 0;
-  // The mount is seen by this thread only and ends with it.
+  // Only this thread sees the mount, which ends with the thread.
   std::thread([&] {
     if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
     if (::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=64k") != 0) return;

@@ -26,9 +26,9 @@ class ElementReader {
   ElementReader(const ElementReader&) = delete;
   ElementReader& operator=(const ElementReader&) = delete;
 
-  // Writes the elements of a block as `to`: element (r, c) to destination + r * pitch + c * size_of(to). A call costs
-  // more than an element, and a transposed matrix reads many rows at once faster than one after the other: callers ask
-  // for blocks as large as their buffers.
+  // Writes the elements of a block as `to`: element (r, c) to destination + r * pitch + c * size_of(to). A call is more
+  // expensive than an element, and a transposed matrix reads many rows at once faster than one after the other. So
+  // callers read blocks as large as their buffers.
   virtual void read_block(const ElementBlock& block, DType to, std::byte* destination, size_t pitch) const = 0;
 
   // Elements [first, first + n), dense.
@@ -36,8 +36,8 @@ class ElementReader {
     read_block({first, 1, n, n}, to, destination, 0);
   }
 
-  // Elements [first, first + n) will not be read again soon: the pages of a file can go. Reading them again is correct,
-  // only slower. A caller gives back each element once, in ascending order.
+  // The caller will not read elements [first, first + n) again soon, so the pages of a file can be released. Reading
+  // them again is correct, but slower. A caller gives back each element once, in ascending order.
   virtual void done(size_t first, size_t n) const noexcept = 0;
 };
 

@@ -1,4 +1,4 @@
-// Stored elements are read alike in one piece, in pieces, in blocks and from several threads.
+// Stored elements are the same when they are read in one piece, in pieces, in blocks and from several threads.
 #include "base/element_reader.h"
 
 #include <gmock/gmock.h>
@@ -23,7 +23,7 @@ float value(size_t i) {
   return static_cast<float>(i) / 8 - 50;
 }
 
-// Elements as `dtype`, behind one byte, so that they are not aligned.
+// Elements as `dtype`, one byte after the beginning, so that they are not aligned.
 std::vector<std::byte> unaligned(DType dtype) {
   std::vector<float> values(kElements);
   for (size_t i = 0; i < kElements; ++i) values[i] = value(i);
@@ -46,7 +46,7 @@ TEST(StoredElements, PiecesEqualTheWhole) {
       std::vector<std::byte> expected(kElements * size_of(to)), pieces(expected.size());
       convert(bytes.data() + 1, from, expected.data(), to, kElements);
       EXPECT_EQ(read(reader, 0, kElements, to), expected);
-      for (size_t end = kElements; end > 0;) {  // from the end on
+      for (size_t end = kElements; end > 0;) {  // from the end
         const size_t n = std::min<size_t>(end, 37);
         end -= n;
         reader.read(end, n, to, pieces.data() + end * size_of(to));

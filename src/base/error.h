@@ -1,6 +1,6 @@
 // Throwing with a formatted message: fail(ErrorCode::bad_file, "'{}' is truncated: ...", path). Messages name fields of
-// a request by FieldName arguments, which are marked, so that a front end can spell them (tempera/error.h). No text of
-// the user can be mistaken for a mark: see make_message().
+// a request by FieldName arguments. Their positions are marked, so that a front end can replace them (tempera/error.h).
+// A text of the user never becomes a mark (make_message()).
 #pragma once
 
 #include <fmt/format.h>
@@ -14,15 +14,15 @@
 
 namespace tempera {
 
-// An argument of messages: fail(code, "{} is {}: give ...", FieldName{"width"}, width). Between two of them stands
-// other text. `name` is as in request_fields(), or a member of another structure of options.
+// An argument of messages: fail(code, "{} is {}: give ...", FieldName{"width"}, width). There must be other text
+// between two of them. `name` is as in request_fields(), or a member of another structure of options.
 struct FieldName {
   std::string_view name;
 };
 
 namespace message_parts {
 
-// What is formatted for an argument.
+// The value that is formatted for an argument.
 template <class T>
 const T& plain(const T& value) {
   return value;
@@ -34,7 +34,7 @@ inline const std::string& plain(const Message& message) {
   return message.text;
 }
 
-// The same with other bytes, as many, in the place of every field's name.
+// The same, with every field's name replaced by as many other bytes.
 template <class T>
 const T& masked(const T& value) {
   return value;
@@ -50,7 +50,7 @@ using Plain = std::remove_cvref_t<decltype(plain(std::declval<const T&>()))>;
 
 }  // namespace message_parts
 
-// Formats twice, the second time with names of fields masked: where the results differ, and nowhere else, is a name.
+// Formats twice, the second time with the names of fields masked. The positions where the results differ are the names.
 // A Message as an argument keeps its marks.
 template <class... Args>
 Message make_message(fmt::format_string<message_parts::Plain<Args>...> format, const Args&... args) {
@@ -64,7 +64,7 @@ template <class... Args>
   throw Error(code, make_message(format, args...));
 }
 
-// For our own mistakes only: never reachable by input.
+// For errors of the project itself. No input can reach it.
 #define TEMPERA_ASSERT(condition)                                                                                     \
   do {                                                                                                                \
     if (!(condition))                                                                                                 \

@@ -39,7 +39,7 @@ TEST(Messages, WithoutFieldsStayAsTheyAre) {
   EXPECT_EQ(spelled(make_message("a {{brace}}"), as_flag), "a {brace}");
 }
 
-// File names hold any byte but zero; a caller's strings hold zeros too.
+// Names of files can contain any byte but zero. Strings of a caller can contain zeros too.
 TEST(Messages, LeaveTextOfTheUserAlone) {
   using namespace std::string_literals;
   for (const std::string& text :

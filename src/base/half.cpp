@@ -1,5 +1,5 @@
-// Conversions written as plain loops with per-function targets: the compiler turns each into the machine's own
-// instructions (F16C, AVX2), and a resolver picks at run time, so that one binary serves every x86-64.
+// Conversions written as plain loops with per-function targets. The compiler turns each into the machine's own
+// instructions (F16C, AVX2), and a resolver selects one at run time. So one binary runs on every x86-64.
 #include "base/half.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 namespace tempera {
 namespace {
 
-// Tensors of a file may lie at any address.
+// Tensors of a file can have any address.
 template <class T>
 T load(const T* from) {
   T value;
@@ -36,7 +36,7 @@ void cast_loop(const From* from, To* to, size_t n) {
 
 #if defined(__x86_64__)
 bool has_f16c() {
-  // Clang 14 knows no __builtin_cpu_supports("f16c"): leaf 1, ECX bit 29 says so.
+  // Clang 14 has no __builtin_cpu_supports("f16c"). CPUID leaf 1, ECX bit 29 is the same.
   static const bool has = [] {
     unsigned a = 0, b = 0, c = 0, d = 0;
     return __builtin_cpu_supports("avx2") != 0 && __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 29 & 1u) != 0;

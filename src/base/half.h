@@ -16,7 +16,7 @@ struct bf16 {
   uint16_t bits = 0;
 };
 
-// Whether convert() knows numbers of that type: all but those of 8 bits with a sign or a point, int16 and bool.
+// Whether convert() supports numbers of that type: all but signed integers and floats of 8 bits, int16 and bool.
 bool can_convert(DType from);
 
 inline float to_float(float x) {

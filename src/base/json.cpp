@@ -15,7 +15,7 @@ namespace tempera {
 namespace {
 using nlohmann::json;
 
-// A key as it may appear in a message: quoted, escaped, cut to a bearable length.
+// A key for a message: quoted, escaped, and cut if it is long.
 std::string in_quotes(std::string_view key) {
   constexpr size_t kLongest = 100;
   return json(std::string(key.substr(0, kLongest))).dump(-1, ' ', false, json::error_handler_t::replace);
@@ -95,8 +95,8 @@ class Builder final : public nlohmann::json_sax<json> {
 
   const JsonLimits limits_;
   json root_;
-  std::vector<json*> stack_;  // the open objects and arrays, outermost first
-  json* member_ = nullptr;    // where the value of the last key goes
+  std::vector<json*> stack_;  // the open objects and arrays, the outermost first
+  json* member_ = nullptr;    // the place of the value of the last key
   size_t values_ = 0;
   std::string problem_;
 };
@@ -113,7 +113,7 @@ int64_t checked_int(const json& value, std::string_view key, IntRange range, std
     fail(ErrorCode::bad_file, "'{}': {} must be a whole number, not of type {}", what, in_quotes(key),
          value.type_name());
   }
-  // nlohmann keeps what is not negative as unsigned.
+  // nlohmann stores integers that are not negative as unsigned.
   if (value.is_number_unsigned() && !std::in_range<int64_t>(value.get<uint64_t>())) {
     fail(ErrorCode::bad_file, "'{}': {} is too large", what, in_quotes(key));
   }
@@ -174,7 +174,7 @@ std::string read_text_file(const std::filesystem::path& path, size_t max_bytes) 
     const ssize_t count = ::read(file.fd, text.data() + done, text.size() - done);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail(ErrorCode::bad_file, "cannot read '{}': {}", path.string(), reason());
-    if (count == 0) break;  // it shrank meanwhile
+    if (count == 0) break;  // the file became shorter while it was read
     done += static_cast<size_t>(count);
   }
   text.resize(done);

@@ -1,5 +1,6 @@
-// The one strict way to read JSON that we did not write: files of a model, requests. Nothing is accepted that another
-// reader might understand differently (duplicate keys, text after the value), and nothing that costs out of proportion.
+// The only reader of JSON from outside: files of a model, requests. It is strict. It refuses text that another reader
+// could understand differently (duplicate keys, text after the value), and text that would need too much time or
+// memory.
 #pragma once
 
 #include <cstddef>
@@ -15,17 +16,17 @@
 namespace tempera {
 
 struct JsonLimits {
-  size_t max_bytes = 25'000'000;  // the Hugging Face hub's own limit for the header of a safetensors file
-  size_t max_values = 1'000'000;  // a tokenizer of CLIP's has 200,000; bounds the memory at a few times max_bytes
+  size_t max_bytes = 25'000'000;  // the limit of the Hugging Face hub for the header of a safetensors file
+  size_t max_values = 1'000'000;  // CLIP's tokenizer has 200,000; limits the memory to a few times max_bytes
   int max_depth = 64;             // nesting of objects and arrays
 };
 
-// The value that `text` holds. `what` names the source in messages: a path or "the request".
-// Throws Error(bad_file, "'<what>' is not valid JSON: ...") for malformed text, invalid UTF-8, anything but white space
-// after the value, a key twice in one object, and for what exceeds `limits`.
+// Parses `text`. `what` names the source in messages: a path or "the request". Throws Error(bad_file, "'<what>' is not
+// valid JSON: ...") for malformed text, invalid UTF-8, anything but white space after the value, a key twice in one
+// object, and for text that exceeds `limits`.
 nlohmann::json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
 
-// The whole of a file. Throws Error(bad_file) naming the path when it is missing, unreadable, not a regular file, or
+// Reads a whole file. Throws Error(bad_file) with the path when the file is missing, unreadable, not a regular file, or
 // longer than `max_bytes`.
 std::string read_text_file(const std::filesystem::path& path, size_t max_bytes);
 
@@ -37,8 +38,8 @@ struct IntRange {  // inclusive
   int64_t max = std::numeric_limits<int64_t>::max();
 };
 
-// Members of an object, typed and checked. find_* give nothing when the key is absent or its value is null, get_* throw
-// then. All throw Error(bad_file, "'<what>': ...") when `object` is no object, or the value is of another type or out
+// Members of an object, with checked types. If the key is absent or its value is null, find_* return nothing and get_*
+// throw. All throw Error(bad_file, "'<what>': ...") when `object` is no object, or the value has another type or is out
 // of range. An integer must be written as one (8, not 8.0); a number may be an integer.
 std::optional<int64_t> find_int(const nlohmann::json& object, std::string_view key, IntRange range,
                                 std::string_view what);

@@ -1,4 +1,4 @@
-// parse_json accepts exactly JSON within its limits; the getters say what is wrong and where.
+// parse_json accepts exactly JSON within its limits. Errors of the getters name the key and the source.
 #include "base/json.h"
 
 #include <gmock/gmock.h>

@@ -14,8 +14,8 @@
 
 namespace tempera {
 namespace {
-// The most that Linux maps around a page that is touched, aligned, where the file is in memory: fault_around_bytes, 64
-// KiB, or as much as lies there in one piece.
+// The size of the aligned block that Linux maps at most when a page is touched and the file is in memory:
+// fault_around_bytes, 64 KiB, or one large page.
 constexpr size_t kFaultAround = 2 << 20;
 
 // Whole pages inside the range as an address and a length; length 0 when there are none.
@@ -55,7 +55,7 @@ MappedFile::~MappedFile() {
 
 void MappedFile::release(std::span<const std::byte> range) const noexcept {
   if (range.empty()) return;
-  const size_t shift = reinterpret_cast<uintptr_t>(data_) % kFaultAround;  // addresses are aligned, not offsets
+  const size_t shift = reinterpret_cast<uintptr_t>(data_) % kFaultAround;  // addresses are aligned, offsets are not
   const size_t begin = static_cast<size_t>(range.data() - data_) + shift;
   const size_t from = std::max(begin / kFaultAround * kFaultAround, shift) - shift;
   const size_t to = (begin + range.size() + kFaultAround - 1) / kFaultAround * kFaultAround - shift;

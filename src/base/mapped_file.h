@@ -1,5 +1,5 @@
-// A file mapped read-only. Pages are read when touched; release() gives them back, so that a 7 GB checkpoint never
-// stays resident beside the copy that was made of it.
+// A file mapped read-only. Pages are read when touched. release() gives them back, so that a 7 GB checkpoint is never
+// in memory together with the copy that was made of it.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@ namespace tempera {
 
 class MappedFile {
  public:
-  // Throws Error(bad_file) naming the path when it is missing, not a regular file, or unreadable. An empty file maps to
-  // an empty span.
+  // Throws Error(bad_file) with the path when the file is missing, not a regular file, or unreadable. The mapping of an
+  // empty file is an empty span.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -20,10 +20,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Drops the pages of `range` (a part of bytes()) from this process, and those that came with them; later reads bring
-  // them back.
+  // Drops the pages of `range` (a part of bytes()) from this process, and the pages that the system mapped together
+  // with them. Later reads map them again.
   void release(std::span<const std::byte> range) const noexcept;
-  // Asks for the pages of `range` ahead of use.
+  // Starts reading the pages of `range` before they are used.
   void prefetch(std::span<const std::byte> range) const noexcept;
 
  private:

@@ -25,7 +25,7 @@ class MappedFileTest : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove(path_); }
 
-  // Kilobytes of the mapping that this process holds, as the system counts them.
+  // Kilobytes of the mapping that are resident in this process, as the system counts them.
   size_t resident(const MappedFile& file) const {
     std::ifstream smaps("/proc/self/smaps");
     size_t kilobytes = 0;
@@ -47,7 +47,7 @@ class MappedFileTest : public ::testing::Test {
       std::filesystem::temp_directory_path() / ("tempera-mapped-" + std::to_string(getpid()));
 };
 
-// Tensors that begin and end within pages, in an order that is not the file's: nothing of them stays.
+// Tensors that begin and end within pages, in another order than in the file: no page of them stays.
 TEST_F(MappedFileTest, ReleasesAllThatWasTouched) {
   const MappedFile file(path_);
   const int64_t all = sum(file.bytes());
@@ -64,7 +64,7 @@ TEST_F(MappedFileTest, ReleasesAllThatWasTouched) {
   EXPECT_EQ(sum(file.bytes()), all);
 }
 
-// Opening one for reading waits for who writes.
+// Opening a pipe for reading waits for a writer.
 TEST_F(MappedFileTest, RefusesANamedPipe) {
   std::filesystem::remove(path_);
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
@@ -78,7 +78,7 @@ TEST_F(MappedFileTest, ReleasesNothingElse) {
   EXPECT_GE(resident(file), 8u * 1024);
   file.release(file.bytes().first(kMebibyte));
   const size_t left = resident(file);
-  EXPECT_GE(left, 4u * 1024);  // large pages go as a whole
+  EXPECT_GE(left, 4u * 1024);  // a large page is released as a whole
   EXPECT_LE(left, 7u * 1024);
 }
 

@@ -14,7 +14,7 @@ namespace {
 thread_local int t_threads = 0;  // 0: neither a ThreadScope nor work_beside() has set it
 thread_local bool t_beside = false;
 
-// The setting of the calling thread. Without OpenMP there is none to keep.
+// The setting of the calling thread. Without OpenMP there is no such setting.
 int openmp_threads() {
 #if defined(_OPENMP)
   return std::max(1, omp_get_max_threads());

@@ -19,11 +19,11 @@ class Shape {
   explicit Shape(std::span<const int64_t> dims);
 
   int rank() const { return rank_; }
-  // Dimension i; negative counts from the end, so [-1] is the channels.
+  // Dimension i. A negative i counts from the end: [-1] is the channels.
   int64_t operator[](int i) const { return dims_[static_cast<size_t>(i < 0 ? rank_ + i : i)]; }
   void set(int i, int64_t value) { dims_[static_cast<size_t>(i < 0 ? rank_ + i : i)] = value; }
   int64_t elements() const;
-  // All dimensions but the last: the rows of the matrix this shape is to a Linear or a LayerNorm.
+  // The product of all dimensions but the last: the number of rows for a Linear or a LayerNorm.
   int64_t rows() const {
     return rank_ == 0
                ? 1

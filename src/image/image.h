@@ -1,4 +1,4 @@
-// Pictures as bytes, and the step from the decoder's numbers to them.
+// Pictures as bytes, and the conversion of the decoder's numbers to bytes.
 #pragma once
 
 #include <cstdint>

@@ -98,8 +98,8 @@ std::string unquote(std::string_view value) {
   return text.is_string() ? text.get<std::string>() : std::string(value);
 }
 
-// Reads the values of one line: wherever a key and a colon stand, up to the next comma outside quotes and brackets.
-// Each search for the end of a bracket that fails is the last of its kind, so that the time stays linear.
+// Reads the values of one line: from a key with a colon to the next comma outside quotes and brackets. A search for the
+// end of a bracket that fails is not repeated, so that the time stays linear.
 class ValueScanner {
  public:
   explicit ValueScanner(std::string_view line) : line_(line) {}
@@ -135,7 +135,7 @@ class ValueScanner {
     return unquote(value);
   }
 
-  // The end of the quoted or bracketed value here, if what follows is a comma or nothing.
+  // The end of the quoted or bracketed value here, if a comma or the end of the text follows.
   size_t closed_value(size_t (*find_end)(std::string_view, size_t), bool& close) const {
     const size_t end = close ? find_end(line_, at_) : std::string_view::npos;
     size_t next = end;

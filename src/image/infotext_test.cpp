@@ -1,4 +1,4 @@
-// The writer's exact text, what the reader makes of other programs' texts, and that reading undoes writing.
+// The writer's exact text, the reader's results for texts of other programs, and that reading inverts writing.
 #include "image/infotext.h"
 
 #include <gmock/gmock.h>

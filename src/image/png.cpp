@@ -143,8 +143,8 @@ bool read_all(png_structp png, png_infop info, Input& input) {
   return true;
 }
 
-// Whether every chunk up to IEND lies inside the file. libpng reserves what a chunk claims before it reads it, up to 2
-// GiB.
+// Whether every chunk up to IEND is inside the file. libpng allocates the declared size of a chunk before it reads it,
+// up to 2 GiB.
 bool chunks_fit(std::span<const std::byte> bytes) {
   constexpr size_t kSignature = 8;
   constexpr size_t kChunkOverhead = 12;  // length, type, checksum

@@ -1,4 +1,5 @@
-// PNG in and out through libpng, with text chunks: the writer for our own pictures, the reader for anybody's.
+// PNG files through libpng, with text chunks. The writer is for tempera's pictures, the reader for those of any
+// program.
 #pragma once
 
 #include <cstddef>
@@ -23,23 +24,23 @@ struct RgbView {
   std::span<const uint8_t> rgb;
 };
 
-// The file's bytes; compression level 2. Texts become tEXt where Latin-1 can say them, else iTXt, before the picture,
-// as Pillow's PngInfo.add_text does. What is not UTF-8 becomes U+FFFD and NUL is left out, since PNG has no place for
+// The file's bytes, with compression level 2. Texts become tEXt chunks if they fit in Latin-1, else iTXt chunks, before
+// the picture, as in Pillow's PngInfo.add_text. Invalid UTF-8 becomes U+FFFD. NUL is left out, since PNG cannot store
 // it. A keyword is 1 to 79 printable ASCII characters.
 std::vector<std::byte> encode_png(RgbView image, const PngText& text = {});
 
-// encode_png and write_file_atomically, with their errors.
+// encode_png and write_file_atomically. It throws their errors.
 void write_png(const std::filesystem::path& path, RgbView image, const PngText& text = {},
                IfExists if_exists = IfExists::replace);
 
 struct PngFile {
   Image8 image;
-  PngText text;  // from before and after the picture; always valid UTF-8
+  PngText text;  // from chunks before and after the picture; always valid UTF-8
 };
 
-// Any colour type and depth as RGB8, as Pillow's convert("RGB") has it: alpha is dropped, 16 bits keep the upper 8,
-// gamma is ignored. Throws Error(bad_file, "'<what>' is not a readable PNG: ...") for what is malformed or truncated
-// and for more than 8192 pixels a side, 32 MiB encoded, 1 MiB a text, 64 texts (the excess of these two is left out).
+// Any colour type and depth as RGB8, as in Pillow's convert("RGB"): alpha is dropped, 16 bits keep the upper 8, gamma
+// is ignored. Throws Error(bad_file, "'<what>' is not a readable PNG: ...") for malformed or truncated files and for
+// more than 8192 pixels a side or 32 MiB encoded. Texts above 1 MiB, and all after the first 64, are left out.
 PngFile read_png(std::span<const std::byte> bytes, std::string_view what);
 
 std::string libpng_version();  // of the library loaded: "1.6.39"

@@ -8,7 +8,7 @@ namespace tempera {
 
 namespace {
 
-// Whether an op of scaled inputs gives the result scaled.
+// Whether the op is linear: scaled inputs give a scaled result.
 bool is_homogeneous(const Op& op) {
   const OpKind kind = kind_of(op);
   return kind == OpKind::add || kind == OpKind::cast || kind == OpKind::view || kind == OpKind::upsample2x ||

@@ -1,4 +1,4 @@
-// Writes a graph the way a paper writes a network: values are handles, weights are named by the scope they sit in.
+// Builds graphs. Values are handles, and a scope gives the names of weights.
 #pragma once
 
 #include <map>
@@ -45,7 +45,7 @@ class Tensor {
 struct Conv2dOptions {
   int64_t out = 0;
   int kernel = 3, stride = 1, pad = 1;
-  int pad_after = -1;  // -1: as pad
+  int pad_after = -1;  // -1: the same as pad
   bool bias = true;
   bool into_stream = false;  // the result has the type and the fraction of the residual stream
 };
@@ -55,8 +55,8 @@ struct LinearOptions {
   bool into_stream = false;  // as Conv2dOptions::into_stream
 };
 
-// Nodes stand in the order of the calls. C++ leaves open in which order two arguments of one call are evaluated: at
-// most one argument may itself make nodes, or compilers would number them differently.
+// Nodes are in the order of the calls. C++ does not define the order in which the arguments of one call are evaluated.
+// So at most one argument may itself make nodes; otherwise compilers would number them differently.
 //
 // Matrices and tables have the type `compute`. Biases and norm parameters stay f32, because they are small. The
 // residual stream, the sum that every block adds to, may have a wider type: products read it through a cast, norms
@@ -86,7 +86,7 @@ class Builder {
   Tensor add(Tensor a, Tensor b) { return op(Add{}, {a, b}); }
   Tensor scale(Tensor x, float factor, float offset = 0) { return op(Scale{{factor}, {offset}}, {x}); }
   Tensor concat(Tensor a, Tensor b) { return op(Concat{}, {a, b}); }
-  // To twice the size, or to one less in a direction where `height` or `width` (the target, 0: twice) is odd.
+  // Twice the size, or one less in a direction where `height` or `width` (the target, 0: twice) is odd.
   Tensor upsample2x(Tensor x, int64_t height = 0, int64_t width = 0);
   Tensor view(Tensor x, Shape shape) { return x.shape() == shape ? x : op(View{shape}, {x}); }
   Tensor cast(Tensor x, DType to) { return x.dtype() == to ? x : op(Cast{to}, {x}); }
@@ -96,7 +96,7 @@ class Builder {
 
  private:
   std::optional<DType> to(DType from, DType dtype) const { return from == dtype ? std::nullopt : std::optional(dtype); }
-  // x w^T + bias, or the convolution, with the parameters' factors for what x and the result are fractions of.
+  // x w^T + bias, or the convolution. The factors of the parameters follow from the fractions of x and of the result.
   Tensor product(Op op, Tensor x, const Scope& w, Shape weights, bool bias, bool into_stream);
   float fraction_of(Tensor x) const;
   Tensor note_fraction(Tensor x, float fraction);
@@ -104,7 +104,7 @@ class Builder {
   Graph graph_;
   DType compute_, stream_;
   float stream_fraction_;
-  std::map<ValueId, float> fractions_;  // of values that are not what the network calls them, but a fraction
+  std::map<ValueId, float> fractions_;  // of values that are a fraction of the network's values
   std::map<std::string, ValueId> weights_;
 };
 

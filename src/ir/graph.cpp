@@ -40,7 +40,7 @@ std::vector<std::vector<ValueId>> Graph::users() const {
 
 namespace {
 
-// Of a node by its op. An op that is not named here does not compile.
+// The rate of a node, from its op. An op that is not named here does not compile.
 struct Flops {
   const Graph& graph;
   const Node& node;

@@ -35,7 +35,7 @@ struct Node {
 struct Output {
   std::string name;
   ValueId value;
-  // When set, the output is written over the input of this name (a state that is updated in place).
+  // If set, the output is written over the input of this name (a state that is updated in place).
   std::string over_input;
 };
 
@@ -43,10 +43,10 @@ class Graph {
  public:
   explicit Graph(std::string name) : name_(std::move(name)) {}
 
-  // Appends a node whose inputs exist already; its shape follows from infer(). Throws Error(internal) on a shape
-  // mismatch, naming the op and the shapes.
+  // Appends a node whose inputs exist. infer() gives its shape. Throws Error(internal) with the op and the shapes when
+  // they do not fit.
   ValueId add(Op op, std::vector<ValueId> inputs);
-  // Appends an Input or Weight node, whose shape is given.
+  // Appends an Input or Weight node with this shape.
   ValueId add_source(Op op, TensorDesc desc);
   void add_output(std::string name, ValueId value, std::string over_input = {});
 
@@ -68,8 +68,8 @@ class Graph {
 // The output of `op` on these inputs: the shape rule of every op. Throws Error(internal) when they do not fit.
 TensorDesc infer(const Op& op, std::span<const TensorDesc> inputs);
 
-// Floating-point operations of a node as multiply and add counted apart: matrix products, convolutions and attention
-// only (what "6.76 TFLOP per UNet forward" counts).
+// Floating-point operations of a node, with multiply and add counted separately. Only matrix products, convolutions and
+// attention count (as in "6.76 TFLOP per UNet forward").
 double flops(const Graph& graph, ValueId id);
 double flops(const Graph& graph);
 

@@ -15,7 +15,7 @@ using Descs = std::span<const TensorDesc>;
   fail(ErrorCode::internal, "internal error: {} does not fit ({}): {}", to_string(op), list, why);
 }
 
-// Checks with the op at hand, so that rules read as a list of what must hold.
+// Checks for one op, so that a rule reads as a list of conditions.
 struct Check {
   const Op& op;
   Descs inputs;
@@ -41,7 +41,7 @@ size_t epilogue_inputs(bool bias, bool residual) {
   return 2u + (bias ? 1u : 0u) + (residual ? 1u : 0u);
 }
 
-// The shape of x with the channels of the tail, where there is one.
+// The shape of x with the channels of the tail, if there is one.
 template <class Op>
 Shape with_tail(const Op& op, Descs in, const Check& check) {
   const Shape& x = in[0].shape;
@@ -188,7 +188,7 @@ TensorDesc rule(const BranchRows& op, Descs in, const Check& check) {
   check(op.guided >= 0 && op.guided <= in[0].shape[0], "guided pictures");
   return {in[0].dtype, with_rows(in[0].shape, op.guided + in[0].shape[0])};
 }
-// The shape of one slot of a state, that is of the pictures.
+// The shape of one slot of a state, which is the shape of the pictures.
 Shape one_slot(const TensorDesc& state, int slots, const Check& check) {
   check(state.dtype == DType::f32 && state.shape.rank() == 4, "state");
   check(slots > 0 && state.shape[1] % slots == 0, "slots");
@@ -196,7 +196,7 @@ Shape one_slot(const TensorDesc& state, int slots, const Check& check) {
   one.set(1, one[1] / slots);
   return one;
 }
-// One row of `step` for each picture, for that many slots.
+// One row of `step` for each picture, for this number of slots.
 bool is_step(const TensorDesc& step, int64_t pictures, int slots) {
   return step == TensorDesc{DType::f32, Shape{pictures, StepLayout::length(slots)}};
 }

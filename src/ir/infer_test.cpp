@@ -1,4 +1,5 @@
-// The shape rule of every op: what it gives, and that what does not fit is refused with the op and the shapes named.
+// The shape rule of every op: its result, and the refusal of inputs that do not fit, with the op and the shapes in the
+// message.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
-// The operations a model is made of: parameters only, no behaviour. Every node has one output. Images are (N, H, W, C),
-// tokens (N, T, C); weights keep PyTorch's layout, convolutions (O, I, kh, kw) and linear layers (O, I).
-// What each op computes is defined by backend/reference; its shape rule by ir/infer.cpp.
+// The operations of a model: parameters only, no behaviour. Every node has one output. Images are (N, H, W, C), tokens
+// (N, T, C); weights keep PyTorch's layout, convolutions (O, I, kh, kw) and linear layers (O, I). backend/reference
+// defines the result of each op, and ir/infer.cpp its shape rule.
 #pragma once
 
 #include <concepts>
@@ -19,10 +19,10 @@ namespace tempera {
 
 enum class Activation : uint8_t { none, silu, gelu, quick_gelu, relu, tanh };
 
-// How often an input changes: what depends on weights and per-request inputs alone can be computed once per request.
+// How often an input changes. Values that depend only on weights and per-request inputs are computed once per request.
 enum class Rate : uint8_t { request, step };
 
-// A value handed in by the caller.
+// A value that the caller provides.
 struct Input {
   std::string name;
   Rate rate = Rate::request;
@@ -31,18 +31,18 @@ struct Input {
 // A value from the checkpoint times `factor`; several names are concatenated along the first dimension.
 struct Weight {
   std::vector<std::string> names;
-  float factor = 1;  // a power of two: exact but where the type's range ends
+  float factor = 1;  // a power of two: exact within the type's range
   bool operator==(const Weight&) const = default;
 };
 // act(conv(x, w) + bias) + residual. Inputs: x, w (O, I, k, k), [bias (O)], [tail], [residual (N, Ho, Wo, O)].
-// tail (N, H, W, T), of x's type: the last T of the I channels, of which x then has the first I - T, as though the two
-// were concatenated. For convolutions of one pixel (stride 1, no padding) without an activation.
+// tail (N, H, W, T) has x's type and holds the last T of the I channels. x then holds the first I - T. The result is
+// that of the concatenation of both. Only for convolutions of one pixel (stride 1, no padding) without an activation.
 struct Conv2d {
   int kernel = 3, stride = 1, pad_before = 1, pad_after = 1;
   bool bias = true;
   Activation activation = Activation::none;
   bool residual = false;
-  std::optional<DType> to = std::nullopt;  // what output and residual are in; as x where absent
+  std::optional<DType> to = std::nullopt;  // type of output and residual; without it, x's type
   bool tail = false;
   bool operator==(const Conv2d&) const = default;
 };
@@ -71,18 +71,18 @@ struct GroupNorm {
   float eps = 1e-5f;
   Activation activation = Activation::none;
   bool shift = false;
-  std::optional<DType> to = std::nullopt;  // what the output is in; as x where absent
+  std::optional<DType> to = std::nullopt;  // type of the output; without it, x's type
   bool tail = false;
   bool operator==(const GroupNorm&) const = default;
 };
-// Which input the tail is, where there is one.
+// The index of the tail among the inputs, if there is one.
 inline size_t tail_input(const Conv2d& op) {
   return op.bias ? 3 : 2;
 }
 inline size_t tail_input(const GroupNorm& op) {
   return op.shift ? 4 : 3;
 }
-// Whether each output pixel depends on the input's pixel at the same place alone.
+// Whether each output pixel depends only on the input's pixel at the same place.
 inline bool is_pointwise(const Conv2d& op) {
   return op.kernel == 1 && op.stride == 1 && op.pad_before == 0 && op.pad_after == 0;
 }
@@ -92,8 +92,9 @@ struct LayerNorm {
   std::optional<DType> to = std::nullopt;  // as in GroupNorm
   bool operator==(const LayerNorm&) const = default;
 };
-// softmax(scale * q k^T) v per head; head h owns channels [h D, (h + 1) D). causal masks keys after the query.
-// How q (N, T, C), k and v (N, S, C) arrive: three inputs; one (N, T, 3C) holding q, k, v; or q and one (N, S, 2C).
+// softmax(scale * q k^T) v per head; head h has channels [h D, (h + 1) D). causal masks keys after the query.
+// q is (N, T, C), k and v are (N, S, C). Inputs are: q, k and v; or one (N, T, 3C) with q, k, v; or q and one (N, S,
+// 2C).
 struct Attention {
   enum class Packing : uint8_t { separate, qkv, q_kv };
   int heads = 1;
@@ -106,11 +107,11 @@ struct Activate {
   Activation kind = Activation::silu;
   bool operator==(const Activate&) const = default;
 };
-// a + b; b has a's shape or ones where it is broadcast.
+// a + b. b has a's shape, or ones in the dimensions where it is broadcast.
 struct Add {
   bool operator==(const Add&) const = default;
 };
-// factor * x + offset, with one number of each for all channels (last dimension) or one for every channel.
+// factor * x + offset. Both have one number for all channels (last dimension) or one for every channel.
 struct Scale {
   std::vector<float> factor = {1}, offset = {0};
   bool operator==(const Scale&) const = default;
@@ -160,31 +161,31 @@ struct BranchRows {
   int guided = 0;
   bool operator==(const BranchRows&) const = default;
 };
-// Slot 0 of each picture times its step[input_scale], as rows of the model's batch. Inputs: state, step. Output
-// (guided + N, H, W, C) in `to`.
+// Slot 0 of each picture times its step[input_scale], as rows of the model's batch. Inputs: state, step. Output (guided
+// + N, H, W, C) in `to`.
 struct ModelInput {
   int guided = 0, slots = 1;
   DType to = DType::f32;
   bool operator==(const ModelInput&) const = default;
 };
-// Classifier-free guidance (Ho & Salimans 2022): u + g (c - u) of the first `guided` pictures, where u and c are a
-// picture's negative and positive row; the positive row of the others. With rescale, the standard deviation is pulled
-// back to that of c (Lin et al. 2023, section 3.4) where a picture's step[guidance_rescale] is not 0. Inputs:
-// prediction (guided + N, H, W, C), step. Output (N, H, W, C) f32.
+// Classifier-free guidance (Ho & Salimans 2022). For the first `guided` pictures: u + g (c - u), where u and c are a
+// picture's negative and positive row. For the others: the positive row. Where a picture's step[guidance_rescale] is
+// not 0, the standard deviation is moved towards that of c (Lin et al. 2023, section 3.4). Inputs: prediction (guided +
+// N, H, W, C), step. Output (N, H, W, C) f32.
 struct Guidance {
   int guided = 1;
   bool rescale = false;
   bool operator==(const Guidance&) const = default;
 };
-// One linear update of each picture's sampler: state'[k] = sum_j M[k][j] state[j] + M[k][slots] prediction +
-// M[k][slots + 1] noise, M from the picture's row of step. A sampler of fewer slots has zeros for the others; every bit
-// of its own slots is then what SamplerUpdate with that number of slots gives. Inputs: state, prediction (N, H, W, C),
-// noise (N, H, W, C) f32, step. May run in place on state.
+// One linear update of each picture's sampler: state'[k] = sum_j M[k][j] state[j] + M[k][slots] prediction + M[k][slots
+// + 1] noise. M is from the picture's row of step. A sampler of fewer slots has zeros for the others. Every bit of its
+// own slots is then equal to the result of SamplerUpdate with that number of slots. Inputs: state, prediction (N, H, W,
+// C), noise (N, H, W, C) f32, step. May run in place on state.
 struct SamplerUpdate {
   int slots = 1;
   bool operator==(const SamplerUpdate&) const = default;
 };
-// round(255 clamp(x / 2 + 1/2, 0, 1)) as u8: what diffusers' VaeImageProcessor does.
+// round(255 clamp(x / 2 + 1/2, 0, 1)) as u8, as in diffusers' VaeImageProcessor.
 struct ToRgb8 {
   bool operator==(const ToRgb8&) const = default;
 };
@@ -193,7 +194,7 @@ using Op = std::variant<Input, Weight, Conv2d, Linear, GegluLinear, GeluGate, Gr
                         Add, Scale, Concat, Upsample2x, Embed, GatherRow, TimestepEmbedding, View, Cast, BranchRows,
                         ModelInput, Guidance, SamplerUpdate, ToRgb8>;
 
-// The index of an alternative in Op: what kernel tables are keyed by. ops.cpp checks that the two lists agree.
+// The index of an alternative in Op: the key of kernel tables. ops.cpp checks that the two lists agree.
 enum class OpKind : uint8_t {
   input,
   weight,
@@ -226,19 +227,19 @@ inline OpKind kind_of(const Op& op) {
   return static_cast<OpKind>(op.index());
 }
 
-// For visitors without a catch-all: one method for several ops, all of them named.
+// For visitors without a catch-all: one method for several ops, all of which are named.
 template <class T, class... Ts>
 concept OneOf = (std::same_as<T, Ts> || ...);
 
-// "conv2d", "linear", ... as dumps and kernel tables spell them.
+// "conv2d", "linear", ...: the name in dumps and kernel tables.
 std::string_view name(OpKind kind);
 std::string_view name(Activation activation);
 
-// What varies per denoising step is data: the layout of a row of `step` (N, L) f32, which the step ops read. One row a
-// picture.
+// Values that vary per denoising step are data. This is the layout of a row of `step` (N, L) f32, which the step ops
+// read. Every picture has one row.
 struct StepLayout {
   static constexpr int kInputScale = 0, kGuidanceScale = 1, kGuidanceRescale = 2, kUpdate = 3;
-  // L for that many slots: the header and the slots x (slots + 2) matrix, row-major.
+  // L for this number of slots: the header and the slots x (slots + 2) matrix, row-major.
   static constexpr int64_t length(int slots) { return kUpdate + static_cast<int64_t>(slots) * (slots + 2); }
 };
 

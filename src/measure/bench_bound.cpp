@@ -64,10 +64,10 @@ std::function<void()> BenchDevice::prepared(std::function<void()> enqueue) {
 }
 
 BenchDevice::Series BenchDevice::series(Executable& executable, size_t step) {
-  constexpr double kLongEnough = 5e-3;  // seconds: a clock tick, a launch and an interruption are small beside it
+  constexpr double kLongEnough = 5e-3;  // seconds: the clock's resolution, a launch and an interrupt are negligible
   constexpr double kMostTimes = 32;
   const std::function<void()> once = [&executable, step] { executable.run_step(step); };
-  once();  // what happens the first time only
+  once();  // warms up
   const double seconds = std::max(time(once), 1e-9);
   const int times = static_cast<int>(std::clamp(std::ceil(kLongEnough / seconds), 1.0, kMostTimes));
   return {prepared([once, times] {

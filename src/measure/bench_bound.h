@@ -1,4 +1,4 @@
-// A program of random weights on a device, ready to be measured.
+// A program of random weights on a device, ready for measuring.
 #pragma once
 
 #include <memory>
@@ -8,22 +8,23 @@
 
 namespace tempera {
 
-// What measures: a device, its queue, and two marks.
+// The objects for measuring: a device, its queue, and two marks.
 class BenchDevice {
  public:
-  // record: put what is launched into recordings, where the device has those, as a generation does.
+  // record: put launches into recordings, if the device has them, as a generation does.
   BenchDevice(Backend& backend, bool record)
       : backend_(backend), queue_(backend.make_queue()), stopwatch_(backend.make_stopwatch(2)), record_(record) {}
 
   Backend& backend() { return backend_; }
   Queue& queue() { return *queue_; }
 
-  // What launches as `enqueue` does, of which every launch has run before.
+  // Launches the same work as `enqueue`. Every launch of it must have run before.
   std::function<void()> prepared(std::function<void()> enqueue);
-  // Seconds on the device from the first to the last of what `launch` launches.
+  // Seconds on the device from the first to the last launch of `launch`.
   double time(const std::function<void()>& launch);
 
-  // Several launches of one step timed as one: so many that clocks and starting count for little.
+  // Several launches of one step are timed together, so many that the resolution of the clock and the start are
+  // negligible.
   struct Series {
     std::function<void()> launch;
     int times = 1;

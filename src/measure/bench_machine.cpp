@@ -1,4 +1,5 @@
-// What a table of measurements says beside its rows: the machine with its ceilings, and how far pictures are apart.
+// The data of a table of measurements other than its rows: the machine with its peak rates, and the difference between
+// pictures.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>

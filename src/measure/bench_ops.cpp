@@ -1,6 +1,6 @@
-// bench_ops(): every distinct step of the programs of a request, measured where it stands: the program is walked from
-// its first step to its last, so that each step finds the inputs that the steps before it left, and those that stand
-// for their like are launched a few times more with a clock beside them. A walk is one turn for all.
+// bench_ops(): every distinct step of the programs of a request, measured in its program. The program is run from its
+// first step to its last, so each step reads the results of the steps before it. One step of each group of equal steps
+// is launched several more times and timed. Each run of the program measures all groups once.
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ struct PartProgram {
   size_t once_runs;  // of its prologue; only the UNet has one, which each forward starts with
 };
 
-// Where a step is written over its inputs, what they were.
+// The old values of inputs that a step overwrites.
 class Overwritten {
  public:
   Overwritten(Executable& executable, const Step& step) : executable_(executable) {
@@ -92,7 +92,7 @@ class Measurement {
     for (size_t s = begin; s < end; ++s) bound_->run_step(s);
   }
 
-  // Runs the program step by step, and `visit` before every step that stands for its like.
+  // Runs the program step by step, and `visit` before every step that is measured for its group.
   void walk(const std::function<void(Measured&, size_t step)>& visit) {
     write_random_inputs(*bound_);
     for (size_t s = 0; s < of_step_.size(); ++s) {
@@ -113,7 +113,7 @@ class Measurement {
   const CheckCancelled& check_;
   BoundProgram bound_;
   std::vector<DistinctStep> distinct_;
-  std::vector<Measured*> of_step_;  // null where another step stands for it
+  std::vector<Measured*> of_step_;  // null if another step is measured for it
   std::vector<Measured> measured_;
   std::function<void()> once_, whole_;
   std::vector<double> once_samples_, whole_samples_;
@@ -159,7 +159,7 @@ BenchOps bench_ops(const BenchOpsOptions& options,
   const ThreadScope scope(engine_threads(options.engine));
   const DeviceChoice choice = choose_device(options.engine);
   const std::unique_ptr<Backend> backend = open_device(choice.device);
-  // Steps are measured by themselves, so what they read must be there.
+  // Steps are measured alone, so their inputs must be there.
   EngineOptions engine = options.engine;
   engine.offload = "none";
   engine.memory_budget.clear();

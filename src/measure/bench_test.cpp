@@ -1,4 +1,4 @@
-// How measurements add up, what a traced run looks like, and the file that viewers read.
+// The sums of measurements, the events of a traced run, and the file for trace viewers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -168,7 +168,7 @@ class Traces : public Bench {
   std::vector<TraceEvent> traced() {
     std::vector<TraceEvent> events;
     const auto queue = backend_->make_queue();
-    const RandomWeights weights(program_);  // outlives what reads it again and again
+    const RandomWeights weights(program_);  // outlives its readers
     LoneExecutable lone(program_, *backend_, *queue, weights);
     Executable& executable = *lone;
     executable.load();

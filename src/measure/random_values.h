@@ -1,5 +1,5 @@
-// Numbers that stand in for trained weights and real inputs: a hash of (stream, element), so the same on every machine
-// and in any order, with about the spread that trained values have.
+// Numbers that replace trained weights and real inputs: a hash of (stream, element). They are the same on every machine
+// and in any order, and have about the spread of trained values.
 #pragma once
 
 #include <cstddef>
@@ -17,14 +17,14 @@ struct Spread {
   auto operator<=>(const Spread&) const = default;
 };
 
-// How a parameter's values spread, so that activations keep their size through the network: norms near identity, small
-// biases, matrices with unit gain.
+// The spread of a parameter's values, so that activations keep their size through the network: norms near identity,
+// small biases, matrices with unit gain.
 Spread weight_spread(const std::string& name, const std::vector<int64_t>& dims);
 
-// splitmix64 (Steele et al. 2014): streams are made from it.
+// splitmix64 (Steele et al. 2014), which generates the streams.
 uint64_t mix(uint64_t x);
 
-// Elements from `begin` on of a stream, as `dtype` (f32, f16 or bf16), made by all cores.
+// Elements of a stream, beginning at `begin`, as `dtype` (f32, f16 or bf16). All cores compute them.
 void random_values(uint64_t stream, size_t begin, Spread spread, DType dtype, std::span<std::byte> out);
 
 }  // namespace tempera

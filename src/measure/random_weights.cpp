@@ -36,7 +36,7 @@ MadeCheckpoint::Tensors random_tensors(const Program& program) {
     for (const std::string& name : slot.source.names) {
       CheckpointTensor tensor{slot.desc.dtype, {slot.desc.shape.dims().begin(), slot.desc.shape.dims().end()}, {}};
       const auto parts = static_cast<int64_t>(slot.source.names.size());
-      TEMPERA_ASSERT(tensor.dims[0] % parts == 0);  // what is stacked is of one shape
+      TEMPERA_ASSERT(tensor.dims[0] % parts == 0);  // stacked parts have one shape
       tensor.dims[0] /= parts;
       uint64_t& size = sizes[kind_of_values(name, tensor)];
       size = std::max(size, tensor.stored_bytes());

@@ -90,7 +90,7 @@ void write_text(const fs::path& path, const std::string& text) {
 // A vocabulary of bytes alone in CLIP's form: 256 symbols, the same ending a word, and the special tokens at the end.
 void write_tokenizer(const fs::path& folder, int vocab_size, const std::string& pad) {
   std::vector<std::string> symbols;
-  // The printable stand-in of each byte (GPT-2's bytes_to_unicode), in the order of CLIP's vocabulary.
+  // The printable character of each byte (GPT-2's bytes_to_unicode), in the order of CLIP's vocabulary.
   const auto printable = [](int b) {
     return (b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || (b >= 0xae && b <= 0xff);
   };

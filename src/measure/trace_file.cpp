@@ -31,7 +31,7 @@ int track_of(const std::vector<std::string>& tracks, const std::string& stage) {
   return static_cast<int>(std::ranges::find(tracks, stage) - tracks.begin()) + 1;
 }
 
-// Copies go on beside the steps of any stage.
+// Copies run at the same time as the steps of any stage.
 int copies_track(const std::vector<std::string>& tracks) {
   return static_cast<int>(tracks.size()) + 1;
 }

@@ -11,7 +11,7 @@ struct ResnetOptions {
   float eps = 1e-5f;
 };
 
-// Residual block (He et al. 2016, pre-activation; diffusers ResnetBlock2D). temb, where given, is the activated time
+// Residual block (He et al. 2016, pre-activation; diffusers ResnetBlock2D). temb, if given, is the activated time
 // embedding (N or 1, E), projected and added per channel.
 inline Tensor resnet(Builder& b, Tensor x, const Tensor* temb, const Scope& w, const ResnetOptions& o) {
   const auto shortcut = [&] {
@@ -19,7 +19,7 @@ inline Tensor resnet(Builder& b, Tensor x, const Tensor* temb, const Scope& w, c
                ? x
                : b.conv2d(x, w / "conv_shortcut", {.out = o.out, .kernel = 1, .pad = 0, .into_stream = true});
   };
-  // A shortcut that shrinks comes first, so that x, the largest value of the block, can be normalised in place.
+  // A shortcut to fewer channels is computed first. Then x, the largest value of the block, can be normalised in place.
   const bool early = o.out < x.channels();
   Tensor skip = early ? shortcut() : x;
   Tensor h =

@@ -34,7 +34,7 @@ Graph clip_text_graph(const ClipConfig& c, const ClipGraphOptions& o) {
   const Scope model{"text_model"};
   const Shape ids_shape{o.batch, o.tokens};
 
-  // hidden[i] is the state after i layers; skip s asks for hidden[layers - 1 - s].
+  // hidden[i] is the state after i layers. skip s is hidden[layers - 1 - s].
   const int deepest =
       o.pooled ? c.num_hidden_layers : c.num_hidden_layers - 1 - *std::min_element(o.skips.begin(), o.skips.end());
   for (int skip : o.skips)

@@ -12,10 +12,10 @@ namespace tempera {
 struct ClipGraphOptions {
   int batch = 1;
   int tokens = 77;
-  // Hidden states to give, counted from the end as diffusers' clip_skip does: 0 is the penultimate, 1 the one before
-  // it. Each becomes the output "hidden.<skip>" (N, T, C) f32.
+  // Indices of the hidden states that are outputs, counted from the end as in diffusers' clip_skip: 0 is the
+  // penultimate, 1 the one before it. Each is an output "hidden.<skip>" (N, T, C) f32.
   std::vector<int> skips = {0};
-  // Also the output "pooled" (N, P) f32: the projected last state at the end token. Needs a projection.
+  // Adds the output "pooled" (N, P) f32: the projected last state at the end token. Needs a projection.
   bool pooled = false;
   DType dtype = DType::f32;
 };

@@ -1,6 +1,6 @@
-// What distinguishes one model variant from another: plain data, read from a config.json, inferred from a single-file
-// checkpoint, or written down here as a preset. A graph builder needs nothing else, and every value that reaches it has
-// been range-checked by check().
+// The differences between model variants, as plain data. They are read from a config.json, inferred from a single-file
+// checkpoint, or defined here as a preset. A graph builder needs nothing else, and check() has checked the range of
+// every value before.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,9 @@ struct ClipConfig {
   int max_position_embeddings = 77;
   ClipActivation hidden_act = ClipActivation::gelu;
   double layer_norm_eps = 1e-5;
-  int projection_dim = 0;  // rows of text_projection; 0: the encoder has none and no pooled output
-  // The pooled vector is taken at the first position holding this id. Old configs say 2, which is not CLIP's:
-  // transformers then takes the position of the largest id, which is the end token as well.
+  int projection_dim = 0;  // rows of text_projection; 0: no projection and no pooled output
+  // The pooled vector is at the first position with this id. Old configs have 2, which is not CLIP's id. transformers
+  // then uses the position of the largest id, which is the end token as well.
   int eos_token_id = 49407;
 
   int head_dim() const { return hidden_size / num_attention_heads; }
@@ -36,15 +36,15 @@ struct ClipConfig {
 struct UnetBlock {
   int channels = 0;
   int heads = 0;  // of every transformer in this block; diffusers calls this attention_head_dim. 0: no transformers
-  // Transformer layers that follow each resnet; 0: none follows. As many entries as the block has resnets.
+  // Transformer layers after each resnet; 0: none. The block has as many entries as resnets.
   std::vector<int> depths;
 
   int resnets() const { return static_cast<int>(depths.size()); }
   bool operator==(const UnetBlock&) const = default;
 };
 
-// The innermost block: resnet, transformer, resnet; or, in some distilled models, one resnet or nothing. Its width is
-// that of the last down block.
+// The innermost block: resnet, transformer, resnet; or, in some distilled models, one resnet or nothing. It has the
+// width of the last down block.
 struct UnetMidBlock {
   enum class Kind : uint8_t { none, resnet, cross_attention };
   Kind kind = Kind::cross_attention;
@@ -69,7 +69,7 @@ struct UnetConfig {
   int norm_num_groups = 32;
   double norm_eps =
       1e-5;  // of the resnets and the output; the norms of transformers have 1e-6 (group) and 1e-5 (layer)
-  // How files store proj_in and proj_out: (C, C) or (C, C, 1, 1). Checkpoints hand out (C, C) in either case.
+  // The form of proj_in and proj_out in files: (C, C) or (C, C, 1, 1). Checkpoints return (C, C) for both.
   bool use_linear_projection = true;
   int time_embedding_dim = 1280;      // width of the time embedding, four times down[0].channels by default
   bool flip_sin_to_cos = true;        // sinusoids as (cos, sin)
@@ -92,8 +92,8 @@ struct VaeConfig {
   // Latents for the UNet are (z - mean) / std * scaling_factor; without mean and std, z * scaling_factor.
   double scaling_factor = 0.13025;
   std::vector<double> latents_mean, latents_std;  // latent_channels each, or empty
-  // diffusers decodes in float32 then, because the decoder's residual stream exceeds what f16 can hold. It changes
-  // nothing here: under f16 the graph keeps that stream at a 256th of its size.
+  // If set, diffusers decodes in float32, because the decoder's residual stream exceeds the range of f16. It has no
+  // effect here: under f16 the graph keeps that stream at a 256th of its size.
   bool force_upcast = true;
   bool use_quant_conv = true;
   bool use_post_quant_conv = true;
@@ -131,22 +131,22 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Throw Error(bad_file, "'<source>': ...") with one sentence that names the key and its value: sizes positive and
-// bounded, heads divide channels, groups divide channels, up and down blocks fit each other.
+// Throw Error(bad_file, "'<source>': ...") with one sentence that names the key and its value. Sizes must be positive
+// and bounded, heads must divide channels, groups must divide channels, and up and down blocks must fit each other.
 void check(const ClipConfig& config, std::string_view source);
 void check(const UnetConfig& config, std::string_view source);
 void check(const VaeConfig& config, std::string_view source);
 void check(const TinyVaeConfig& config, std::string_view source);
-// That the parts fit together: widths of text, UNet and latents. Includes nothing of the above.
+// Checks that the parts fit together: widths of text, UNet and latents. Does not include the checks above.
 void check(const ModelConfig& config, std::string_view source);
 
 // "sdxl-base", "sdxl-refiner" as published by Stability AI; "tiny" (a few million parameters, for tests) and "small"
-// (three levels of 64, 128, 256 channels, 64-wide heads, so that a single file says everything about it). Throws
-// Error(invalid_argument) listing the names.
+// (three levels of 64, 128, 256 channels and 64-wide heads, so that a single file is enough to infer it). Throws
+// Error(invalid_argument) with a list of the names.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
 
-// The tiny autoencoder that goes with a preset: TAESDXL, or one as small as the preset.
+// The tiny autoencoder for a preset: TAESDXL, or one as small as the preset.
 TinyVaeConfig tiny_vae_preset(std::string_view name);
 
 ModelConfig sdxl_base();

@@ -15,7 +15,7 @@ namespace tempera {
 namespace {
 using nlohmann::json;
 
-constexpr IntRange kCount{0, 1 << 24};  // what fits an int; check() knows the real bounds
+constexpr IntRange kCount{0, 1 << 24};  // fits into an int; check() has the real limits
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
 // A config.json being read: the object and its name, which every message needs.
@@ -122,7 +122,7 @@ std::vector<int> layer_depths(const Reader& config, const char* key, const json&
   if (std::cmp_less(given.size(), resnets)) {
     config.refuse(key, fmt::format("must have a number for each of the block's {} transformers", resnets));
   }
-  std::vector<int> depths;  // diffusers ignores what is left over: the mid block takes the first of a list
+  std::vector<int> depths;  // as in diffusers, the rest is ignored: the mid block uses the first of a list
   depths.reserve(static_cast<size_t>(resnets));
   for (int i = 0; i < resnets; ++i) depths.push_back(depth(given[static_cast<size_t>(i)]));
   return depths;

@@ -1,5 +1,5 @@
-// Configurations: presets are what was published, JSON is read as diffusers reads it, and what the graphs cannot
-// compute is refused by name.
+// Configurations: presets are equal to the published ones, JSON is read as in diffusers, and values that the graphs
+// cannot compute are refused with their key.
 #include "models/config.h"
 
 #include <gmock/gmock.h>
@@ -126,7 +126,7 @@ TEST(Config, AsymmetricUnetAsInSsd1b) {
   EXPECT_THAT(unet.up[2].depths, ElementsAre(0, 0, 0));
   EXPECT_EQ(unet.up[0].heads, 20);
   EXPECT_EQ(unet.up[2].heads, 0);
-  // As diffusers: a mid block with cross attention takes the first of the innermost list.
+  // As in diffusers: a mid block with cross attention uses the first of the innermost list.
   object["mid_block_type"] = "UNetMidBlock2DCrossAttn";
   EXPECT_EQ(parse_unet(object).mid, (UnetMidBlock{UnetMidBlock::Kind::cross_attention, 20, 4}));
   object.erase("reverse_transformer_layers_per_block");

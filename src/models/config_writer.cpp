@@ -61,9 +61,9 @@ std::string to_json(const UnetConfig& c) {
     down_types.push_back(has_transformers(down) ? "CrossAttnDownBlock2D" : "DownBlock2D");
     up_types.insert(up_types.begin(), has_transformers(up) ? "CrossAttnUpBlock2D" : "UpBlock2D");
     channels.push_back(down.channels);
-    // Blocks without transformers state what they would have: heads as wide as the middle's.
+    // Blocks without transformers have the heads that transformers would have: as wide as those of the mid block.
     heads.push_back(down.heads > 0 ? down.heads : std::max(1, down.channels * c.mid.heads / c.down.back().channels));
-    // The middle block takes its depth from the last entry.
+    // The depth of the mid block is the last entry.
     depths.push_back(i + 1 == c.down.size() && depth == 0 ? std::max(1, c.mid.depth) : std::max(1, depth));
   }
   Json json = {{"_class_name", "UNet2DConditionModel"},

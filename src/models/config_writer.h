@@ -8,7 +8,7 @@
 namespace tempera {
 
 std::string to_json(const ClipConfig& config);
-// Throws Error(internal) for a UNet whose way up does not mirror its way down: none of the presets.
+// Throws Error(internal) for a UNet whose up blocks do not mirror its down blocks. No preset has such blocks.
 std::string to_json(const UnetConfig& config);
 std::string to_json(const VaeConfig& config);
 std::string to_json(const TinyVaeConfig& config);

@@ -1,4 +1,4 @@
-// Every parameter of a component by name and shape, read off its graphs: the only list there is.
+// The only list of parameters of a component, with names and shapes. It is derived from the component's graphs.
 #pragma once
 
 #include <string>

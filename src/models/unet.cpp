@@ -7,7 +7,7 @@
 namespace tempera {
 namespace {
 
-// bf16 has 8 significant bits: what a block adds to a sum of many would mostly be rounded away.
+// bf16 has 8 significant bits. In a sum of many blocks, most of what one block adds would be lost in rounding.
 DType stream_dtype(DType compute) {
   return compute == DType::bf16 ? DType::f32 : compute;
 }

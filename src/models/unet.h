@@ -1,4 +1,4 @@
-// The denoising network of SDXL (Podell et al. 2023; diffusers UNet2DConditionModel), alone and as a whole denoising
+// The denoising network of SDXL (Podell et al. 2023; diffusers UNet2DConditionModel), alone and as a complete denoising
 // step.
 #pragma once
 
@@ -21,21 +21,21 @@ Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& options);
 
 struct DenoiseGraphOptions {
   int images = 1;
-  // How many of the images have guidance, the first ones, 0 to images. Both branches are one batch: [negative rows of
-  // the guided images..., positive rows of all images...].
+  // The number of images with guidance, 0 to images. They are first. Both branches are one batch: [negative rows of the
+  // guided images..., positive rows of all images...].
   int guided = 1;
-  // One branch after the other instead: half the activations, and every parameter is read twice. The negative branch
-  // has inputs of its own then, "negative_encoder_hidden_states" and so on, of `images` rows like the others. Needs
-  // `guided` to be images, or 0, where it changes nothing.
+  // Computes one branch after the other: half the activations, but every parameter is read twice. The negative branch
+  // then has its own inputs, "negative_encoder_hidden_states" and so on, with `images` rows like the others. `guided`
+  // must be images, or 0, where it changes nothing.
   bool two_passes = false;
-  bool guidance_rescale = false;  // of the images whose step says so
-  int slots = 1;                  // of the sampler's state: the most that any image needs
+  bool guidance_rescale = false;  // for the images with a value in their step
+  int slots = 1;                  // of the sampler's state: the maximum over the images
   UnetGraphOptions unet = {};     // batch is set from images and guided
 };
 
-// One evaluation of the samplers: scale the input, predict, guide, update. Inputs "state" (images, slots h, w, C) as
-// SamplerUpdate has it, "noise" (images, h, w, C), "timestep" (images, 1), "step" (images, L; see StepLayout) per step
-// and the conditioning of unet_graph. Output "state" over the input of that name.
+// One evaluation of the samplers: scale the input, predict, guide, update. Inputs per step: "state" (images, slots h,
+// w, C) in the layout of SamplerUpdate, "noise" (images, h, w, C), "timestep" (images, 1), "step" (images, L; see
+// StepLayout). Other inputs: the conditioning of unet_graph. Output "state", written over the input of that name.
 Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& options);
 
 }  // namespace tempera

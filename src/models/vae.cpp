@@ -8,8 +8,9 @@ namespace {
 
 constexpr float kEps = 1e-6f;
 
-// The published autoencoder's residual stream passes what f16 can hold. At a 256th of its size 16 million fit, and what
-// adds to it is still exact to 2^-16, a 32nd of how f16 rounds a stream of size 1.
+// The published autoencoder's residual stream exceeds the range of f16. At a 256th of its size, its range is 16
+// million. The values that are added to it are still exact to 2^-16, a 32nd of the rounding of f16 in a stream of size
+// 1.
 float stream_fraction(DType compute) {
   return compute == DType::f16 ? 1.0f / 256 : 1;
 }
@@ -18,8 +19,8 @@ void pixels_out(Builder& b, Tensor image, PixelFormat format) {
   b.output("image", format == PixelFormat::rgb8 ? b.op(ToRgb8{}, {image}) : b.op(Cast{DType::f32}, {image}));
 }
 
-// From what the UNet leaves, z, to what a decoder takes: z / scaling_factor, or z std / scaling_factor + mean where the
-// model has those. Like PyTorch on a card, by the reciprocal.
+// From the UNet's result z to the input of a decoder: z / scaling_factor, or z std / scaling_factor + mean if the model
+// has those. It multiplies by the reciprocal, as PyTorch does on a card.
 Scale unscale(const VaeConfig& c) {
   if (c.latents_mean.empty()) return {{static_cast<float>(1 / c.scaling_factor)}, {0}};
   Scale scale{{}, {}};

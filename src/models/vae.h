@@ -19,7 +19,7 @@ struct VaeGraphOptions {
   PixelFormat pixels = PixelFormat::rgb8;  // of decoders
 };
 
-// Input "latent" (N, h, w, C) f32, as the UNet leaves it. Output "image".
+// Input "latent" (N, h, w, C) f32, in the form of the UNet's output. Output "image".
 Graph vae_decoder_graph(const VaeConfig& config, const VaeGraphOptions& options);
 // Input "image" (N, 8h, 8w, 3) f32 in [-1, 1]. Output "moments" (N, h, w, 2C) f32: mean and log variance.
 Graph vae_encoder_graph(const VaeConfig& config, const VaeGraphOptions& options);

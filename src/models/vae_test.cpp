@@ -1,4 +1,4 @@
-// What stands between the UNet's latents and the first layer of a decoder.
+// The ops between the UNet's latents and the first layer of a decoder.
 #include "models/vae.h"
 
 #include <gmock/gmock.h>
@@ -9,7 +9,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// What the latent is scaled by, in f32 before anything else; nothing where it is taken as it is.
+// The factor of the latent, in f32 before all other ops; nothing if it is not scaled.
 std::optional<Scale> latent_scale(const Graph& graph) {
   const Node& latent = graph.node(0);
   EXPECT_EQ(std::get<Input>(latent.op), Input{"latent"});

@@ -1,15 +1,17 @@
-// linear or conv2d, its activation and the sum that reads the result become one node: the product is written once.
+// linear or conv2d, its activation and the sum that reads the result become one node, so the product is written once.
 //
-// Two walks. The first gives a product its activation, the second its residual, perhaps seen through a view: the
-// product is then computed in the sum's place. A product that anything else reads, a sum that broadcasts, and one that
-// would round in between stay as they are.
+// There are two walks. The first adds the activation to a product, the second the residual, also through a view. The
+// product is then computed at the position of the sum. Three cases stay as they are:
+// 1. a product that another node reads;
+// 2. a sum that broadcasts;
+// 3. a sum of another dtype, because it rounds in between.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
 namespace tempera {
 namespace {
 
-// Both ops have the same epilogue fields; this sees them as one.
+// Both ops have the same fields of the epilogue.
 struct Product {
   Activation activation;
   bool residual;
@@ -41,7 +43,7 @@ std::optional<ValueId> fuse_activation(Rewrite& r, ValueId id) {
   return r.emit(with(node.op, {activate->kind, false}), r.now(node.inputs));
 }
 
-// product + other, the product perhaps seen through a view of another shape.
+// product + other, where the sum may read the product through a view.
 std::optional<ValueId> fuse_sum(Rewrite& r, ValueId sum, ValueId term, ValueId other) {
   const bool viewed = r.as<View>(term) != nullptr;
   const ValueId source = viewed ? r.old().node(term).inputs[0] : term;

@@ -1,5 +1,5 @@
-// linear and the gelu_gate that alone reads it become one geglu_linear: the value of both halves, twice as wide as the
-// result, is never written. The linear layer must be plain: fuse_epilogue comes later.
+// linear and its only reader, a gelu_gate, become one geglu_linear. The value of both halves, twice as wide as the
+// result, is never written. The linear layer must be plain, because fuse_epilogue runs later.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 

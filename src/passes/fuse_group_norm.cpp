@@ -1,15 +1,15 @@
 // The sum before a group_norm and the activation after it become parameters of the norm: one pass over memory, not
 // three.
 //
-// The sum counts where its second term is per picture and channel, as a resnet adds its time embedding, and nothing
-// else reads it.
+// The sum is fused if its second term is per picture and channel (the time embedding of a resnet) and no other node
+// reads it.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
 namespace tempera {
 namespace {
 
-// norm(x + shift), where the sum is read by nothing else and the shift is per picture and channel.
+// norm(x + shift), where no other node reads the sum and the shift is per picture and channel.
 std::optional<ValueId> fuse_shift(Rewrite& r, ValueId id) {
   const auto* norm = r.as<GroupNorm>(id);
   if (norm == nullptr || norm->shift) return std::nullopt;

@@ -1,14 +1,14 @@
-// The linear layers that feed one attention become one product with stacked weights: q, k and v where all read one
-// value (self-attention), k and v where only those do (cross-attention).
+// The linear layers of one attention become one product with stacked weights: q, k and v if all read one value
+// (self-attention), k and v if only those do (cross-attention).
 //
-// The stacked Weight lists the names of its parts, so nothing is copied: packing reads them one after the other.
+// The stacked Weight lists the names of its parts, so nothing is copied. Packing reads them one after the other.
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
 namespace tempera {
 namespace {
 
-// A linear layer that may be stacked with others: no epilogue, one reader, its own weights.
+// A linear layer that can be stacked: no epilogue, one reader, its own weights.
 bool stackable(const Rewrite& r, ValueId id) {
   const auto* linear = r.as<Linear>(id);
   if (linear == nullptr || linear->activation != Activation::none || linear->residual || !r.used_once(id)) return false;

@@ -6,8 +6,8 @@
 namespace tempera {
 
 std::span<const Pass> all_passes() {
-  // merge_qkv first: it looks for plain linear layers. fuse_geglu before fuse_epilogue for the same reason.
-  // read_concat last: to the others a node's first input is all of its x.
+  // merge_qkv is first, because it matches plain linear layers. fuse_geglu is before fuse_epilogue for the same reason.
+  // read_concat is last: the other passes assume that a node's first input is all of its x.
   static constexpr std::array<Pass, 5> kPasses = {{
       {"merge_qkv", merge_qkv},
       {"fuse_geglu", fuse_geglu},

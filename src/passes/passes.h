@@ -1,5 +1,5 @@
-// The passes in their one fixed order. Each is a pure function from graph to graph with one idea; docs/NUMERICS.md says
-// what they do to the result's rounding. "eager" is the same road with none of them.
+// The passes in their fixed order. Each is a pure function from graph to graph with one idea. docs/NUMERICS.md
+// describes how they change the rounding of the result. "eager" uses none of them.
 #pragma once
 
 #include <span>
@@ -14,15 +14,17 @@ struct Pass {
   Graph (*run)(const Graph&);
 };
 
-// group_norm + activation, and the time embedding added before it: one pass over memory instead of three.
+// group_norm, its activation, and the time embedding added before it become one node: one pass over memory instead of
+// three.
 Graph fuse_group_norm(const Graph& graph);
-// linear or conv + activation, then + residual: written once by the matrix product.
+// linear or conv, its activation and the residual become one node: the matrix product writes the result once.
 Graph fuse_epilogue(const Graph& graph);
-// The linear layers that feed one attention and read one value become one product with stacked weights.
+// The linear layers of one attention that read the same value become one product with stacked weights.
 Graph merge_qkv(const Graph& graph);
-// linear + gelu_gate: the 2F wide value is never written.
+// linear and gelu_gate become one node: the value of width 2F is never written.
 Graph fuse_geglu(const Graph& graph);
-// concat whose readers are norms and convolutions of one pixel, perhaps through a cast: they read its two parts.
+// A concat is removed if all its readers are norms and convolutions of one pixel, perhaps after a cast. They read its
+// two parts.
 Graph read_concat(const Graph& graph);
 
 std::span<const Pass> all_passes();

@@ -1,4 +1,4 @@
-// Each pass on a few nodes: what it must fuse, and the nearest thing it must not.
+// Each pass on a few nodes: a case that it must fuse, and the nearest case that it must not fuse.
 #include "passes/passes.h"
 
 #include <gtest/gtest.h>
@@ -148,7 +148,8 @@ TEST(FuseGeglu, TakesALinearAndLeavesAnythingElse) {
   EXPECT_EQ(ops(fuse_geglu(std::move(b).finish())), (Kinds{OpKind::geglu_linear, OpKind::gelu_gate}));
 }
 
-// The up block of a UNet, for what reads its concatenation; a larger one beside it unless it is to be the largest.
+// The up block of a UNet, with the readers of its concatenation. Unless this one should be the largest, the graph has a
+// larger one.
 struct UpBlock {
   Builder b;
   Tensor x, skip, both;
@@ -165,7 +166,7 @@ struct UpBlock {
   }
 };
 
-// Names of the inputs that the only T of a graph reads, "" for what is no input, in order.
+// Names of the inputs that the only T of a graph reads, in order; "" for a value that is no input.
 template <class T>
 std::vector<std::string> sources(const Graph& graph) {
   std::vector<std::string> names;
@@ -251,7 +252,7 @@ TEST(ReadConcat, OfAConcatenationReadsTheOuterOne) {
   EXPECT_EQ(sources<GroupNorm>(g), (Names{"", "", "", "more"}));
 }
 
-// In f32 the norm's result alone is as large; in bf16 both results together are smaller.
+// In f32 the norm's result alone is as large. In bf16 both results together are smaller.
 TEST(ReadConcat, LeavesTheLargestWhereMemoryWouldGrow) {
   UpBlock f32(DType::f32, true), bf16(DType::bf16, true);
   for (UpBlock* u : {&f32, &bf16}) {

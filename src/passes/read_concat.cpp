@@ -1,9 +1,10 @@
-// concat, read in place: group_norm and 1 x 1 conv2d take its two parts (`tail`), so that nothing writes it.
+// A concat is read in place: group_norm and 1 x 1 conv2d read its two parts (`tail`), so it is never written.
 //
-// The largest concatenation stays where a norm could run in place on it, that is in f32 and f16: the parts lie in
-// memory while the norm's result is written beside them, and a UNet's memory peaks there. This follows from types
-// alone. Lowering both ways and taking the smaller peak is no substitute: a product over two parts adds in another
-// order, and a picture's bytes would depend on what else changes the peak, such as the batch or guidance in two passes.
+// The largest concatenation stays if a norm could run in place on it, which is possible in f32 and f16. Without it, the
+// two parts and the norm's result are in memory at the same time, and this is the peak of a UNet. The decision depends
+// only on types. Lowering both ways and comparing the peaks is no substitute: a product over two parts adds in another
+// order. A picture's bytes would then depend on everything that changes the peak, such as the batch or guidance in two
+// passes.
 #include <algorithm>
 #include <map>
 
@@ -13,7 +14,7 @@
 namespace tempera {
 namespace {
 
-// Whether `reader` could take `value`, its x, in two parts.
+// Whether `reader` could read `value`, its x, in two parts.
 bool takes_tail(const Node& reader, ValueId value) {
   if (std::count(reader.inputs.begin(), reader.inputs.end(), value) != 1 || reader.inputs[0] != value) return false;
   if (const auto* norm = std::get_if<GroupNorm>(&reader.op)) return !norm->tail;
@@ -58,7 +59,7 @@ class ReadConcat {
  public:
   explicit ReadConcat(const Graph& graph) : loose_(find_loose(graph)) {}
 
-  // A loose value is kept too: it goes with the last node that reads it.
+  // An unused value is copied too. It is dropped with the last node that reads it.
   std::optional<ValueId> operator()(Rewrite& r, ValueId id) {
     const Node& node = r.old().node(id);
     if (loose_[id] && r.as<Concat>(id) != nullptr) {

@@ -1,5 +1,5 @@
-// The walk's bookkeeping: who reads an old value, which new value stands for it, and the removal of nodes that no
-// output depends on. Inputs stay even if nothing reads them: they are the caller's interface.
+// The bookkeeping of the walk: the readers of an old value, the new value that replaces it, and the removal of nodes
+// that no output depends on.
 #include "passes/rewrite.h"
 
 namespace tempera {

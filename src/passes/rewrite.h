@@ -1,5 +1,5 @@
-// What every pass is written with: walk the old graph in order, copy or replace node by node; nodes that nothing reads
-// any more are dropped at the end. A fused node stands where its last part stood, so its inputs exist.
+// The common part of all passes: walk the old graph in order, copy or replace node by node, and drop nodes without
+// readers at the end. A fused node is at the position of its last part, so its inputs exist.
 #pragma once
 
 #include <optional>
@@ -23,7 +23,7 @@ class Rewrite {
   // Whether exactly one node reads the old value and it is not an output.
   bool used_once(ValueId id) const { return uses_[id] == 1; }
 
-  // The new value that stands for an old one already passed.
+  // The new value that replaces an old one. The walk has passed the old one.
   ValueId now(ValueId old_id) const { return now_[old_id]; }
   std::vector<ValueId> now(const std::vector<ValueId>& old_ids) const;
 
@@ -43,7 +43,7 @@ class Rewrite {
   std::vector<ValueId> now_;
 };
 
-// Applies `match` to each node: it gives the new value that replaces the node, or nothing to keep it.
+// Applies `match` to each node. The result is the new value that replaces the node, or nothing to keep it.
 template <class Match>
 Graph rewrite(const Graph& graph, Match match) {
   Rewrite r(graph);

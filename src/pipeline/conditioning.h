@@ -1,4 +1,4 @@
-// What the text encoders and the sizes tell the UNet, exactly as StableDiffusionXLPipeline assembles it.
+// The inputs of the UNet from text encoders and sizes, in the exact form of StableDiffusionXLPipeline.
 #pragma once
 
 #include <functional>
@@ -14,17 +14,17 @@ namespace tempera {
 
 // One text through one encoder.
 struct TextFeatures {
-  std::vector<float> hidden;  // (T, C): the hidden state that was asked for
+  std::vector<float> hidden;  // (T, C): the requested hidden state
   std::vector<float> pooled;  // (P), second encoder only
 };
 
-// The hidden states wanted of each text encoder: 0 for the penultimate, and the one that clip_skip names.
+// The requested hidden states of each text encoder: 0 for the penultimate, and that of clip_skip.
 std::vector<int> text_skips(const Request& request);
 
-// Texts to encode by one encoder, each once: what the plan counts.
+// The distinct texts for one encoder, as the plan counts them.
 size_t distinct_texts(const ResolvedRequest& request, int encoder);
 
-// A prompt through both encoders: their states side by side per token, and the pooled vector of the second.
+// A prompt through both encoders: their states concatenated per token, and the pooled vector of the second.
 struct PromptRow {
   std::vector<float> hidden;  // (T, X)
   std::vector<float> pooled;  // (P)
@@ -35,11 +35,12 @@ struct PromptEmbeddings {
   std::optional<PromptRow> negative = {};  // absent: no guidance, or not known
 };
 
-// encode(encoder, text, skip) gives the features of a text. The negative prompt's are there with guidance.
+// encode(encoder, text, skip) returns the features of a text. With guidance, the result has those of the negative
+// prompt.
 using EncodeText = std::function<const TextFeatures&(int encoder, const std::string& text, int skip)>;
 PromptEmbeddings make_embeddings(const ResolvedRequest& request, const ModelConfig& model, const EncodeText& encode);
 
-// What stands in for a negative prompt that nobody gave, in models that want that.
+// The embeddings that replace an absent negative prompt, for models that need this.
 PromptRow zeros_like(const PromptRow& row);
 
 struct Picture;  // pipeline/picture.h

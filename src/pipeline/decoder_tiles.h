@@ -1,5 +1,5 @@
 // How a decoder runs: the model's autoencoder or a tiny one, on the whole latent of a picture or on overlapping tiles.
-// One picture at a time, always, so that memory does not grow with the number of pictures.
+// It always decodes one picture at a time, so that memory does not grow with the number of pictures.
 #pragma once
 
 #include <optional>
@@ -14,10 +14,10 @@
 namespace tempera {
 
 struct DecoderOptions {
-  std::optional<TinyVaeConfig> tiny = {};  // decodes in the place of the model's autoencoder
-  std::optional<DType> dtype = {};         // to compute in; absent: the model's, or one with the range for it
+  std::optional<TinyVaeConfig> tiny = {};  // decodes instead of the model's autoencoder
+  std::optional<DType> dtype = {};         // compute type; absent: the model's, or one with enough range for it
   bool tiling = false;
-  int tile_pixels = 0;  // side of a tile; 0: as default_tile chooses
+  int tile_pixels = 0;  // side of a tile; 0: that of default_tile
   bool operator==(const DecoderOptions&) const = default;
 };
 DecoderOptions decoder_options(const EngineOptions& engine, std::optional<TinyVaeConfig> tiny);
@@ -26,18 +26,18 @@ struct Tiles {
   TileGrid grid;
   std::vector<size_t> program_of;  // by tile, row by row: the index of its program
 
-  // Whole pictures leave the decoder as bytes; tiles leave it as floats, to be blended.
+  // The decoder returns whole pictures as bytes, and tiles as floats, which are blended.
   bool several() const { return grid.count() > 1; }
 };
 
-// Whether tiles of that side, where one is given, can be blended.
+// Whether tiles of that side, if given, can be blended.
 bool can_tile(const VaeConfig& vae, const DecoderOptions& options);
 
-// Throws Error(invalid_argument) naming vae_tile_size when tiles of that side cannot be blended.
+// Throws Error(invalid_argument) with vae_tile_size when tiles of that side cannot be blended.
 TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int latent_height, int latent_width);
 
-// One graph for every shape of tile (input "latent", output "image"), in the order of their first tiles, and which tile
-// is of which.
+// One graph for every shape of tile (input "latent", output "image"), in the order of their first tiles, and the graph
+// of each tile.
 struct DecoderGraphs {
   std::vector<Graph> graphs;
   Tiles tiles;

@@ -13,7 +13,7 @@
 namespace tempera {
 namespace {
 
-constexpr int64_t kMostTokens = 4096;  // diffusers takes any number; programs that join long prompts use a few times 77
+constexpr int64_t kMostTokens = 4096;  // diffusers has no limit; programs that join long prompts use a few times 77
 
 constexpr const char* kHidden = "prompt_embeds";
 constexpr const char* kPooled = "pooled_prompt_embeds";

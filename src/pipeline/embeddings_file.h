@@ -1,5 +1,5 @@
-// Prompt embeddings in a safetensors file, named as diffusers' arguments: what Pipeline::encode writes, and what other
-// programs may have written.
+// Prompt embeddings in a safetensors file, with the names of diffusers' arguments. Pipeline::encode writes such files,
+// and other programs can write them too.
 #pragma once
 
 #include <filesystem>
@@ -15,31 +15,31 @@ namespace tempera {
 struct EmbeddingsFile {
   PromptEmbeddings embeddings;
   int tokens = 0;  // T
-  // What the file says it was made from; empty where it says nothing.
+  // The prompts in the file's metadata; empty if it has none.
   std::string prompt = {};
   std::optional<std::string> prompt_2 = {}, negative_prompt = {}, negative_prompt_2 = {};
   std::optional<int> clip_skip = {};
 };
 
-// prompt_embeds (1, T, X) and pooled_prompt_embeds (1, P) in f32, f16 or bf16, the leading 1 optional, and the same
-// with "negative_" or neither. Throws Error(bad_file) naming the file, the tensor and the remedy: one is missing, of
-// another model's shape, for several prompts, or holds a value that is no number.
+// prompt_embeds (1, T, X) and pooled_prompt_embeds (1, P) in f32, f16 or bf16, where the leading 1 is optional. Both or
+// none of the same with "negative_". Throws Error(bad_file) with the file, the tensor and the remedy when a tensor is
+// missing, has the shape of another model, is for several prompts, or has a value that is not a number.
 EmbeddingsFile read_embeddings(const std::filesystem::path& path, const ModelConfig& model);
 
-// The embeddings that a request names instead of prompts, with a negative row where it has guidance. The request learns
-// from which texts they were made, for the metadata of its pictures. Throws as read_embeddings does, and
+// The embeddings that a request names instead of prompts, with a negative row if it has guidance. The prompts of the
+// file's metadata are written into the request, for the metadata of its pictures. Throws as read_embeddings does, and
 // Error(bad_file) when guidance needs a negative row that is not there.
 EmbeddingsFile read_embeddings_for(ResolvedRequest& request, const ModelConfig& model);
 
-// In f32, with the prompts of `request` as metadata. The file appears whole or not at all. Throws Error(io).
+// In f32, with the prompts of `request` as metadata. The file is written completely or not at all. Throws Error(io).
 void write_embeddings(const std::filesystem::path& path, const PromptEmbeddings& embeddings, int tokens,
                       const Request& request);
 
-// Before any work is done for it. Throws Error(invalid_argument) unless `path` ends in .safetensors and its folder is
-// there.
+// Checks a path before any work is done. Throws Error(invalid_argument) unless `path` ends in .safetensors and its
+// folder exists.
 void check_embeddings_path(const std::filesystem::path& path);
 
-// Width of the pooled text vector that the UNet takes.
+// Width of the pooled text vector for the UNet.
 int pooled_width(const ModelConfig& model);
 
 }  // namespace tempera

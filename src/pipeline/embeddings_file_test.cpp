@@ -39,7 +39,7 @@ class Embeddings : public testing::Test {
     for (size_t i = 0; i < bytes.size(); i += size_of(dtype)) convert(&value, DType::f32, &bytes[i], dtype, 1);
     return {spec, bytes};
   }
-  // A file that is right but for what `wrong` replaces.
+  // A correct file, except for the values in `wrong`.
   std::string problem(const std::vector<Tensor>& wrong) {
     std::vector<Tensor> all = {tensor("prompt_embeds", {1, 77, 96}), tensor("pooled_prompt_embeds", {1, 64})};
     for (const Tensor& replacement : wrong) {

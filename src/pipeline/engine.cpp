@@ -182,9 +182,9 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
     if (!r.request.prompt_embeds.empty()) file = read_embeddings_for(r, facts_.config);
     if (!file) text();
     prepared = prepare(r, file ? std::optional(file->tokens) : std::nullopt);
-    // All memory is taken before the long part.
+    // All memory is allocated before the long part.
     activate({stages_of(prepared)}, nullptr, others_for(*prepared), true);
-    executables_->leave();  // also what an earlier request left when it was stopped
+    executables_->leave();  // also ends the copies of an earlier request that was stopped
     plan = with_what_is_held(prepared->fitted.plan, others_for(*prepared) == Parameters::Others::keep);
   });
   planned_peak_ = plan.memory.peak_bytes;
@@ -246,7 +246,7 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
   const ThreadScope scope(threads_);
   check_embeddings_path(out);
   Request both = request;
-  both.guidance_scale = 2;  // any above 1: whether the negative prompt will be needed is not known here
+  both.guidance_scale = 2;  // any above 1: it is unknown here whether the negative prompt will be needed
   const ResolvedRequest r = resolved(both);
   EncodeResult result;
   StageClock clock(result.stages, nullptr);

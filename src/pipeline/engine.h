@@ -1,5 +1,5 @@
-// What an engine owns: the device, the opened sources, the stages of the shapes in use, executables with their memory,
-// and the forwards that jobs are stepped in.
+// The objects of an engine: the device, the opened sources, the stages of the shapes in use, executables with their
+// memory, and the forwards that step jobs.
 #pragma once
 
 #include <deque>
@@ -41,13 +41,13 @@ class Engine::Impl {
     return meter == nullptr ? std::nullopt : meter->joules();
   }
   const Parameters& parameters() const { return executables_->parameters(); }
-  // Of the request that was planned last; 0 before.
+  // For the last planned request; 0 before.
   size_t planned_peak() const { return planned_peak_; }
 
   static CheckCancelled cancelled_check(const Callbacks& callbacks);
 
  private:
-  // A denoising step for pictures of several jobs, built when they first meet.
+  // A denoising step for pictures of several jobs, built when they are first stepped together.
   struct Merged {
     std::shared_ptr<const Prepared> like;  // the shape and options that they share
     Batch batch;
@@ -65,9 +65,9 @@ class Engine::Impl {
   Plan with_what_is_held(Plan plan, bool remember) const;
   Parameters::Others others_for(const Prepared& prepared) const;
 
-  // Makes the programs of these jobs, and of a batch of them, the ones in use.
+  // Makes the programs of these jobs, and of a batch of them, the programs in use.
   void use_for(std::span<Job::Impl* const> jobs, const Program* merged);
-  // `exact`: and no others. With Others::keep, others are dropped when memory is short.
+  // `exact`: only these. With Others::keep, others are dropped when memory is short.
   void activate(const std::vector<std::shared_ptr<const Stages>>& stages, const Program* merged,
                 Parameters::Others others, bool exact);
   const Checkpoint& weights(const ComponentRef& component) const;
@@ -85,15 +85,15 @@ class Engine::Impl {
   DeviceChoice choice_;
   Sources sources_;
   ModelFacts facts_;
-  std::optional<TinyVaeConfig> own_tiny_vae_;  // once a budget asked for it
+  std::optional<TinyVaeConfig> own_tiny_vae_;  // opened when a budget first needed it
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;
   Limits limits_;
-  size_t free_memory_ = 0;  // before this engine took any
+  size_t free_memory_ = 0;  // before this engine allocated any
   size_t planned_peak_ = 0;
   std::optional<TextStage> text_;
-  std::deque<std::shared_ptr<const Prepared>> prepared_;  // the last to be used first
-  std::list<Merged> merged_;                              // likewise
+  std::deque<std::shared_ptr<const Prepared>> prepared_;  // the most recently used first
+  std::list<Merged> merged_;                              // the same
   std::optional<Executables> executables_;
   // The programs in use, and the owners of those that are not in merged_.
   std::vector<ParameterUse> active_;

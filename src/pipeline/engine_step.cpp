@@ -56,7 +56,7 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
       fail(ErrorCode::invalid_argument, "a job is named twice in one step: name each once");
   }
   if (jobs.size() > 1 && !limits_.budget.given())
-    use_for(jobs, nullptr);  // so that no turn drops what the next one needs
+    use_for(jobs, nullptr);  // so that no step drops the programs of the next one
   std::vector<Job::Impl*> left(jobs.begin(), jobs.end());
   while (!left.empty()) {
     std::vector<Job::Impl*> together;
@@ -105,7 +105,7 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
   return true;
 }
 
-// The one for such a batch, built where it is new; nullptr where its memory is more than the engine may take.
+// The forward for such a batch, built if it is new. nullptr if its memory exceeds the engine's limit.
 const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const> jobs, const Batch& batch) {
   const std::shared_ptr<const Prepared>& like = jobs.front()->prepared_pointer();
   auto known = std::ranges::find_if(

@@ -19,8 +19,9 @@ Fitted lowered(const ModelConfig& model, const RequestShape& r, const Target& ta
   return fitted;
 }
 
-// Ways in the order of their cost. Streaming comes before smaller batches: copies run beside the work, and a large
-// batch hides them better. Tiles cost some per cent of decoding and show, if at all, as less than a level.
+// Ways in the order of their cost. Streaming is before smaller batches, because copies run while steps compute, and a
+// large batch hides them better. Tiles cost some per cent of decoding, and change pixels by less than one level, if at
+// all.
 std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape& r) {
   std::vector<ProgramOptions> list = {first};
   ProgramOptions way = first;
@@ -56,7 +57,7 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
   return list;
 }
 
-// A streamed UNet keeps as much of its parameters as there is room for beside all else.
+// A streamed UNet keeps as many of its parameters as fit into the remaining memory.
 Fitted with_room_used(const ModelConfig& model, const RequestShape& r, const Target& target, ProgramOptions options,
                       size_t budget) {
   Fitted fitted = lowered(model, r, target, options);
@@ -73,7 +74,7 @@ Fitted with_room_used(const ModelConfig& model, const RequestShape& r, const Tar
   return fitted;
 }
 
-// Adds what it tries to `choices`, but no way that takes more than the one before it.
+// Adds the tried ways to `choices`, but no way that needs more memory than the one before it.
 std::optional<Fitted> first_that_fits(const ModelConfig& model, const RequestShape& r, const Target& target,
                                       const ProgramOptions& first, size_t budget, std::vector<BudgetChoice>& choices) {
   for (const ProgramOptions& way : ways(first, r)) {

@@ -1,5 +1,5 @@
-// The fastest way to answer a request within the memory there is: ways are lowered in the order of what they cost, and
-// the first whose peak fits is taken. Nothing is run and no weight is read.
+// The fastest way to answer a request within the memory. Ways are lowered in the order of their cost, and the first one
+// whose peak fits is used. Nothing is run and no weight is read.
 #pragma once
 
 #include <functional>
@@ -10,33 +10,33 @@
 
 namespace tempera {
 
-// What EngineOptions::memory_budget says.
+// The value of EngineOptions::memory_budget.
 struct MemoryBudget {
   size_t bytes = 0;
-  double share = 0;  // of what is free, where bytes is 0; neither: no budget
+  double share = 0;  // of the free memory, if bytes is 0; neither: no budget
   bool given() const { return bytes > 0 || share > 0; }
-  // In bytes, where `free` are.
+  // In bytes, for this number of free bytes.
   size_t of(size_t free) const { return bytes > 0 ? bytes : static_cast<size_t>(static_cast<double>(free) * share); }
 };
 
-// The placement to begin with: what EngineOptions::offload says, or, under a budget, all that is fastest. Throws
-// Error(invalid_argument) where both are given.
+// The first placement to try: that of EngineOptions::offload, or, under a budget, the fastest one. Throws
+// Error(invalid_argument) if both are given.
 Placement first_placement(const EngineOptions& engine);
 
-// "6GiB", "6GB", "512MiB", "80%", "auto" (all that is free), "" (none). Throws Error(invalid_argument) naming `field`.
+// "6GiB", "6GB", "512MiB", "80%", "auto" (all free memory), "" (none). Throws Error(invalid_argument) with `field`.
 MemoryBudget parse_memory_budget(std::string_view text, std::string_view field = "memory_budget");
 
 struct Fitted {
   Stages stages;
-  ProgramOptions options;  // with placement, pictures per forward and tiling as chosen
+  ProgramOptions options;  // with the chosen placement, pictures per forward and tiling
   Plan plan;
   bool chosen = false;  // the options differ from the requested ones; `plan.choices` lists the ways that were tried
 };
 
-// The tiny autoencoder that a model carries, if any; opens it.
+// The tiny autoencoder in a model's folder, if any. Opens it.
 using OwnTinyVae = std::function<std::optional<TinyVaeConfig>()>;
 
-// What limits a request.
+// The limits of a request.
 struct Limits {
   MemoryBudget budget = {};
   // The free memory of the device; empty if it is not known, as in a plan for another machine. Called only when it is

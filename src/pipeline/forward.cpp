@@ -137,7 +137,7 @@ void Forward::write_step() {
   executable_.write_input("step", steps_);
 }
 
-// A card is still at the evaluation before: what the host draws costs no time there.
+// A card is still computing the evaluation before, so drawing on the host costs no time there.
 void Forward::draw_noise() {
   const size_t latent = latent_bytes(executable_.program());
   for (size_t i = 0; i < pictures_.size(); ++i) {

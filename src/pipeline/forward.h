@@ -1,5 +1,5 @@
-// One evaluation of the sampler for several pictures in one batch, each with its own request, sampler, step and
-// generator. Everything that varies per picture and step is written into the program's inputs; the program itself never
+// One evaluation of the sampler for several pictures in one batch. Each has its own request, sampler, step and
+// generator. All values that vary per picture and step are written into the program's inputs. The program never
 // changes.
 #pragma once
 
@@ -11,9 +11,9 @@
 
 namespace tempera {
 
-// The batch that a denoising program takes.
+// The batch of a denoising program.
 struct Batch {
-  int images = 1, guided = 1, slots = 1;  // pictures; the first ones with guidance; slots of sampler state of each
+  int images = 1, guided = 1, slots = 1;  // pictures; the first ones have guidance; slots of sampler state per picture
   bool two_passes = false;                // DenoiseGraphOptions
   bool guidance_rescale = false;
   bool operator==(const Batch&) const = default;
@@ -21,22 +21,22 @@ struct Batch {
 
 class Forward {
  public:
-  // `executable` is bound for a denoising step of that batch; it and the rest must outlive the forward.
+  // `executable` is bound for a denoising step of that batch. It and the other arguments must outlive the forward.
   Forward(Executable& executable, const Batch& batch, Backend& backend, Queue& queue);
   ~Forward();
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
 
-  // Runs one evaluation for these pictures, those with guidance first, none of them finished. The pictures that were in
-  // the batch before are parked when they are others. The work is enqueued; the pictures' positions are those after it.
-  // When it throws, the states of these pictures are lost.
+  // Runs one evaluation for these pictures, those with guidance first. None of them may be finished. If the batch had
+  // other pictures before, those are parked. The work is enqueued, and the pictures' positions are advanced. If it
+  // throws, the states of these pictures are lost.
   void step(std::span<Picture* const> pictures, const CheckCancelled& check);
 
-  // Brings the states of the pictures in the batch back to memory of their own.
+  // Copies the states of the pictures in the batch back to their own memory.
   void park();
-  // Copies the state of a picture in the batch there; the batch stays as it is.
+  // Copies the state of a picture in the batch to `to`. The batch does not change.
   void save(const Picture& picture);
-  // The states of the pictures in the batch are lost.
+  // Marks the states of the pictures in the batch as lost.
   void lose();
 
   const Executable& executable() const { return executable_; }

@@ -1,4 +1,4 @@
-// A request that is being answered: what it resolved to, its stages, and its pictures.
+// A request in progress: the resolved request, its stages, and its pictures.
 #pragma once
 
 #include <memory>
@@ -37,14 +37,14 @@ class Job::Impl {
   const ResolvedRequest& request() const { return request_; }
   int images() const { return request_.request.num_images_per_prompt; }
 
-  // The pictures that the next step is for. The job is not finished.
+  // The pictures of the next step. The job must not be finished.
   std::vector<Picture*> next();
   size_t step() const;
   size_t steps() const;
   bool finished() const;
   bool failed() const;
 
-  // Where the latent of a picture is as of now, (h, w, C) f32.
+  // The address of the current latent of a picture, (h, w, C) f32.
   std::byte* latent(int image);
   std::vector<float> latents(int image);
   void set_latents(int image, std::span<const float> values);

@@ -10,7 +10,7 @@
 namespace tempera {
 namespace {
 
-// The names under which other programs know a sampler.
+// The names of samplers in other programs.
 std::string sampler_label(const SchedulerConfig& c) {
   struct Label {
     std::string_view class_name, label;
@@ -43,7 +43,7 @@ std::string_view schedule_label(const SchedulerConfig& c) {
   return "Normal";
 }
 
-// A file's or folder's name without what is before and behind it.
+// The name of a file or folder, without its path and its ending.
 std::string vae_label(const std::string& tiny_vae) {
   if (tiny_vae == kModelsOwnTinyVae) return std::string(kTinyVaeFolder);
   const std::filesystem::path path = std::filesystem::path(tiny_vae).lexically_normal();

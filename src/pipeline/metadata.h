@@ -9,7 +9,7 @@
 
 namespace tempera {
 
-// `engine` names a tiny autoencoder where one decoded, `tiles`: how.
+// `engine` names the tiny autoencoder, if one decoded. `tiles`: the tiles of the decoder.
 std::string parameters_text(const ResolvedRequest& request, const EngineOptions& engine, const ModelSource& source,
                             const TileGrid& tiles, uint64_t seed);
 

@@ -1,5 +1,5 @@
-// A picture on its way through the schedule: its generator, its position and the latents that its sampler remembers. It
-// is parked when its state is in memory of its own; a forward takes it in for as long as its neighbours stay the same.
+// A picture during denoising: its generator, its position and the latents of its sampler. It is parked when its state
+// is in its own memory. While the batch stays the same, the state is in the memory of a forward.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +20,12 @@ class PictureNoise {
  public:
   PictureNoise(Rng rng, uint64_t seed, int channels, size_t pixels);
 
-  // Writes the next draw times `scale` to device memory: made by the device where it makes such numbers.
+  // Writes the next draw times `scale` to device memory. The device computes it if it can.
   void draw(Backend& backend, Queue& queue, std::byte* to, float scale);
 
  private:
   size_t channels_, pixels_;
-  std::optional<PhiloxStream> counters_;  // while the device makes numbers of them
+  std::optional<PhiloxStream> counters_;  // if the device draws
   std::unique_ptr<Generator> generator_;
   std::vector<float> planar_, values_;
 };
@@ -34,12 +34,12 @@ class Forward;
 
 struct Picture {
   const ResolvedRequest* request = nullptr;      // outlives the picture
-  const PromptEmbeddings* embeddings = nullptr;  // likewise
-  std::optional<PictureNoise> noise = {};        // from the first step on
-  size_t position = 0;                           // evaluations that are done
-  std::byte* state = nullptr;                    // of its own, where it is parked: (slots, h, w, C) f32
-  Forward* inside = nullptr;                     // where its state is, unless it is parked
-  bool lost = false;                             // a step failed half-way
+  const PromptEmbeddings* embeddings = nullptr;  // outlives the picture
+  std::optional<PictureNoise> noise = {};        // since the first step
+  size_t position = 0;                           // completed evaluations
+  std::byte* state = nullptr;                    // its own memory, if it is parked: (slots, h, w, C) f32
+  Forward* inside = nullptr;                     // the forward with its state, unless it is parked
+  bool lost = false;                             // a step failed
 
   bool guided() const { return request->guidance; }
   int slots() const { return request->schedule.slots; }

@@ -7,7 +7,7 @@
 namespace tempera {
 namespace {
 
-// What parameters travel through: four copies ahead of the steps, each long enough for the full rate of a bus.
+// The space for streaming: four copies ahead of the steps, each long enough for the full rate of a bus.
 constexpr size_t kStream = size_t{256} << 20;
 
 }  // namespace

@@ -9,21 +9,21 @@
 
 namespace tempera {
 
-// What a stage does for a request. Placement is by role.
+// The role of a stage in a request. Placement is by role.
 enum class Role : uint8_t { text, denoise, decode };
 inline constexpr size_t kRoles = 3;
 
 enum class Residency : uint8_t {
   resident,  // loaded once, stays
-  in_turn,   // copied in when it is used, into memory that the others use too
+  in_turn,   // copied in when it is used, into memory that the others also use
   streamed,  // copied in through little memory, in every run
 };
 
 struct Placement {
   std::array<Residency, kRoles> residency = {Residency::in_turn, Residency::resident, Residency::resident};  // by role
   size_t stay = 0;  // of a streamed denoising stage: bytes of its parameters that may stay
-  // As little memory as there can be: parameters travel where activations leave room, and what is constant for a
-  // request (keys and values of the prompt) is computed in every run instead of being kept.
+  // The least memory: parameters are streamed through free parts of the arena. Values that are constant for a request
+  // (keys and values of the prompt) are computed in every run instead of being kept.
   bool tight = false;
 
   Residency& of(Role role) { return residency[static_cast<size_t>(role)]; }
@@ -34,7 +34,7 @@ struct Placement {
 // offload: auto (the text encoders in turn), none, model (all in turn), sequential (all streamed).
 Placement placement_for(std::string_view offload);
 
-// The program with its parameters placed as its role says.
+// The program with its parameters placed according to its role.
 Program place(Program program, Role role, const Placement& placement, size_t alignment);
 
 }  // namespace tempera

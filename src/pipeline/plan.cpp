@@ -1,4 +1,4 @@
-// plan(): everything about a request that can be known without weights.
+// plan(): all properties of a request that do not depend on weights.
 #include "base/parallel.h"
 #include "pipeline/planning.h"
 #include "sampling/config.h"

@@ -1,5 +1,5 @@
-// A request brought to stages and a plan, without reading weights: the one way from engine options and a resolved
-// request to programs, for plans, measurements of kernels, and runs.
+// From a request to stages and a plan, without reading weights. Plans, measurements of kernels and runs all use this
+// way from engine options and a resolved request to programs.
 #pragma once
 
 #include "pipeline/devices.h"
@@ -8,26 +8,26 @@
 
 namespace tempera {
 
-// What planning has to know of a model.
+// The properties of a model for planning.
 struct ModelFacts {
   ModelConfig config;
   SchedulerSource scheduler;
   RequestDefaults defaults;
   std::string name;                            // for people
-  int tokens = 77;                             // that a prompt is padded to
-  std::optional<TinyVaeConfig> tiny_vae = {};  // that the options name
+  int tokens = 77;                             // the padded length of a prompt
+  std::optional<TinyVaeConfig> tiny_vae = {};  // named by the options
   OwnTinyVae own_tiny_vae = {};
 };
-// Of the preset that `engine` names, or else of its model, whose headers are read. With `text`, the text encoders will
-// run. Throws as open_model does.
+// For the preset that `engine` names, or else for its model, whose headers are read. With `text`, the text encoders
+// will run. Throws as open_model does.
 ModelFacts model_facts(const EngineOptions& engine, bool text);
 
-// How the engine options say that a request is to be run, before any budget. `embedded_tokens`: of the embeddings that
-// come with the request; nothing when its texts are to be encoded.
+// The way to run a request according to the engine options, before any budget. `embedded_tokens`: number of tokens of
+// the request's embeddings; nothing when its texts must be encoded.
 ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& request, const EngineOptions& engine,
                                const DeviceChoice& choice, const Target& target, std::optional<int> embedded_tokens);
 
-// The limits that the engine options set. Throws Error(invalid_argument) for a budget that is no size.
+// The limits in the engine options. Throws Error(invalid_argument) for an invalid budget.
 Limits limits_of(const EngineOptions& engine, std::function<std::optional<size_t>()> free);
 
 struct PlannedRequest {

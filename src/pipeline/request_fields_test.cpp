@@ -1,4 +1,4 @@
-// The list of fields, and what its fields are called in messages: names, never the flags of the command line.
+// The list of fields, and their names in messages, which are never the flags of the command line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -94,7 +94,7 @@ TEST(RequestFields, OfMetadataAreOfThePicture) {
 struct Mistake {
   EngineOptions engine;
   Request request;
-  std::string said;  // begins so
+  std::string said;  // the beginning of the message
   std::vector<std::string> names;
 };
 

@@ -98,7 +98,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   const std::array<int, 2> size{r.width, r.height};
   if (!r.original_size) r.original_size = size;
   if (!r.target_size) r.target_size = size;
-  // 32 bits are plenty to tell pictures apart and stay readable in a file name.
+  // 32 bits are enough for distinct pictures, and short in a file name.
   if (!r.seed) r.seed = std::random_device{}();
 
   out.prompts = prompts_of(r, model.force_zeros_for_empty_prompt);

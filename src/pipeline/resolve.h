@@ -12,7 +12,7 @@ namespace tempera {
 // The texts of a request, by text encoder.
 struct Prompts {
   std::string positive[2], negative[2];
-  bool zero_negative = false;  // no negative prompt was given and the model wants zeros then
+  bool zero_negative = false;  // no negative prompt was given, and the model then needs zeros
 };
 
 struct ResolvedRequest {
@@ -21,18 +21,18 @@ struct ResolvedRequest {
   Prompts prompts;
   bool guidance = true;  // both branches are computed
   bool guidance_rescale = false;
-  std::string scheduler;  // what the user would call it: a preset's name, a file, or the class of the model's own
+  std::string scheduler;  // for users: the name of a preset, a file, or the class of the model's scheduler
   SchedulerConfig scheduler_config;
   Schedule schedule;
 };
 
-// The model's own scheduler and where it came from, for messages.
+// The model's own scheduler and its source, for messages.
 struct SchedulerSource {
   std::string json;
   std::string origin;
 };
 
-// Throws Error(invalid_argument) naming the option and what it may be.
+// Throws Error(invalid_argument) with the field and its range.
 ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler,
                         const RequestDefaults& defaults);
 

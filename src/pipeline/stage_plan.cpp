@@ -1,4 +1,4 @@
-// What a list of stages takes: memory at the peak, arithmetic, and the words for people.
+// The plan of a list of stages: memory at the peak, arithmetic, and the texts for people.
 #include <algorithm>
 #include <map>
 
@@ -56,7 +56,7 @@ std::string describe(const Stages& stages, const ProgramOptions& o, size_t pictu
   return text;
 }
 
-// What copying parameters in takes in addition, see Target.
+// The additional memory of copies of parameters, see Target.
 size_t stream_overhead(const Stages& stages, const Target& target) {
   size_t largest = 0;
   for (const StageSpec& stage : stages.list)
@@ -96,9 +96,11 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
   return s;
 }
 
-// The host's own data of a request, in addition to the programs' memory: the finished pictures; the prompts' features
-// as the text encoders give them (those of one text for each row), as embeddings, and as the input of a forward of the
-// UNet; the vocabulary (text/bpe.h: 64 bytes for a token and its merge).
+// The host's own data of a request, in addition to the programs' memory:
+// * the finished pictures;
+// * the prompts' features as results of the text encoders (those of one text for each row), as embeddings, and as
+//   inputs of a forward of the UNet;
+// * the vocabulary (text/bpe.h: 64 bytes for a token and its merge).
 size_t host_bytes(const ModelConfig& model, const RequestShape& r, const ProgramOptions& o) {
   constexpr size_t kToken = 64;
   const auto size = [](int n) { return static_cast<size_t>(n); };
@@ -147,7 +149,7 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   const Program& denoise = stages.only(Role::denoise).programs.front();
   m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.slots) * latent_bytes(denoise);
   if (target.host_memory) m.io += host_bytes(model, r, o);
-  // Scratch memory is one region, as large as the stage that needs most; what is kept lies at its end.
+  // Scratch memory is one region of the largest stage's size. Kept results are at its end.
   m.activations = most->activations;
   m.stream = most->stream;
   m.kept = most->kept;

@@ -1,5 +1,5 @@
-// From a resolved request to the list of stages that answer it: what runs on the device, with whose parameters, how
-// often. Plans, budgets, runs, benchmarks and traces all loop over this list.
+// From a resolved request to the list of its stages: the programs on the device, their parameters, and how often they
+// run. Plans, budgets, runs, benchmarks and traces all loop over this list.
 #pragma once
 
 #include <array>
@@ -38,7 +38,7 @@ struct ProgramOptions {
   int images_per_forward = 1;  // pictures in one UNet batch
   int tokens = 77;
   bool two_passes = false;  // of guidance: one branch after the other
-  bool text = true;         // false: the embeddings are there already
+  bool text = true;         // false: the embeddings are given
   Placement placement = {};
   DecoderOptions decoder = {};
   bool operator==(const ProgramOptions&) const = default;
@@ -47,7 +47,7 @@ struct ProgramOptions {
 struct StageSpec {
   std::string name;  // in plans, benchmarks and traces: "text_encoder", "unet", "vae_decoder"
   Role role = Role::denoise;
-  ComponentRef component;              // whose parameters the programs read
+  ComponentRef component;              // the programs read its parameters
   std::vector<Program> programs = {};  // one, or one for each shape of tile
   std::vector<size_t> calls = {};      // by program: how often it runs in one run of the stage
   size_t runs = 0;                     // for the request
@@ -58,7 +58,7 @@ struct StageSpec {
 struct Stages {
   std::vector<StageSpec> list;  // in the order in which they run
 
-  // The only stage of a role that has one. Throws Error(internal) when there is none.
+  // The only stage of a role that has only one. Throws Error(internal) when there is none.
   const StageSpec& only(Role role) const;
   const StageSpec* find(std::string_view name) const;
 };
@@ -69,14 +69,14 @@ struct StageComponents {
   ComponentRef tiny_vae{1, "vae_tiny"};
 };
 
-// The text encoders alone: the request's texts through each.
+// Only the text encoders: the request's texts through each.
 Stages build_text_stages(const ModelConfig& model, const RequestShape& request, const Target& target,
                          const ProgramOptions& options);
 Stages build_stages(const ModelConfig& model, const RequestShape& request, const Target& target,
                     const ProgramOptions& options);
 
-// The denoising step for `images` pictures, the first `guided` of them with guidance, in programs with room for `slots`
-// slots of sampler state.
+// The denoising step for `images` pictures, the first `guided` of which have guidance. The programs have room for
+// `slots` slots of sampler state.
 struct ForwardShape {
   int images = 1, guided = 1, slots = 1;
   bool guidance_rescale = false;
@@ -87,7 +87,7 @@ Program build_denoise_program(const ModelConfig& model, const RequestShape& requ
 // The latent of one picture: (h, w, C) f32.
 size_t latent_bytes(const Program& denoise);
 
-// All that stays is counted, whatever runs: a later request finds it there.
+// Counts all resident parameters, also those of stages that do not run, because a later request uses them.
 Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShape& request, const Target& target,
                const ProgramOptions& options);
 

@@ -1,5 +1,5 @@
-// What a plan says of a list of stages, decoders in tiles among them: sums over the tiles, the memory of the largest,
-// parameters once in each form.
+// The plan of a list of stages, also with decoders in tiles: sums over the tiles, the memory of the largest, parameters
+// once in each form.
 #include "pipeline/stages.h"
 
 #include <gtest/gtest.h>
@@ -79,7 +79,7 @@ TEST(Stages, AddUp) {
   EXPECT_EQ(plan.flops, 6 * 100 + 3 * 800);
 }
 
-// An encoder and a decoder of one autoencoder share what both read.
+// An encoder and a decoder of one autoencoder share the parameters that both read.
 TEST(Stages, OfOneComponentShareParameters) {
   const StageComponents components;
   StageSpec denoise = denoising(components.vae);
@@ -99,7 +99,7 @@ TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
     return fit(model, shape, *target.target, options, {{}, [free] { return free; }, fit_free_memory},
                [] { return std::nullopt; });
   };
-  const Fitted asked = fitted(std::nullopt);  // nobody knows
+  const Fitted asked = fitted(std::nullopt);  // free memory is unknown
   const size_t peak = asked.plan.memory.peak_bytes;
   EXPECT_FALSE(asked.chosen);
   EXPECT_FALSE(fitted(peak).chosen);
@@ -108,7 +108,7 @@ TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
   EXPECT_TRUE(less.chosen);
   EXPECT_LT(less.plan.memory.peak_bytes, peak);
   EXPECT_FALSE(less.plan.choices.empty());
-  EXPECT_FALSE(fitted(peak - 1, false).chosen);  // what the user says holds
+  EXPECT_FALSE(fitted(peak - 1, false).chosen);  // the user's choice has priority
   EXPECT_THROW(fitted(1), Error);
 }
 

@@ -64,7 +64,7 @@ void TextStage::encode(const ResolvedRequest& r, const Stages& stages, std::span
                        bool remember, const CheckCancelled& check) {
   ++calls_;
   const std::vector<int> skips = text_skips(r.request);
-  for (const int encoder : {0, 1}) unknown_texts(encoder, r, skips);  // marks what is known
+  for (const int encoder : {0, 1}) unknown_texts(encoder, r, skips);  // marks the cached ones as used
   forget_others(remember ? kMostRemembered : 0);
   size_t i = 0;
   for (const StageSpec& stage : stages.list) {

@@ -1,4 +1,4 @@
-// The text encoders: tokens in, features out, each text of each encoder computed once and remembered.
+// The text encoders: from tokens to features. Each text is computed once for each encoder and cached.
 #pragma once
 
 #include <map>
@@ -16,30 +16,31 @@ namespace tempera {
 
 class TextStage {
  public:
-  // `source` must outlive the stage; its text encoders are open.
+  // `source` must outlive the stage. Its text encoders must be open.
   TextStage(const ModelSource& source, LogSink log);
 
-  // T: what a prompt is padded to.
+  // T: the padded length of a prompt.
   int tokens() const { return tokenizers_[1].max_length(); }
 
-  // Computes the features of the request's texts that are not known yet. `programs`: of the stages with the role text,
-  // in their order; each is loaded when it is needed. Without `remember`, features of other texts are forgotten first.
+  // Computes the features of the request's texts that are not cached. `programs`: those of the stages with the role
+  // text, in the same order. Each is loaded when it is needed. Without `remember`, features of other texts are dropped
+  // first.
   void encode(const ResolvedRequest& request, const Stages& stages, std::span<Executable* const> programs,
               bool remember, const CheckCancelled& check);
 
-  // Of a text that encode() was called for last.
+  // The features of a text of the last call of encode().
   const TextFeatures& features(int encoder, const std::string& text, int skip) const;
 
-  // Of the features of earlier requests' texts, at most kMostRemembered.
+  // The cached features of earlier requests' texts, at most kMostRemembered.
   size_t bytes_of_others() const { return bytes_of_others_; }
   static constexpr size_t kMostRemembered = size_t{16} << 20;
 
  private:
-  // Features are those of one revision of an encoder's parameters.
+  // Features depend on the revision of an encoder's parameters.
   using Key = std::tuple<int, uint64_t, std::string, int>;  // encoder, revision, text, skip
   struct Known {
     TextFeatures features;
-    uint64_t used = 0;  // the call of encode() that needed it last
+    uint64_t used = 0;  // the last call of encode() that needed it
     size_t bytes() const { return (features.hidden.size() + features.pooled.size()) * sizeof(float); }
   };
 

@@ -1,6 +1,6 @@
-// Decoding in overlapping tiles: which parts of the latent, and how their pixels are blended into one picture. Both
-// rules are diffusers', so that the picture is too; sums and blends are in float as there, and only what is final
-// becomes bytes.
+// Decoding in overlapping tiles: the parts of the latent, and the blending of their pixels into one picture. Both
+// follow diffusers, so that the picture is equal. Sums and blends are in float, as in diffusers. Pixels become bytes
+// when they are final.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@
 
 namespace tempera {
 
-// Whose tiles: AutoencoderKL.tiled_decode overlaps by a quarter of a tile, AutoencoderTiny._tiled_decode by an eighth.
+// The kind of tiles: AutoencoderKL.tiled_decode overlaps by a quarter of a tile, AutoencoderTiny._tiled_decode by an
+// eighth.
 enum class TileRule : uint8_t { kl, tiny };
 
 // Latent pixels [begin, begin + size).
@@ -19,7 +20,7 @@ struct TileSpan {
   bool operator==(const TileSpan&) const = default;
 };
 
-// Tile (r, c) is rows[r] x columns[c]. One tile: the picture is decoded whole.
+// Tile (r, c) is rows[r] x columns[c]. With one tile the picture is decoded whole.
 struct TileGrid {
   TileRule rule = TileRule::kl;
   int scale = 8;              // pixels per latent pixel in each direction
@@ -32,19 +33,19 @@ struct TileGrid {
   bool operator==(const TileGrid&) const = default;
 };
 
-// The grid of a latent of height x width. Under the rule kl, tiles that the whole latent fits into leave it whole.
-// Requires tile_unit(rule) to divide `tile`.
+// The grid of a latent of height x width. Under the rule kl, there is one tile if the whole latent fits into it.
+// tile_unit(rule) must divide `tile`.
 TileGrid make_tile_grid(TileRule rule, int height, int width, int tile, int scale);
 TileGrid one_tile(int height, int width, int scale);
 
-// What the side of a tile, in latent pixels, must be a multiple of so that overlaps are whole numbers.
+// The side of a tile, in latent pixels, must be a multiple of this, so that overlaps are integers.
 int tile_unit(TileRule rule);
 
-// The side of a tile, in latent pixels, where the user names none: `native`, halved until the picture has more than one
-// tile (or tiles cannot be smaller), rounded down to the unit.
+// The default side of a tile, in latent pixels: `native`, halved until the picture has more than one tile (or tiles
+// cannot be smaller), rounded down to the unit.
 int default_tile(TileRule rule, int height, int width, int native);
 
-// Takes the tiles of one picture row by row and writes its bytes, each as soon as no later tile changes it.
+// Gets the tiles of one picture row by row and writes its bytes. Each is written when no later tile changes it.
 class TileBlender {
  public:
   virtual ~TileBlender() = default;
@@ -55,7 +56,7 @@ class TileBlender {
 // `rgb` is (height * scale, width * scale, 3) and must outlive the blender, as `grid` must.
 std::unique_ptr<TileBlender> make_blender(const TileGrid& grid, std::span<uint8_t> rgb);
 
-// A pixel value in about [-1, 1] as a byte, as the op to_rgb8 has it.
+// A pixel value in about [-1, 1] as a byte, as in the op to_rgb8.
 uint8_t to_rgb8(float value);
 
 }  // namespace tempera

@@ -1,5 +1,5 @@
-// What lowering needs to know of a backend's kernels, as data: which ops a kernel can run and why not, how much scratch
-// memory it takes, and how many bytes its form of a weight has. No device, no pointers.
+// The data about a backend's kernels that lowering uses: the ops that a kernel can run and the reasons why not, the
+// scratch memory it needs, and the bytes of its form of a weight. No device, no pointers.
 #pragma once
 
 #include <functional>
@@ -13,14 +13,14 @@
 
 namespace tempera {
 
-// How a kernel's result relates to the graph's own rounding (docs/NUMERICS.md).
+// How a kernel's rounding differs from the rounding in the graph (docs/NUMERICS.md).
 enum class Numerics : uint8_t {
   bitwise,      // moves data only
   rounding,     // rounds exactly where the graph does
-  approximate,  // another order of summation, or fewer roundings: bounded by the row's tolerance
+  approximate,  // another order of summation, or fewer roundings; the row's tolerance is the limit
 };
 
-// One node as a kernel sees it: the op, what comes in (weights included) and what goes out.
+// One node from the view of a kernel: the op, all inputs (with weights) and the output.
 struct Problem {
   Op op;
   std::vector<TensorDesc> inputs;
@@ -36,16 +36,16 @@ struct KernelInfo {
   // Relative norm ||out - reference|| / ||reference|| that conformance allows, per output dtype class.
   double tolerance_f32 = 1e-5;
   double tolerance_half = 1e-2;
-  // Whether the output may be written over the first input, where that has as many elements and bytes.
+  // Whether the output may be written over the first input, if that has as many elements and bytes.
   bool in_place = false;
-  // Why it cannot run this problem, as the end of a sentence ("needs AVX-512"); nothing when it can.
+  // The reason why it cannot run this problem, as the end of a sentence ("needs AVX-512"). Nothing when it can.
   std::function<std::optional<std::string>(const Problem&)> refuse = {};
   // Bytes of scratch memory for one run.
   std::function<size_t(const Problem&)> workspace = [](const Problem&) -> size_t { return 0; };
-  // Bytes that the backend keeps for each distinct problem, such as generated code. Measured; docs/MEMORY.md says how.
+  // Bytes that the backend keeps for each distinct problem, such as generated code. Measured (docs/MEMORY.md).
   size_t overhead = 0;
-  // Bytes of its own form of weight input i; equal `layout` strings mean equal bytes, so that users can share them.
-  // As the graph has it unless the kernel says otherwise.
+  // Bytes of its own form of weight input i. Equal `layout` strings mean equal bytes, which programs can share. By
+  // default it is the form of the graph.
   struct Packed {
     size_t bytes = 0;
     std::string layout = "plain";
@@ -55,18 +55,18 @@ struct KernelInfo {
   };
 };
 
-// A machine to lower for. Kernels are tried in order; the first that does not refuse is taken.
+// A machine to lower for. The first kernel that does not refuse is selected.
 struct Target {
   std::string name;  // "cpu", "cuda"
   std::vector<const KernelInfo*> kernels;
   size_t alignment = 64;          // of every offset
   bool host_memory = false;       // device memory is the host's: pictures and texts are in the same memory
   bool batches_pictures = false;  // a batch of pictures is faster than one after the other
-  // Memory in addition to what programs report: code, libraries, driver. Measured; docs/MEMORY.md says how.
+  // Memory in addition to the reports of programs: code, libraries, driver. Measured (docs/MEMORY.md).
   size_t overhead = 0;
   size_t overhead_step = 0;  // for each step of a bound program
-  // Device memory that copying parameters in takes in addition to their own space, such as pages of the file that are
-  // being packed: stream_share times the largest such parameter, at most stream_overhead bytes.
+  // Device memory that copies of parameters need in addition to their own space, such as pages of the file during
+  // packing: stream_share times the largest such parameter, at most stream_overhead bytes.
   size_t stream_overhead = 0;
   double stream_share = 0;
 };

@@ -1,5 +1,5 @@
-// Graph to program in four moves: choose a kernel per node, order the steps (what is constant per request first), give
-// values their storage (views and in-place results share it), and place storage by lifetime.
+// From graph to program in four steps: choose a kernel for each node, order the steps (constants per request first),
+// assign storage to values (views and in-place results share it), and place storage by lifetime.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -38,7 +38,7 @@ class Lowering {
   // Storage shared by a value, its views, and results written over it.
   struct Storage {
     Lifetime lifetime;
-    Ref ref;  // where it went; desc unused
+    Ref ref;  // its place; desc unused
     bool in_arena = true;
   };
 
@@ -51,13 +51,13 @@ class Lowering {
 
   bool is_view(ValueId id) const { return kind_of(graph_.node(id).op) == OpKind::view; }
 
-  // The value that a chain of views looks at.
+  // The value at the end of a chain of views.
   ValueId base(ValueId id) const {
     while (is_view(id)) id = graph_.node(id).inputs[0];
     return id;
   }
 
-  // Which outputs are written over an input.
+  // The outputs that are written over an input.
   void find_overwrites() {
     for (const Output& output : graph_.outputs()) {
       if (output.over_input.empty()) continue;
@@ -90,7 +90,7 @@ class Lowering {
         order_.push_back(id);
       }
     }
-    // A graph with nothing per step is all body: there is no request to amortise over.
+    // In a graph with nothing per step, everything is body: there is no request over which to amortise.
     const bool all_constant = body.empty();
     if (all_constant) body = std::exchange(order_, {});
     program_.prologue = static_cast<uint32_t>(order_.size());
@@ -154,8 +154,8 @@ class Lowering {
          to_string(p.output), target_.name, reasons.empty() ? "; it has none for this op" : reasons);
   }
 
-  // Last step that reads each value through any view; values of the prologue read by the body live through all of it,
-  // since the body runs again.
+  // The last step that reads each value through any view. Values of the prologue that the body reads live through the
+  // whole body, since the body runs again.
   void find_last_uses() {
     last_use_.assign(graph_.nodes().size(), 0);
     const auto end = static_cast<uint32_t>(order_.size());
@@ -168,8 +168,8 @@ class Lowering {
       }
   }
 
-  // Whether the node is the last to read the input that it is written over, and so must run in place. Nothing may read
-  // the input after it.
+  // Whether the node is the last reader of the input that it is written over, and so must run in place. No later step
+  // may read the input.
   bool runs_over_input(ValueId id) const {
     const ValueId state = overwrites_[id];
     if (state == kNone || last_use_[state] < position_[id]) return false;
@@ -193,7 +193,7 @@ class Lowering {
       const ValueId first = graph_.node(id).inputs.empty() ? id : base(graph_.node(id).inputs[0]);
       const bool dies_here = first != id && storage_[first] != kNone && storages_[storage_[first]].in_arena &&
                              last_use_[first] == s && storages_[storage_[first]].lifetime.last <= s;
-      // With a tail beside it an f32 tensor may have the bytes of a result in halves, but not its elements.
+      // With a tail, an f32 x can have the bytes of a bf16 or f16 result, but not its elements.
       const bool same_size =
           first != id && p.inputs[0].shape == p.output.shape && p.inputs[0].bytes() == p.output.bytes();
       if (options_.reuse && target_.kernels[kernels_[s]]->in_place && dies_here && same_size && read_once(id, first)) {
@@ -206,15 +206,14 @@ class Lowering {
     }
   }
 
-  // Whether the node reads `value` as its first input only: an in-place kernel must not overwrite what it reads
-  // elsewhere.
+  // Whether the node reads `value` only as its first input. An in-place kernel must not overwrite its other inputs.
   bool read_once(ValueId id, ValueId value) const {
     const auto& inputs = graph_.node(id).inputs;
     return std::count_if(inputs.begin(), inputs.end(), [&](ValueId i) { return base(i) == value; }) == 1;
   }
 
-  // What the prologue computes for the body should survive other programs between two runs, so it has a space of its
-  // own, side by side: all of it is read in every run.
+  // Values that the prologue computes for the body must survive other programs between two runs. So they have a space
+  // of their own, one after the other: all of them are read in every run.
   void place_kept() {
     for (Storage& storage : storages_) {
       if (!storage.in_arena || storage.lifetime.last < order_.size()) continue;

@@ -1,5 +1,5 @@
-// For tests of lowering: a machine whose kernels are descriptions only, which is all that lowering needs, and the
-// fixture that builds small graphs and lowers them for it.
+// For tests of lowering: a machine whose kernels are only descriptions, which is enough for lowering, and the fixture
+// that builds small graphs and lowers them for it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -68,7 +68,7 @@ inline bool overlap(const Ref& a, const Ref& b) {
 
 class LowerTest : public testing::Test {
  protected:
-  // Lowers what b describes.
+  // Lowers the graph in b.
   Program lowered(const LowerOptions& options = {}) { return lower(std::move(b).finish(), fake.target(), options); }
   static const Step& step(const Program& p, OpKind kind, int skip = 0) {
     for (const Step& s : p.steps)

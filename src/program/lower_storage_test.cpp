@@ -1,4 +1,4 @@
-// Who may share memory with whom. The must-not cases matter most: each would be a wrong picture.
+// Which values may share memory. The cases without sharing are the most important: each error would be a wrong picture.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,7 +43,7 @@ TEST_F(LowerTest, ViewsOfInputsWeightsAndOutputs) {
   EXPECT_EQ(p.output("y").ref.desc.shape, (Shape{2, 16}));
 }
 
-// In place: over a value that nobody reads again.
+// In place: over a value that no later step reads.
 
 TEST_F(LowerTest, RunsInPlaceOverAValueThatDies) {
   b.output("y", linear(b.silu(linear(input("x"), "a")), "b"));

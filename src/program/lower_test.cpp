@@ -1,4 +1,4 @@
-// Which kernel runs a node, what its weights look like, and what a program prints.
+// The kernel of a node, the form of its weights, and the printed program.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

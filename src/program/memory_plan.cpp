@@ -16,7 +16,7 @@ ArenaPlan plan_memory(const std::vector<Lifetime>& values, size_t alignment) {
   std::vector<size_t> placed;  // by offset
   for (size_t v : order) {
     const size_t bytes = round_up(values[v].bytes);
-    if (bytes == 0) break;  // and all that come after it
+    if (bytes == 0) break;  // sorted by size: the rest is empty too
     size_t offset = 0;
     for (size_t other : placed) {
       const bool together = values[v].first <= values[other].last && values[other].first <= values[v].last;

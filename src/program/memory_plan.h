@@ -14,7 +14,7 @@ struct Lifetime {
   bool operator==(const Lifetime&) const = default;
 };
 
-// A value that has its place.
+// A value at a fixed place.
 struct Placed {
   size_t offset = 0;
   Lifetime lifetime;

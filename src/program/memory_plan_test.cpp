@@ -1,5 +1,5 @@
-// Whatever the lifetimes: values that live together never overlap, offsets are aligned, and the plan is no larger than
-// giving everyone memory of its own.
+// For random lifetimes: values that live together never overlap, offsets are aligned, and the plan is no larger than
+// the sum of all values.
 #include "program/memory_plan.h"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,7 @@ void expect_sound(const std::vector<Lifetime>& values, const ArenaPlan& plan, si
   EXPECT_EQ(plan.size, end);
 }
 
-// The most that lives at one time: no plan can be smaller.
+// The largest sum of values that live at one time: no plan can be smaller.
 size_t live_peak(const std::vector<Lifetime>& values, size_t alignment) {
   size_t peak = 0;
   for (const Lifetime& at : values) {
@@ -74,7 +74,7 @@ TEST(MemoryPlan, AChainNeedsTwoNeighbours) {
 }
 
 TEST(MemoryPlan, SmallValuesFillTheGapsOfLargeOnes) {
-  // The middle one is free while the third lives, which fits under the first's end.
+  // The second and the third never live together, so they share one place.
   EXPECT_THAT(plan_memory({{128, 0, 9}, {64, 0, 3}, {64, 4, 9}, {64, 0, 9}}, 64).offsets,
               ElementsAre(0, 128, 128, 192));
 }

@@ -1,4 +1,4 @@
-// Memory that bound programs take apart from what they report: code that a library generates, descriptors.
+// Memory of bound programs that is not in their reports: code that a library generates, descriptors.
 #pragma once
 
 #include <span>
@@ -8,7 +8,7 @@
 namespace tempera {
 
 // Bytes for these programs together: Target::overhead_step for each step, and KernelInfo::overhead once for each
-// distinct problem of each kernel, since the backend keeps what it made for a problem.
+// distinct problem of each kernel, since the backend keeps its objects by problem.
 size_t overhead_of(std::span<const Program* const> programs, const Target& target);
 
 }  // namespace tempera

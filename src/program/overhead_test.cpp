@@ -1,4 +1,4 @@
-// Memory of bound programs: by steps, and once for each distinct problem of a kernel that keeps something for it.
+// Memory of bound programs: per step, and once for each distinct problem of a kernel that keeps something for it.
 #include "program/overhead.h"
 
 #include <array>

@@ -1,5 +1,5 @@
-// A program: a graph made executable for one target, as pure data. Ordered steps, fixed memory offsets, the weights
-// each step reads and the memory report. Knows no device and holds no bytes; printable.
+// A program: a graph made executable for one target, as pure data. It has ordered steps, fixed memory offsets, the
+// weights of each step and the memory report. It depends on no device and holds no bytes.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@
 
 namespace tempera {
 
-// Where a value lives: a role of memory that the caller of a program owns.
+// The role of the memory that a value is in. The caller of a program owns this memory.
 //   arena    activations and kernels' workspaces of one run, planned by lifetime
-//   weights  packed parameters that stay; an offset is a name here, the owner of parameters decides where each one is
+//   weights  packed parameters that stay; an offset is only a name here, the owner of parameters decides their places
 //   io       inputs and outputs, which the caller writes and reads between runs
-//   stream   packed parameters that are copied in while they are needed, at offsets of the arena or behind it
+//   stream   packed parameters that are copied in while they are needed, at offsets in the arena or after it
 //   kept     results of the prologue that the body reads in every run; they can survive other programs in between
 enum class Space : uint8_t { arena, weights, io, stream, kept };
 
@@ -44,39 +44,40 @@ struct Step {
   bool operator==(const Step&) const = default;
 };
 
-// The problem that a step's kernel solves.
+// The problem of a step's kernel.
 Problem problem_of(const Step& step);
 
 // One parameter in the form that one kernel reads.
 struct WeightSlot {
   Weight source;
-  TensorDesc desc;    // as the graph has it
-  uint32_t step = 0;  // the (first) step that reads it, and as which input: how it is packed
+  TensorDesc desc;    // as in the graph
+  uint32_t step = 0;  // the (first) step that reads it, and its input index there: they decide how it is packed
   uint32_t input = 0;
-  size_t offset = 0, bytes = 0;  // in the weights space, or as its segment's
+  size_t offset = 0, bytes = 0;  // offset in the weights space, or that of its segment
   std::string layout;            // of the packed bytes, see KernelInfo::Packed
   static constexpr uint32_t kResident = ~0u;
   uint32_t segment = kResident;
   bool operator==(const WeightSlot&) const = default;
 };
 
-// A parameter in the form that some kernels read: equal forms of one component are equal bytes.
+// A parameter in the form that some kernels read. Equal forms of one component are equal bytes.
 struct PackedForm {
   std::vector<std::string> names;
   float factor = 1;
-  std::string type;    // as the graph has it: "f16[320x4x3x3]"
+  std::string type;    // as in the graph: "f16[320x4x3x3]"
   std::string layout;  // KernelInfo::Packed
   auto operator<=>(const PackedForm&) const = default;
 };
 PackedForm packed_form(const WeightSlot& slot);
 
-// Parameters that travel to the device together: Program::weights [first_weight, first_weight + weight_count).
+// Parameters that are copied in together: Program::weights [first_weight, first_weight + weight_count).
 struct Segment {
-  size_t offset = 0, bytes = 0;  // of the arena, or behind it
-  uint32_t first = 0, last = 0;  // the steps that read it, both inclusive
+  size_t offset = 0, bytes = 0;  // in the arena, or after it
+  uint32_t first = 0, last = 0;  // the first and the last step that read it
   uint32_t first_weight = 0, weight_count = 0;
-  // When its copy begins: on entry to its part of the program (prologue or body), or after this step, when what lay
-  // there has been read. A step not before `first` means for the next run, and on entry for the first one.
+  // When its copy begins: at the start of its part of the program (prologue or body), or after this step, the last
+  // reader of the memory that it overwrites. A step that is not before `first` means: for the next run. The first run
+  // starts such a copy at the start of the part.
   static constexpr uint32_t kOnEntry = ~0u;
   uint32_t after = kOnEntry;
   bool on_entry() const { return after == kOnEntry || after >= first; }
@@ -92,14 +93,14 @@ struct IoSlot {
 // Bytes this program needs in addition to the backend's fixed overhead.
 struct MemoryReport {
   size_t arena = 0, weights = 0, io = 0;
-  size_t stream = 0;  // behind the arena, for parameters that travel
+  size_t stream = 0;  // after the arena, for parameters that are copied in
   size_t kept = 0;
   size_t scratch() const { return arena + stream; }
   size_t peak() const { return scratch() + kept + weights + io; }
   bool operator==(const MemoryReport&) const = default;
 };
 
-// Bytes of a region for a program's scratch memory and what it keeps.
+// Bytes of a region for the scratch memory and the kept values of a program.
 inline size_t scratch_bytes(const MemoryReport& memory, size_t alignment) {
   return (memory.scratch() + memory.kept + alignment - 1) / alignment * alignment;
 }
@@ -107,36 +108,36 @@ inline size_t scratch_bytes(const MemoryReport& memory, size_t alignment) {
 struct Program {
   std::string name, target;
   std::vector<Step> steps;
-  // Steps [0, prologue) depend on weights and per-request inputs alone: run once per request.
+  // Steps [0, prologue) depend only on weights and per-request inputs: they run once per request.
   uint32_t prologue = 0;
-  std::vector<Placed> values;  // all that the arena holds
+  std::vector<Placed> values;  // all values in the arena
   std::vector<WeightSlot> weights;
   std::vector<Segment> segments;  // in the order of their first steps
   std::vector<IoSlot> inputs, outputs;
   MemoryReport memory;
   double flops_prologue = 0, flops_step = 0;
 
-  // Throws Error(internal) when there is none of that name.
+  // Throws Error(internal) when no value has that name.
   const IoSlot& input(std::string_view input_name) const;
   const IoSlot& output(std::string_view output_name) const;
 
-  // Equal programs compute the same on the same memory.
+  // Equal programs compute the same result on the same memory.
   bool operator==(const Program&) const = default;
 };
 
 struct LowerOptions {
-  // Kernels never to take, by name ("attention/flash").
+  // Names of kernels that must not be used ("attention/flash").
   std::vector<std::string> exclude;
-  // Run what depends on per-request inputs alone once per request instead of every step.
+  // Run steps that depend only on per-request inputs once per request instead of in every step.
   bool hoist = true;
-  // Let values share memory when their lifetimes do not overlap. Off only to test that sharing changes nothing.
+  // Values may share memory when their lifetimes do not overlap. Off only to test that sharing changes no result.
   bool reuse = true;
 };
 
 // Bytes of the resident parameters that programs of one component read: each parameter once in each form.
 size_t resident_bytes(std::span<const Program* const> programs, size_t alignment);
 
-// Throws Error(unavailable) when no kernel of the target takes a node, with each kernel's reason.
+// Throws Error(unavailable) when every kernel of the target refuses a node, with each kernel's reason.
 Program lower(const Graph& graph, const Target& target, const LowerOptions& options = {});
 
 // Steps with kernels and offsets, then weights, io and the memory report. Golden for small graphs.

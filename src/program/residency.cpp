@@ -11,16 +11,16 @@
 namespace tempera {
 namespace {
 
-// Long enough for the full rate of a bus, short enough that steps need not wait long for the first.
+// Long enough for the full rate of a bus, short enough that steps do not wait long for the first segment.
 constexpr size_t kSegment = size_t{64} << 20;
-// In the arena, where two of them are at a time.
+// In the arena, where two segments are in memory at a time.
 constexpr size_t kSmallSegment = size_t{8} << 20;
 
 size_t round_up(size_t n, size_t alignment) {
   return (n + alignment - 1) / alignment * alignment;
 }
 
-// For every step the parameters that it reads: which input is which.
+// For every step, the parameters that it reads and their input indices.
 struct Read {
   uint32_t input, weight;
 };
@@ -70,8 +70,8 @@ class Streaming {
 
   size_t bytes(uint32_t weight) const { return round_up(weights_[weight].bytes, options_.alignment); }
 
-  // Spreads the allowance over what the body reads: a parameter stays when that keeps the share of what stays in what
-  // came so far under the share of the whole.
+  // Spreads the allowance over the parameters of the body. The share is the allowance divided by all of their bytes. A
+  // parameter stays if the resident bytes up to and including it are at most this share of all bytes up to it.
   void keep_resident() {
     std::vector<uint32_t> order;
     std::vector<bool> seen(weights_.size());
@@ -103,7 +103,7 @@ class Streaming {
         if (resident_[read.weight]) program_.steps[s].inputs[read.input].offset = offsets[read.weight];
   }
 
-  // What step s reads that travels and is not in `inside`.
+  // The streamed parameters of step s that are not in `inside`.
   std::vector<uint32_t> wanted(uint32_t s, const Inside& inside) const {
     std::vector<uint32_t> list;
     for (const Read& read : reads_[s])
@@ -113,8 +113,8 @@ class Streaming {
     return list;
   }
 
-  // Cuts the steps into segments of at most kSegment and a quarter of the space, so that copies can run ahead; a step
-  // that reads more has one of its own. A parameter that two segments read travels with both.
+  // Cuts the steps into segments of at most kSegment and a quarter of the space, so that copies can run ahead. A step
+  // that reads more has a segment of its own. A parameter that two segments read is copied with both.
   void cut(uint32_t begin, uint32_t end) {
     const size_t most = options_.stream == 0 ? kSmallSegment : std::min(kSegment, options_.stream / 4);
     Segment segment;
@@ -143,7 +143,8 @@ class Streaming {
     close();
   }
 
-  // One behind the other, starting over with each part of the program and where the space ends.
+  // One after the other. Each part of the program starts at the beginning, and so does a segment that would exceed the
+  // end.
   void lay_out_behind_arena() {
     size_t cursor = 0;
     for (uint32_t g = 0; g < program_.segments.size(); ++g) {
@@ -155,7 +156,8 @@ class Streaming {
     }
   }
 
-  // Each lives from the first step of the segment before it to its own last one, planned together with all values.
+  // Each lives from the first step of the segment before it to its own last step. They are planned together with all
+  // values.
   void lay_out_in_arena() {
     const auto count = static_cast<uint32_t>(program_.segments.size());
     std::vector<Lifetime> lifetimes;
@@ -178,7 +180,7 @@ class Streaming {
     program_.memory.arena = plan.size;
   }
 
-  // Every value of the arena, and all that is said of it in the steps, to another offset.
+  // Moves every value of the arena, and its addresses in the steps, to another offset.
   void move_values(std::span<const size_t> offsets) {
     std::map<size_t, std::vector<uint32_t>> at;  // offset -> values, none of which live at the same time
     for (uint32_t v = 0; v < program_.values.size(); ++v) at[program_.values[v].offset].push_back(v);
@@ -202,7 +204,7 @@ class Streaming {
     for (uint32_t v = 0; v < program_.values.size(); ++v) program_.values[v].offset = offsets[v];
   }
 
-  // Adds the segment's parameters; its steps read there.
+  // Adds the parameters of the segment. Its steps read them there.
   void place(uint32_t g) {
     Segment& segment = program_.segments[g];
     const Inside& inside = insides_[g];
@@ -224,8 +226,9 @@ class Streaming {
       }
   }
 
-  // When each copy may begin: after the last reader of what it covers, and not before the copy ahead of it, since one
-  // follows the other. `period`: steps after which the part runs again; times before it are times in the run before.
+  // When each copy may begin: after the last reader of the memory that it overwrites, and not before the copy ahead of
+  // it, since copies are sequential. `period`: the number of steps after which the part runs again. Negative times are
+  // times in the run before.
   void schedule(uint32_t begin, uint32_t end, std::optional<uint32_t> period) {
     std::optional<int64_t> ahead;
     for (uint32_t j = begin; j < end; ++j) {
@@ -249,7 +252,7 @@ class Streaming {
   Program program_;
   const StreamOptions options_;
   const std::vector<std::vector<Read>> reads_;
-  const std::vector<WeightSlot> weights_;  // of the program as it came
+  const std::vector<WeightSlot> weights_;  // of the original program
   std::vector<bool> resident_;
   std::vector<Inside> insides_;  // by segment
   uint32_t body_ = 0;            // the first segment of the body

@@ -1,5 +1,5 @@
-// Streamed programs against a simulated space: every step must find its parameters there, and no copy may begin while
-// something that it covers is still to be read.
+// Streamed programs against a simulated space. Every step must find its parameters there, and no copy may begin while a
+// later step reads the memory that it overwrites.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kAlign = 64;
 
-// Plays a streamed program: the prologue once, then the body a few times, copies at the moments that it says.
+// Simulates a streamed program: the prologue once, then the body a few times, with copies at the noted steps.
 class Simulation {
  public:
   Simulation(const Program& program, const Program& plain) : p_(program), plain_(plain) {}
@@ -37,7 +37,7 @@ class Simulation {
     }
   }
 
-  // Bytes are named by what they are of; the copy itself is at once, so that what is covered too early is missed.
+  // The simulated bytes name the parameter. The simulated copy is immediate, so an early overwrite is found.
   void copy(uint32_t g) {
     ++copies_;
     const Segment& segment = p_.segments[g];
@@ -73,7 +73,7 @@ class Simulation {
       if (p_.segments[g].first >= part && p_.segments[g].after == s) copy(g);
   }
 
-  // Wherever the arena has it now.
+  // The current place in the arena.
   void expect_same_value(Ref now, const Ref& before, uint32_t s) {
     for (size_t v = 0; v < plain_.values.size() && before.space == Space::arena; ++v) {
       const auto& [offset, lifetime] = plain_.values[v];
@@ -99,7 +99,7 @@ class Simulation {
   size_t copies_ = 0;
 };
 
-// A chain of layers, some before the loop, some parameters read twice.
+// A chain of layers, some before the loop. Two steps read some of the parameters.
 Program chain(unsigned seed, const Target& target) {
   Builder b("chain", DType::f32);
   std::mt19937 random(seed);
@@ -133,7 +133,7 @@ TEST_F(LowerTest, StreamedParametersAreThereWhenTheyAreRead) {
   }
 }
 
-// In the arena everything keeps off everything else while it is there, a segment from the start of its copy on.
+// In the arena, nothing overlaps during its lifetime. The lifetime of a segment includes its copy.
 TEST_F(LowerTest, ParametersInTheArenaKeepOffItsValues) {
   fake.row(OpKind::linear).workspace = [](const Problem& p) -> size_t { return p.output.bytes() / 2; };
   // Several MiB each, so that there are many segments.

@@ -1,5 +1,5 @@
-// What a step is called and moves, and from measured steps to the rows of a report: which steps are alike, how long
-// each could take at best, and how they add up. Arithmetic alone; bench_ops.cpp and tracer.cpp measure.
+// Names and traffic of steps, and the rows of a report from measured steps: which steps are alike, how long each takes
+// at best, and sums. Arithmetic only; bench_ops.cpp and tracer.cpp measure.
 #pragma once
 
 #include "program/program.h"
@@ -10,10 +10,10 @@ namespace tempera {
 // "conv2d{3x3/1 bias} f32[...], f32[...] -> f32[...]".
 std::string shape_of(const Step& step);
 
-// Bytes of all inputs and the output, each once; of tables, the rows that are read.
+// Bytes of all inputs and the output, each once. Of tables, only the rows that are read.
 double bytes_of(const Step& step);
 
-// Steps with the same op, shapes and kernel: one of them is measured for all.
+// Steps with the same op, shapes and kernel. One of them is measured for all.
 struct DistinctStep {
   size_t step = 0;        // the first of them
   size_t calls_once = 0;  // in the prologue
@@ -21,10 +21,11 @@ struct DistinctStep {
 };
 std::vector<DistinctStep> distinct_steps(const Program& program);
 
-// The middle of the values (the mean of both middle ones), and the least. There is at least one value.
+// The median of the values (for an even count, the mean of both middle ones), and the minimum. There is at least one
+// value.
 double median(std::vector<double> values);
 
-// The row for `calls` steps like this one, of which single calls took `samples` seconds.
+// The row for `calls` steps like this one. `samples` are the seconds of single calls.
 OpTime op_time(const Step& step, std::string_view kernel, size_t calls, const std::vector<double>& samples,
                const Ceilings& ceilings);
 

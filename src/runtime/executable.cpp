@@ -9,7 +9,7 @@
 namespace tempera {
 namespace {
 
-// The parts of a parameter in the checkpoint, checked against the graph's shape.
+// The parts of a parameter in the checkpoint. Their shapes must match the graph.
 std::vector<WeightPart> find_parts(const WeightSlot& slot, const Checkpoint& checkpoint) {
   std::vector<WeightPart> parts;
   int64_t rows = 0;
@@ -63,7 +63,7 @@ void Executable::find_moves() {
     moves_[segment.after].start.push_back(g);
     moves_in_body_ = moves_in_body_ || segment.first >= program_.prologue;
   }
-  // What this run reads comes before what the next one reads.
+  // The copies of this run are before those of the next run.
   for (size_t s = 0; s < moves_.size(); ++s)
     std::stable_partition(moves_[s].start.begin(), moves_[s].start.end(),
                           [&](uint32_t g) { return program_.segments[g].first > s; });
@@ -88,7 +88,7 @@ void Executable::load(const CheckCancelled& check) {
   const State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(),
                   memory_.scratch.end(program_.memory.kept), memory_.io.data()};
   if (now == loaded_) return;
-  if (loaded_ && loaded_->revision != now.revision) memory_.scratch.lose_kept();  // it was computed with other values
+  if (loaded_ && loaded_->revision != now.revision) memory_.scratch.lose_kept();  // it depends on the old values
   loaded_.reset();
   TEMPERA_ASSERT(memory_.scratch.size() >= scratch_bytes(program_.memory, backend_.target().alignment));
   TEMPERA_ASSERT(memory_.io.size() >= program_.memory.io);
@@ -98,7 +98,7 @@ void Executable::load(const CheckCancelled& check) {
   loaded_ = now;
 }
 
-// A step whose addresses are what they were keeps its launch; a recording is good only while all do.
+// A step keeps its launch if its addresses are the same. A recording is valid only if all are the same.
 void Executable::bind_steps() {
   bindings_.resize(program_.steps.size());
   launches_.resize(program_.steps.size());
@@ -111,7 +111,7 @@ void Executable::bind_steps() {
     binding.workspace = memory_.scratch.data() + step.workspace.offset;
     if (launches_[s] && binding == bindings_[s]) continue;
     if (!std::exchange(bound_any, true)) {
-      // Choosing an algorithm runs candidates on these addresses.
+      // The search for an algorithm runs candidates on these addresses.
       memory_.scratch.enter(*this);
       memory_.scratch.lose_kept();
       recording_.reset();
@@ -144,7 +144,7 @@ void Executable::pack_resident(const CheckCancelled& check) {
   queue_.synchronize();
 }
 
-// Every tensor is looked for now, so that a file that lacks one is found before anything runs.
+// All tensors are found first, so a missing tensor is an error before anything runs.
 void Executable::prepare_transfers(const CheckCancelled& check) {
   std::vector<uint64_t> revisions;
   for (const Segment& segment : program_.segments)
@@ -245,7 +245,7 @@ void Executable::enter(size_t begin, size_t end) {
   }
 }
 
-// Parts of the program travel through the same space: what a part found there is gone.
+// The parts of the program are streamed through the same space, so the parameters of the last part are lost.
 void Executable::run_prologue(const CheckCancelled& check) {
   memory_.scratch.enter(*this);
   if (program_.memory.kept > 0) memory_.scratch.keep(*this);
@@ -262,7 +262,7 @@ void Executable::run(const CheckCancelled& check) {
   TEMPERA_ASSERT(kept());
   memory_.scratch.enter(*this);
   if (!entered_) {
-    leave();  // also what an interrupted run left under way
+    leave();  // also ends the copies of an interrupted run
     enter(program_.prologue, program_.steps.size());
   }
   const bool arrived = std::exchange(entered_, true);
@@ -270,13 +270,14 @@ void Executable::run(const CheckCancelled& check) {
   try {
     run_steps(program_.prologue, program_.steps.size(), check);
   } catch (...) {
-    entered_ = false;  // what travels may be anywhere
+    entered_ = false;  // the space may hold any segments
     throw;
   }
   ran_ = true;
 }
 
-// The first run is not recorded: what devices and libraries do once (loading code) must not happen in a recording.
+// The first run is not recorded. Devices and libraries do work that happens once (loading code), which a recording must
+// not contain.
 bool Executable::replayed(const CheckCancelled& check) {
   if (!recording_ && ran_) {
     recording_ = backend_.record(queue_, [&] {

@@ -19,20 +19,21 @@
 
 namespace tempera {
 
-// Called between steps and weights; throws Error(cancelled) to stop.
+// Called between steps and between weights. Throws Error(cancelled) to stop.
 using CheckCancelled = std::function<void()>;
 
-// The memory that an executable works in, by role (Space). Its owner makes the regions large enough (MemoryReport)
-// before the executable is loaded, and decides which executables share one.
+// The memory of an executable, by role (Space). Its owner makes the regions large enough (MemoryReport) before the
+// executable is loaded, and decides which executables share one.
 struct Memory {
-  // Arena and stream at its beginning: values last for one run, so all programs of a device may share it. At its end
-  // what a prologue computed: other programs may run as long as theirs do not reach so far (Executable::kept).
+  // At its beginning: arena and stream. Values last for one run, so all programs of a device may share it. At its end:
+  // results of a prologue. Other programs may run if their scratch memory does not reach them (Executable::kept).
   Region& scratch;
   Region& io;  // inputs and outputs; shared only by executables whose inputs are written before each run
   Parameters& parameters;
 };
 
-// Observes the steps of a run, for times and golden activations. Called between launches, before their work is done.
+// Observes the steps of a run, for times and golden activations. Called between launches, before their work is
+// complete.
 class StepWatcher {
  public:
   virtual ~StepWatcher() = default;
@@ -55,47 +56,47 @@ class Executable {
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
 
-  // Makes the program ready to run: packs the parameters that are not packed yet, in their current revision, and gives
-  // the file's pages back; binds the steps whose addresses changed. Call it again after a region or
-  // Parameters::generation() changed, and after values in the checkpoint did; it costs little where nothing changed.
-  // Parameters::hold() has named the program. Throws Error(bad_file) naming the tensor when one is missing or has
-  // another shape. Parameters that travel are read now or again and again while the program runs, as the backend has
-  // it.
+  // Makes the program ready to run. It packs the parameters that are not packed in their current revision, gives the
+  // file's pages back, and binds the steps whose addresses changed. Call it again after a region,
+  // Parameters::generation() or values in the checkpoint changed. It is fast if nothing changed. Parameters::hold()
+  // must have named the program. Throws Error(bad_file) with the tensor when one is missing or has another shape. The
+  // backend decides whether streamed parameters are read now or in every run.
   void load(const CheckCancelled& check = {});
 
-  // Copies an input in, converting from `dtype`; size must match. Inputs of a finished program keep their values.
+  // Copies an input to the device and converts it from `dtype`. The size must match. Inputs of a finished program keep
+  // their values.
   void write_input(std::string_view name, DType dtype, std::span<const std::byte> bytes);
   void write_input(std::string_view name, std::span<const float> values) {
     write_input(name, DType::f32, std::as_bytes(values));
   }
-  // Copies an output out as it is (waits for the queue).
+  // Copies an output from the device without conversion (waits for the queue).
   void read_output(std::string_view name, std::span<std::byte> bytes);
   std::vector<float> read_output(std::string_view name);  // must be f32
 
-  // Device to device, ordered with the queue: rows into an input, as many bytes as it has.
+  // Device to device, ordered with the queue: copies rows into an input. Their bytes together are those of the input.
   void copy_input(std::string_view name, const DeviceRows& from);
 
-  // Where an input lies, for copies of parts of it that are ordered with the queue.
+  // The address of an input, for copies of parts of it that are ordered with the queue.
   std::byte* input_address(std::string_view name) const { return address(program_.input(name).ref); }
 
-  // Waits for all work in the scratch memory. Streamed parameters are copied again in the next run. Region calls it
-  // before another executable uses the memory.
+  // Waits for all work in the scratch memory. The next run copies streamed parameters again. Region calls it before
+  // another executable uses the memory.
   void leave();
 
-  // Computes what depends on the request alone; call it after its inputs changed, and where !kept().
+  // Computes the values that depend only on the request. Call it after its inputs changed, and when kept() is false.
   void run_prologue(const CheckCancelled& check = {});
-  // Whether what the last prologue computed is still there. run() asserts it.
+  // Whether the results of the last prologue are still there. run() asserts it.
   bool kept() const;
   void run(const CheckCancelled& check = {});
 
-  // From its second run on, record the steps and replay them with one call where the backend can. Between the steps of
-  // a replay nothing is checked.
+  // If the backend can: record the steps, and from the second run on replay them with one call. Between the steps of a
+  // replay nothing is checked.
   void set_replay(bool on) { replay_ = on; }
 
   // Sets the watcher; null for none. With a watcher, nothing is replayed. Reset it before the watcher is destroyed.
   void watch(StepWatcher* watcher);
 
-  // For measuring and looking inside: one step by itself, and what lies at a place of the program.
+  // For measuring and inspection: runs one step by itself; reads the values at a place of the program.
   void run_step(size_t step) { launches_[step](queue_); }
   std::vector<std::byte> read(const Ref& ref);  // waits for the queue
   void write(const Ref& ref, std::span<const std::byte> bytes);
@@ -109,7 +110,7 @@ class Executable {
   void pack(const WeightSlot& slot, std::span<const WeightPart> parts, std::byte* destination) const;
   void bind_steps();
   void find_moves();
-  // Starts the transfers that entering steps [begin, end) asks for.
+  // Starts the transfers that are due before steps [begin, end).
   void enter(size_t begin, size_t end);
   void run_steps(size_t begin, size_t end, const CheckCancelled& check);
   void tell_of_copies();
@@ -121,27 +122,27 @@ class Executable {
   Queue& queue_;
   Memory memory_;
   const Checkpoint& checkpoint_;
-  // What load() depends on.
+  // The state that load() depends on.
   struct State {
     uint64_t generation = 0, revision = 0;  // of the parameters' places; of the checkpoint's values
     const std::byte *scratch = nullptr, *kept = nullptr, *io = nullptr;
     bool operator==(const State&) const = default;
   };
   std::optional<State> loaded_;
-  std::map<size_t, std::byte*> resident_;  // by offset in the weights space: where the parameter is
-  std::vector<Binding> bindings_;          // by step: what the launch was made for
+  std::map<size_t, std::byte*> resident_;  // by offset in the weights space: the address of the parameter
+  std::vector<Binding> bindings_;          // by step: the addresses of the launch
   std::vector<Launch> launches_;
   StepWatcher* watcher_ = nullptr;
   bool replay_ = false, ran_ = false;
   std::unique_ptr<Recording> recording_;
   std::unique_ptr<Transfers> transfers_;
-  std::byte* transfers_to_ = nullptr;  // the scratch memory that they were made for
-  std::vector<uint64_t> revisions_;    // of what travels, when the transfers were made
+  std::byte* transfers_to_ = nullptr;  // the scratch memory of the transfers
+  std::vector<uint64_t> revisions_;    // of the streamed parameters, when the transfers were made
   bool entered_ = false;               // the body: its transfers have been started
   struct Moves {
     std::vector<uint32_t> await, start;  // segments: before the step, after it
   };
-  std::vector<Moves> moves_;  // by step; empty where nothing travels
+  std::vector<Moves> moves_;  // by step; empty without streamed parameters
   bool moves_in_body_ = false;
 };
 

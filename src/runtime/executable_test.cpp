@@ -1,5 +1,5 @@
-// Programs that share memory: what a prologue computed survives other programs or is known to be lost, and values that
-// change in a checkpoint reach the device.
+// Programs that share memory. Results of a prologue survive other programs, or the loss is detected. Changed values of
+// a checkpoint are copied to the device.
 #include "runtime/executable.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@
 namespace tempera {
 namespace {
 
-// Every tensor is filled with one value, which can change.
+// Every tensor has one value in all elements, which can change.
 class Filled final : public Checkpoint {
  public:
   explicit Filled(std::vector<int64_t> dims, float value) : dims_(std::move(dims)) { fill(value); }
@@ -71,7 +71,7 @@ TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
   EXPECT_GT(program.memory.kept, 0u);
   const Program other = with_constant(backend_->target(), false);  // its values fill the scratch memory in every run
   Executables executables(*backend_, *queue_, true);
-  // With room for both; without, what is kept lies where the other program's values do, and is known to be lost.
+  // With room for both, the results stay. Without, the other program's values overwrite them, and the loss is detected.
   for (const bool room : {true, false}) {
     Program large = program;
     large.name = "large";
@@ -96,7 +96,7 @@ TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
   }
 }
 
-// Review finding 3: a run went on with what another program had left there.
+// Regression: a run continued with the values that another program had left there.
 TEST_F(ExecutableTest, SaysWhenAnotherPrologueOverwroteWhatItKept) {
   const Program program = with_constant(backend_->target());
   Program other = program;
@@ -120,7 +120,7 @@ TEST_F(ExecutableTest, SaysWhenAnotherPrologueOverwroteWhatItKept) {
   EXPECT_NEAR(result(*both[0]), silu(kWidth * 0.01f), 1e-5);
 }
 
-// Review, resistance P: "equal programs keep stale weights".
+// Regression: equal programs kept the weights of old values.
 TEST_F(ExecutableTest, ReadsValuesThatChangedInTheCheckpoint) {
   const Program resident = with_constant(backend_->target());
   const Program travelling = stream_weights(resident, {.stream = 0, .alignment = backend_->target().alignment});

@@ -25,7 +25,8 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
   size_t scratch = 0;
   for (const ParameterUse& use : programs)
     scratch = std::max(scratch, scratch_bytes(use.program->memory, backend_.target().alignment));
-  // Scratch memory of another size comes when parameters that are dropped are gone: together both are within the plan.
+  // Scratch memory of another size is allocated after the unneeded parameters are dropped. Otherwise both together
+  // could exceed the plan.
   const bool other_size = others == Parameters::Others::drop ? scratch_.size() != scratch : scratch_.size() < scratch;
   if (other_size) scratch_.release();
   parameters_.hold(programs, others);
@@ -46,8 +47,11 @@ std::vector<Executable*> Executables::use(std::span<const ParameterUse> programs
   return executables;
 }
 
-// Of what is not in use: all that Others::drop says; what copies parameters of a component that programs in use copy
-// too, since each has a packed copy of all of them in the host's memory; and the ones that were used longest ago.
+// Of the unused executables, this drops:
+// 1. all of them, with Others::drop;
+// 2. those that stream parameters of a component which programs in use stream too, because each has a packed copy of
+//    all of them in host memory;
+// 3. the least recently used ones.
 void Executables::end_others(std::span<const ParameterUse> programs, Parameters::Others others) {
   const auto travels_too = [&](const Bound& bound) {
     return !bound.executable.program().segments.empty() &&

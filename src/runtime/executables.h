@@ -1,5 +1,5 @@
-// The executables of an engine, and the memory that they share. Those that a request does not use stay for a later
-// request of the same shape, with their bindings and recordings, while there is room.
+// The executables of an engine, and the memory that they share. Executables that a request does not use stay for a
+// later request of the same shape, with their bindings and recordings, while there is room.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,20 @@ namespace tempera {
 
 class Executables {
  public:
-  // replay: run programs as recordings from their second run on, where the backend has those. The backend and the queue
-  // must outlive the executables.
+  // replay: from their second run on, run programs as recordings if the backend can. The backend and the queue must
+  // outlive the executables.
   Executables(Backend& backend, Queue& queue, bool replay);
 
-  // The executables of these programs, in their order: those that are there, and new ones. Takes all memory that the
-  // programs need. None is loaded: load() packs what is not packed yet. Pointers stay good while the next call names
-  // the same programs too. With Others::drop, everything that the programs do not need is given back. Throws
-  // Error(out_of_memory).
+  // The executables of these programs, in the same order: existing ones and new ones. Allocates all memory of the
+  // programs. None is loaded: load() packs missing parameters. Pointers stay valid until a call without their programs.
+  // With Others::drop, memory that the programs do not need is given back. Throws Error(out_of_memory).
   std::vector<Executable*> use(std::span<const ParameterUse> programs, Parameters::Others others);
 
-  // Nothing is under way on any executable when it returns, and what travels is copied anew.
+  // When it returns, no executable has work in the queue. Streamed parameters are copied again.
   void leave();
   void watch(StepWatcher* watcher);
 
-  // Bytes of the memory that the programs of the last use() do not need: kept for later requests.
+  // Bytes of the memory that the programs of the last use() do not need and that is kept for later requests.
   size_t bytes_of_others() const;
   const Parameters& parameters() const { return parameters_; }
   Parameters& parameters() { return parameters_; }
@@ -45,7 +44,7 @@ class Executables {
     const Checkpoint* component;
     Region io;
     Executable executable;
-    uint64_t used = 0;  // the call of use() that named it last
+    uint64_t used = 0;  // the number of the last call of use() that named it
   };
 
   Bound* find(const ParameterUse& use);
@@ -57,7 +56,7 @@ class Executables {
   StepWatcher* watcher_ = nullptr;
   Region scratch_;
   Parameters parameters_;
-  std::list<Bound> bound_;  // the last to be used first; ends before the memory that it uses
+  std::list<Bound> bound_;  // the most recently used first; destroyed before the memory that it uses
   uint64_t calls_ = 0;
 };
 

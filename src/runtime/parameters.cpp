@@ -7,10 +7,10 @@
 namespace tempera {
 namespace {
 
-// Of a buffer for several parameters: large enough that a driver's rounding does not count, small enough to be copied
-// when it has holes.
+// The size of a buffer for several parameters: so large that the driver's rounding is negligible, so small that it can
+// be copied when it has holes.
 constexpr size_t kSlab = size_t{256} << 20;
-// A slab with at least this in holes is copied to a smaller one when memory is given back.
+// A slab with at least this size of holes is copied to a smaller one when memory is given back.
 constexpr size_t kWaste = size_t{256} << 10;
 
 size_t round_up(size_t n, size_t alignment) {
@@ -34,7 +34,7 @@ void Parameters::hold(std::span<const ParameterUse> uses, Others others) {
   std::vector<Entry*> missing;
   for (auto& [key, entry] : entries_)
     if (entry.held && entry.place.slab == nullptr) missing.push_back(&entry);
-  // The largest first, so that small ones do not take the holes that large ones fit into.
+  // The largest first, so that small ones do not use the holes that large ones fit into.
   std::stable_sort(missing.begin(), missing.end(), [](const Entry* a, const Entry* b) { return a->bytes > b->bytes; });
   std::erase_if(missing, [&](Entry* entry) { return fill_hole(*entry); });
   if (others == Others::drop) close_holes();
@@ -53,7 +53,7 @@ void Parameters::mark_held(std::span<const ParameterUse> uses) {
 }
 
 void Parameters::drop_others(Others others) {
-  // Forms of one parameter lie side by side in the order of the map.
+  // Forms of one parameter are neighbours in the map.
   for (auto at = entries_.begin(); at != entries_.end();) {
     auto end = at;
     bool any_held = false;
@@ -89,7 +89,7 @@ void Parameters::release(Entry& entry) {
 }
 
 void Parameters::remove_empty_slabs() {
-  // What the queue was given may still read there.
+  // The queue may still have work that reads there.
   if (std::any_of(slabs_.begin(), slabs_.end(), [](const Slab& slab) { return slab.used() == 0; }))
     queue_.synchronize();
   std::erase_if(slabs_, [](const Slab& slab) { return slab.used() == 0; });
@@ -109,7 +109,7 @@ bool Parameters::fill_hole(Entry& entry) {
   return false;
 }
 
-// Each slab is as large as what lies in it.
+// Each slab has the size of its parameters.
 void Parameters::place_in_new_slabs(std::span<Entry* const> entries) {
   struct Bin {
     std::vector<Entry*> entries;
@@ -135,7 +135,8 @@ void Parameters::place_in_new_slabs(std::span<Entry* const> entries) {
   }
 }
 
-// Copies what lies in slabs with holes to slabs without, one after the other, so that no more than one is there twice.
+// Copies the parameters in slabs with holes to slabs without, one slab after the other, so that at most one is there
+// twice.
 void Parameters::close_holes() {
   for (Slab& slab : slabs_) {
     const size_t used = slab.used();

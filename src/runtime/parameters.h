@@ -1,9 +1,9 @@
-// Packed parameters on a device, by component, weight, form and revision: one copy of each, shared by all executables
-// that read it. A parameter is packed when an executable is loaded that reads it, and dropped when no program reads it
-// in that form any more.
+// Packed parameters on a device, by component, weight, form and revision. There is one copy of each, which all its
+// executables share. A parameter is packed when an executable that reads it is loaded. It is dropped when no program
+// reads it in that form any more.
 //
-// A component is known by its checkpoint. The owner says with hold() which programs are in use; executables then ask
-// for the places of what they read and pack what is not there yet.
+// The checkpoint identifies a component. The owner calls hold() with the programs in use. Executables then get the
+// places of their parameters and pack those that are missing.
 #pragma once
 
 #include <compare>
@@ -36,34 +36,34 @@ class Parameters {
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;
 
-  // What to do with packed parameters that the programs of hold() do not read.
+  // The treatment of packed parameters that the programs of hold() do not read.
   enum class Others : uint8_t {
-    keep,  // but for those that the programs read in another form: a parameter is never there in two forms, unless the
-           // programs read both
+    keep,  // keeps them, but drops those that the programs read in another form: a parameter is never there in two
+           // forms, unless the programs read both
     drop,
   };
-  // Says which programs may run until the next call, and takes the memory for what they read and is not there yet.
-  // Nothing is packed. Places of parameters that stay can change with Others::drop, where memory is given back.
-  // Throws Error(out_of_memory).
+  // Names the programs that may run until the next call, and allocates memory for their missing parameters. Nothing is
+  // packed. With Others::drop, memory is given back, and places of parameters that stay can change. Throws
+  // Error(out_of_memory).
   void hold(std::span<const ParameterUse> uses, Others others);
 
-  // Where a resident parameter of a held program is, packed by `pack` if it is not there in this revision.
-  // pack(destination) writes slot.bytes bytes of host memory. `staging` is that memory where the device's is another;
-  // it may be used for the next parameter as soon as the call returns.
+  // The place of a resident parameter of a held program. If it is not there in this revision, `pack` packs it:
+  // pack(destination) writes slot.bytes bytes of host memory. `staging` is that memory if device memory is not the
+  // host's. It may be used for the next parameter when the call returns.
   using Pack = std::function<void(std::byte* destination)>;
   std::byte* packed(const Checkpoint& component, const WeightSlot& slot, uint64_t revision, const Pack& pack,
                     std::vector<std::byte>& staging);
 
-  // Drops all parameters of a component that ends.
+  // Drops all parameters of a component that is destroyed.
   void forget(const Checkpoint& component);
 
-  // Changes whenever a place changed or a parameter was dropped: executables must be loaded again then.
+  // Changes when a place changed or a parameter was dropped. Executables must then be loaded again.
   uint64_t generation() const { return generation_; }
-  // Of the memory that is taken.
+  // Bytes of the allocated memory.
   size_t bytes() const;
-  // Of the memory that is taken, what the held programs do not need: other parameters, and holes.
+  // Bytes of the allocated memory that the held programs do not need: other parameters, and holes.
   size_t bytes_of_others() const;
-  // All that was packed so far.
+  // Bytes of all parameters packed so far.
   size_t bytes_packed() const { return bytes_packed_; }
 
  private:
@@ -75,7 +75,7 @@ class Parameters {
       return component == other.component && form.names == other.form.names;
     }
   };
-  // Memory that several parameters lie in.
+  // Memory of several parameters.
   struct Slab {
     std::unique_ptr<Buffer> buffer;
     std::map<size_t, size_t> holes;  // offset -> bytes

@@ -1,5 +1,5 @@
-// Who has which parameters: equal forms are packed once, a new form replaces the old one, and memory that nobody needs
-// goes back. Programs here are lists of weights; the backend is the reference's.
+// Sharing of parameters: equal forms are packed once, a new form replaces the old one, and unneeded memory is given
+// back. Programs here are lists of weights; the backend is the reference backend.
 #include "runtime/parameters.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ class ParametersTest : public ::testing::Test {
     for (const Program* program : programs) uses.push_back({&component_, program});
     parameters_.hold(uses, others);
   }
-  // Packs with bytes of that value where something is to be packed; gives the first byte at the place.
+  // Packs bytes of that value if the parameter must be packed. Returns the first byte at its place.
   int load(const WeightSlot& slot, int value, uint64_t revision = 0) {
     const std::byte* at = parameters_.packed(
         component_, slot, revision, [&](std::byte* to) { std::memset(to, value, slot.bytes); }, staging_);
@@ -59,7 +59,7 @@ TEST_F(ParametersTest, ArePackedWhenTheyAreFirstLoaded) {
   EXPECT_EQ(parameters_.bytes(), 320u);
   EXPECT_EQ(parameters_.bytes_packed(), 0u);
   EXPECT_EQ(load(program.weights[0], 1), 1);
-  EXPECT_EQ(load(program.weights[0], 2), 1);  // is there
+  EXPECT_EQ(load(program.weights[0], 2), 1);  // is there already
   EXPECT_EQ(parameters_.bytes_packed(), 128u);
 }
 
@@ -84,7 +84,7 @@ TEST_F(ParametersTest, OfAnotherComponentAreOthers) {
   EXPECT_EQ(load(program.weights[0], 2), 1);
 }
 
-// Review finding 2: the new packing was made while the old one was still there, of all parameters.
+// Regression: all parameters were packed in the new form while the old one was still there.
 TEST_F(ParametersTest, InAnotherFormReplaceTheOldOneInItsPlace) {
   const Program small = reading({weight("a", "plain", 128), weight("b", "blocked", 256), weight("c", "plain", 64)});
   const Program large = reading({weight("a", "plain", 128), weight("b", "winograd", 256), weight("c", "plain", 64)});
@@ -93,7 +93,7 @@ TEST_F(ParametersTest, InAnotherFormReplaceTheOldOneInItsPlace) {
   const size_t bytes = parameters_.bytes(), packed = parameters_.bytes_packed();
   const uint64_t generation = parameters_.generation();
   hold({&large});
-  EXPECT_EQ(parameters_.bytes(), bytes);  // never both
+  EXPECT_EQ(parameters_.bytes(), bytes);  // never both at the same time
   EXPECT_NE(parameters_.generation(), generation);
   for (const WeightSlot& slot : large.weights) load(slot, 2);
   EXPECT_EQ(parameters_.bytes_packed() - packed, 256u);  // the one whose form differs
@@ -147,7 +147,7 @@ TEST_F(ParametersTest, ThatStayKeepTheirValuesWhenHolesAreClosed) {
   EXPECT_EQ(parameters_.bytes_packed(), 2 * kLarge + 64);
 }
 
-// Review, resistance P: equal programs kept parameters whose values had changed.
+// Regression: equal programs kept parameters whose values had changed.
 TEST_F(ParametersTest, OfAnotherRevisionArePackedAnew) {
   const Program program = reading({weight("a", "plain", 128), weight("b", "plain", 128)});
   hold({&program});

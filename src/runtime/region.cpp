@@ -11,7 +11,7 @@ void Region::reserve(size_t bytes) {
 
 void Region::resize(size_t bytes) {
   if (buffer_ && buffer_->size() == bytes) return;
-  release();  // both would not fit where memory is short
+  release();  // the old and the new buffer together may not fit
   buffer_ = backend_.allocate(bytes);
 }
 

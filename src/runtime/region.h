@@ -1,6 +1,6 @@
-// Device memory that executables use in turns: scratch memory (activations, workspaces, travelling parameters) from its
-// beginning, and at its end what a prologue computed for later runs. The owner decides who shares a region; the region
-// knows whose values are in it, so that nobody reads what another one overwrote.
+// Device memory that executables use in turns. At its beginning is scratch memory (activations, workspaces, streamed
+// parameters), at its end are results of a prologue for later runs. The owner decides which executables share a region.
+// The region records whose values are in it, so that no executable reads values that another one overwrote.
 #pragma once
 
 #include <cstddef>
@@ -18,28 +18,29 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Makes the region `bytes` large or larger. When that needs another buffer, the contents are lost and executables
-  // must be loaded again before they run. Throws Error(out_of_memory); then the region is empty.
+  // Makes the region at least `bytes` large. If that needs another buffer, the contents are lost, and executables must
+  // be loaded again before they run. Throws Error(out_of_memory); the region is then empty.
   void reserve(size_t bytes);
-  // As reserve(), but gives back what is more than `bytes`.
+  // As reserve(), but also gives back the memory above `bytes`.
   void resize(size_t bytes);
-  // Gives the memory back; the region is empty.
+  // Gives all memory back; the region is then empty.
   void release();
 
   std::byte* data() const { return buffer_ ? buffer_->data() : nullptr; }
   size_t size() const { return buffer_ ? buffer_->size() : 0; }
-  // Where the last `bytes` bytes begin, aligned for the backend.
+  // The address of the last `bytes` bytes, aligned for the backend.
   std::byte* end(size_t bytes) const;
 
-  // The executable is about to use the first bytes of the region, as many as its scratch memory has. The one before
-  // leaves (Executable::leave), and what reaches into these bytes from the end is lost.
+  // Called before the executable uses the first bytes of the region, as many as its scratch memory has. The executable
+  // before it leaves (Executable::leave), and kept results that reach into these bytes are lost.
   void enter(Executable& next);
-  // The executable is about to write what it keeps to the end of the region. Nothing else is kept there then.
+  // Called before the executable writes its kept results to the end of the region. All other kept results there are
+  // lost.
   void keep(Executable& keeper) { keeper_ = &keeper; }
-  // Whether it is still there.
+  // Whether its kept results are still there.
   bool keeps(const Executable& keeper) const { return keeper_ == &keeper; }
   void lose_kept() { keeper_ = nullptr; }
-  // An executable ends.
+  // Called when an executable is destroyed.
   void forget(const Executable& user);
 
  private:

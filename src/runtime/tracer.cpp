@@ -34,7 +34,7 @@ void Tracer::begin(const Program& program, size_t first_step) {
   }
   program_ = &program;
   first_ = first_step;
-  queue_.synchronize();  // so that the device comes to the first mark when the host puts it
+  queue_.synchronize();  // so that the device and the host reach the first mark at the same time
   run_start_ = now();
   stopwatch_->mark(queue_, 0);
   marks_.clear();
@@ -81,7 +81,7 @@ void Tracer::end() {
   double begin = 0;
   for (size_t i = 0; i < marks_.size(); ++i) {
     const Step& step = program_->steps[marks_[i].step];
-    // From the first mark on: the rounding of single times does not add up.
+    // Measured from the first mark, so that the rounding errors of single times do not add up.
     const double end = std::min(stopwatch_->seconds(0, i + 1), run.seconds);
     event.start = run_start_ + begin;
     event.seconds = std::max(0.0, end - begin);

@@ -1,5 +1,5 @@
-// The times of a generation, step by step and copy by copy: marks in the device's queue around every launch, read once
-// a run is through, and handed on as spans. Waiting for each run is what tracing costs.
+// The times of a generation, by step and by copy. Marks are put into the device's queue around every launch, read after
+// each run, and reported as spans. The cost of tracing is the wait for each run.
 #pragma once
 
 #include <chrono>
@@ -37,9 +37,9 @@ class Tracer final : public StepWatcher {
   Clock::time_point origin_ = Clock::now();
   std::string stage_;
   double stage_start_ = 0, run_start_ = 0;
-  const Program* program_ = nullptr;  // of the run that goes on
+  const Program* program_ = nullptr;  // of the current run
   size_t first_ = 0;                  // its first step
-  // What ends at the marks 1, 2, ...: a step, or the wait before it.
+  // The span that ends at mark 1, 2, ...: a step, or the wait before it.
   struct Mark {
     size_t step;
     bool wait;

@@ -173,7 +173,7 @@ void must_be_null(const Source& source, SchedulerConfig& /*config*/) {
 }
 
 void variance_type(const Source& source, SchedulerConfig& config) {
-  // The solvers know it for models that also predict a variance; DDPM chooses its own by it.
+  // The solvers accept it for models that also predict a variance. DDPM selects its own variance by it.
   if (config.variance_type.empty()) return must_be_null(source, config);
   text<&SchedulerConfig::variance_type>(source, config);
 }

@@ -1,6 +1,6 @@
-// What a sampler is asked to be: diffusers' scheduler_config.json as a plain struct, and the named presets. A class of
-// diffusers knows only some of the keys, and keys it does not know have no effect there; so a config read for a class
-// keeps the neutral defaults below in every field that the class does not know.
+// The configuration of a sampler: diffusers' scheduler_config.json as a plain struct, and the named presets. A class of
+// diffusers uses only some of the keys and ignores the others. So a config for a class has the neutral defaults below
+// in every field that the class does not use.
 #pragma once
 
 #include <limits>
@@ -22,7 +22,7 @@ struct SchedulerConfig {
 
   std::string class_name = {};  // "EulerDiscreteScheduler": decides the sampler
 
-  // The noise levels the model was trained on.
+  // The noise levels of the model's training.
   int num_train_timesteps = 1000;  // 1 to kMaxTrainTimesteps
   double beta_start = 0.0001;
   double beta_end = 0.02;
@@ -31,7 +31,7 @@ struct SchedulerConfig {
   bool rescale_betas_zero_snr = false;
   PredictionType prediction_type = PredictionType::epsilon;
 
-  // Which of them are visited.
+  // The levels that the sampler visits.
   TimestepSpacing timestep_spacing = TimestepSpacing::linspace;
   int steps_offset = 0;
   bool use_karras_sigmas = false;
@@ -41,11 +41,11 @@ struct SchedulerConfig {
   std::optional<double> sigma_min = {}, sigma_max = {};  // ends of the Karras, exponential and beta spacings
   FinalSigmas final_sigmas_type = FinalSigmas::zero;
   Interpolation interpolation_type = Interpolation::linear;
-  bool continuous_timesteps = false;  // timestep_type "continuous": the model is told log(sigma) / 4
+  bool continuous_timesteps = false;  // timestep_type "continuous": the model's input is log(sigma) / 4
   double lambda_min_clipped = -std::numeric_limits<double>::infinity();
   int original_inference_steps = 50;
 
-  // How one gets from one to the next.
+  // The step from one level to the next.
   int solver_order = 2;
   std::string algorithm_type = {};
   std::string solver_type = {};
@@ -61,21 +61,22 @@ struct SchedulerConfig {
   bool operator==(const SchedulerConfig&) const = default;
 };
 
-// Reads the text of a scheduler_config.json; `what` names it in messages. Missing keys have the defaults of the class
-// in diffusers, unknown keys are ignored. Throws Error(bad_file) for text that is no JSON, values of a wrong type or
-// out of range, an unknown class, and for values that are not supported (thresholding, sample clipping, flow matching).
+// Reads the text of a scheduler_config.json. `what` names it in messages. Missing keys have the defaults of the class
+// in diffusers, unknown keys are ignored. Throws Error(bad_file) for invalid JSON, values of a wrong type or out of
+// range, an unknown class, and unsupported values (thresholding, sample clipping, flow matching).
 SchedulerConfig parse_scheduler_config(std::string_view json, std::string_view what = "scheduler_config.json");
 
 // The presets: "euler", "euler_trailing", ..., "tcd", in the order of the documentation.
 std::vector<std::string_view> scheduler_names();
 
-// A preset as it is: SDXL's noise levels (scaled_linear from 0.00085 to 0.012 over 1000 timesteps) and epsilon
-// prediction ("euler_vpred": v prediction with zero terminal SNR). Throws Error(invalid_argument) listing the names.
+// A preset without a model: SDXL's noise levels (scaled_linear from 0.00085 to 0.012 over 1000 timesteps) and epsilon
+// prediction ("euler_vpred": v prediction with zero terminal SNR). Throws Error(invalid_argument) with a list of the
+// names.
 SchedulerConfig scheduler_config(std::string_view name);
 
-// The preset for a certain model: what belongs to the model rather than to the sampler (num_train_timesteps, the betas,
-// rescale_betas_zero_snr where the preset's class knows it, prediction_type) is the model's where the model differs
-// from plain SDXL, so that a v-prediction model stays one; everything else is the preset's.
+// The preset for a certain model. Values that belong to the model (num_train_timesteps, the betas, prediction_type, and
+// rescale_betas_zero_snr if the preset's class has it) are the model's if they differ from plain SDXL, so that a
+// v-prediction model stays one. All other values are the preset's.
 SchedulerConfig scheduler_config(std::string_view name, const SchedulerConfig& model);
 
 }  // namespace tempera

@@ -139,7 +139,7 @@ TEST(SchedulerConfig, APresetKeepsWhatBelongsToTheModel) {
   EXPECT_EQ(ddim.beta_end, 0.013);
   EXPECT_EQ(ddim.num_train_timesteps, 900);
   EXPECT_EQ(ddim.timestep_spacing, TimestepSpacing::leading);  // the preset's
-  // Heun does not know zero terminal SNR.
+  // Heun does not support zero terminal SNR.
   const SchedulerConfig heun = scheduler_config("heun", model);
   EXPECT_EQ(heun.prediction_type, PredictionType::v_prediction);
   EXPECT_FALSE(heun.rescale_betas_zero_snr);

@@ -102,7 +102,7 @@ const Sampler& lcm() {
 
 const Sampler& tcd() {
   static const Sampler sampler = {
-      .class_name = "TCDScheduler",  // knows clip_sample and thresholding, but applies neither
+      .class_name = "TCDScheduler",  // accepts clip_sample and thresholding, but applies neither
       .keys = {"timestep_spacing", "steps_offset", "original_inference_steps", "rescale_betas_zero_snr"},
       .defaults = {.beta_start = 0.00085,
                    .beta_end = 0.012,

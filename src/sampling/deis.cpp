@@ -43,7 +43,7 @@ void check(const SchedulerConfig& config) {
   const auto is_one_of = [](const std::string& value, std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), value) != names.end();
   };
-  // The names of related samplers stand for the only choice there is, as in diffusers.
+  // As in diffusers, the names of related samplers mean the only choice.
   if (!is_one_of(config.algorithm_type, {"deis", "dpmsolver", "dpmsolver++"})) {
     refuse(config, "algorithm_type", config.algorithm_type, "choose deis");
   }

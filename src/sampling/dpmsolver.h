@@ -14,8 +14,8 @@ enum class DpmAlgorithm {
   noise_sde,  // "sde-dpmsolver"
 };
 
-// algorithm_type, solver_type and solver_order of a config, the names of related samplers standing for the usual choice
-// as in diffusers. Throws Error(bad_file) for other values.
+// algorithm_type, solver_type and solver_order of a config. As in diffusers, the names of related samplers mean the
+// usual choice. Throws Error(bad_file) for other values.
 struct DpmSettings {
   DpmAlgorithm algorithm;
   bool heun;  // solver_type "heun", otherwise "midpoint"
@@ -23,7 +23,7 @@ struct DpmSettings {
 };
 DpmSettings dpm_settings(const SchedulerConfig& config);
 
-// What the solver extrapolates: the picture or the noise of a prediction made at this level.
+// The quantity that the solver extrapolates: the picture or the noise of a prediction at this level.
 Linear dpm_model(const SchedulerConfig& config, DpmAlgorithm algorithm, Level level, const Linear& x,
                  const Linear& prediction);
 
@@ -36,7 +36,7 @@ struct DpmDifferences {
 Linear dpm_update(DpmAlgorithm algorithm, bool heun, Level from, Level to, const Linear& x, const DpmDifferences& model,
                   const Linear& noise);
 
-// Levels whose sigmas are a ladder's.
+// Levels with the sigmas of a ladder.
 std::vector<Level> levels_of(const std::vector<double>& sigmas);
 
 }  // namespace tempera

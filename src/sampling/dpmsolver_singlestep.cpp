@@ -1,5 +1,6 @@
-// DPM-Solver++ (2S, 3S): a step of order two or three takes as many evaluations, each of which goes from the sample at
-// its beginning over a longer part of the step with a higher order. diffusers DPMSolverSinglestepScheduler.
+// DPM-Solver++ (2S, 3S): a step of order two or three has as many evaluations. Each of them starts at the sample at the
+// beginning of the step, and covers a longer part of the step with a higher order. diffusers
+// DPMSolverSinglestepScheduler.
 #include <algorithm>
 
 #include "sampling/dpmsolver.h"

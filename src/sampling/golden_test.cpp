@@ -1,5 +1,5 @@
-// Samplers and noise against small committed tables of what diffusers and PyTorch compute;
-// tools/make_sampling_goldens.py says how, and has the same stand-ins for the model and for the noise.
+// Samplers and noise against small committed tables of results of diffusers and PyTorch. tools/make_sampling_goldens.py
+// computes them, with the same replacements for the model and for the noise.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -14,7 +14,7 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options, 
   const Ladder ladder = karras_ladder(config, options.steps, /*round_karras=*/true);
   const std::vector<double> log_sigmas = logarithms(sigma_table(config, alphas_cumprod(config)));
   const size_t steps = ladder.timesteps.size();
-  const Basis basis(2);  // x, and what x was before the step
+  const Basis basis(2);  // x, and x before the step
   const Linear x = basis.slot(0);
   const Linear before = basis.slot(1);
   Schedule schedule{.slots = 2, .order = 2};

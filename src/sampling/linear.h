@@ -1,5 +1,5 @@
-// Linear combinations of the slots, the model's prediction and fresh noise: samplers are written with them as their
-// formulas are, and the coefficients that come out are the rows of the update table.
+// Linear combinations of the slots, the model's prediction and fresh noise. Samplers are written as formulas with them,
+// and the resulting coefficients are the rows of the update table.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Samplers and noise against what diffusers and PyTorch computed (../shared/reference), where that folder exists.
+// Samplers and noise against results of diffusers and PyTorch (../shared/reference), if that folder exists.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -127,9 +127,9 @@ class CudaGenerator final : public Generator {
     return values;
   }
 
-  // __sincosf takes the card's sine unit, whose errors a radius of 5 would lift above 1e-6. Nearly all of them come
-  // from the argument (observed on an H100): it is turned into revolutions, rounding towards zero, cut to 25 bits, and
-  // mirrored in odd quadrants by inverting its bits.
+  // __sincosf uses the card's sine unit. With a radius of 5, its errors exceed 1e-6. Nearly all of them are from the
+  // argument (observed on an H100): it is converted to revolutions, rounded towards zero to 25 bits, and mirrored in
+  // odd quadrants by inverting its bits.
   static constexpr int kPhaseBits = 25;
 
   static uint32_t phase_of(float angle) {  // 0 <= angle < 2 pi

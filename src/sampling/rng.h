@@ -1,5 +1,5 @@
-// Noise equal to PyTorch's, so that a seed gives the picture that it gives there: torch.randn of float32 from a
-// torch.Generator on the CPU (Mersenne twister) or on a CUDA device (Philox counters).
+// Noise equal to PyTorch's, so that a seed gives the same picture: torch.randn of float32 from a torch.Generator on the
+// CPU (Mersenne twister) or on a CUDA device (Philox counters).
 #pragma once
 
 #include <cstdint>
@@ -18,21 +18,21 @@ class Generator {
   virtual void normal(std::span<float> out) = 0;
 };
 
-// The card whose numbers `cuda` gives. PyTorch starts at most as many threads as run at once, and thread t of n makes
-// the elements t, t + n, ...: so the card matters only for tensors longer than multiprocessors *
+// The card whose noise `cuda` computes. PyTorch starts at most as many threads as can run at the same time, and thread
+// t of n computes the elements t, t + n, ... So the card matters only for tensors longer than multiprocessors *
 // threads_per_multiprocessor values (A100: 221,184; H100: 270,336; a latent of 1024 x 1024 pixels has 65,536).
 struct CudaDevice {
   int multiprocessors = 132;              // an H100
   int threads_per_multiprocessor = 2048;  // 1536 on consumer cards of compute capability 8.6 and 8.9
 };
 
-// One draw of torch.randn on that card: the thread (0, 1, ...) makes the elements thread, thread + threads, ..., four
-// of them from each of the 128-bit Philox counters (counter, thread), (counter + 1, thread), ...
+// One draw of torch.randn on that card. The thread (0, 1, ...) computes the elements thread, thread + threads, ...,
+// four of them from each of the 128-bit Philox counters (counter, thread), (counter + 1, thread), ...
 struct PhiloxDraw {
   uint64_t seed = 0, counter = 0, threads = 0;
 };
 
-// The draws of a seed, one after the other: what Rng::cuda makes numbers of, and a device that makes them itself.
+// The draws of a seed, one after the other. Rng::cuda and devices compute numbers from them.
 class PhiloxStream {
  public:
   explicit PhiloxStream(uint64_t seed, CudaDevice device = {});
@@ -41,7 +41,7 @@ class PhiloxStream {
 
  private:
   uint64_t seed_, max_threads_;
-  uint64_t counter_ = 0;  // counters of every thread that are used up
+  uint64_t counter_ = 0;  // used counters of every thread
 };
 
 // As torch.Generator(device).manual_seed(seed). The CPU generator uses the low 32 bits of the seed only, as PyTorch's.

@@ -1,4 +1,4 @@
-// For the tests of this folder: runs a schedule on a small vector with a given model, as a pipeline would on latents.
+// For the tests of this folder: runs a schedule on a small vector with a given model, as a pipeline does on latents.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ inline std::vector<std::vector<double>> run_schedule(const Schedule& schedule, s
                                                      const TestModel& model, const TestNoise& noise) {
   const auto slots = static_cast<size_t>(schedule.slots);
   const size_t n = x.size();
-  // History that has not been written must not matter.
+  // The initial values of the history must not matter.
   std::vector<std::vector<double>> state(slots, std::vector<double>(n, 1e12));
   state[0] = std::move(x);
   std::vector<std::vector<double>> trace;

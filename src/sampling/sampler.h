@@ -1,5 +1,4 @@
-// What the samplers share: their row in the registry, and the vocabulary in which their formulas are written. Internal
-// to this folder.
+// The shared part of the samplers: their row in the registry, and the terms of their formulas. Internal to this folder.
 #pragma once
 
 #include <cmath>
@@ -13,33 +12,33 @@
 
 namespace tempera {
 
-// A sampler of diffusers. `compile` may assume that the options are within their ranges (`first` is 0, or a multiple of
-// the schedule's order below its number of evaluations); it need not check that its coefficients are finite.
+// A sampler of diffusers. For `compile`, the options are within their ranges (`first` is 0, or a multiple of the
+// schedule's order below its number of evaluations). It need not check that its coefficients are finite.
 struct Sampler {
   std::string_view class_name;
-  std::vector<std::string_view> keys;  // of the config, beyond those all classes know (kCommonKeys in config.cpp)
+  std::vector<std::string_view> keys;  // of the config, in addition to those of all classes (kCommonKeys in config.cpp)
   SchedulerConfig defaults;
   Schedule (*compile)(const SchedulerConfig& config, const ScheduleOptions& options);
 };
 
-// Whether the class has this key beyond the common ones.
+// Whether the class has this key, in addition to the common ones.
 bool knows(const Sampler& sampler, std::string_view key);
 // Its defaults in diffusers, under its name.
 SchedulerConfig defaults_of(const Sampler& sampler);
 
 // All samplers, one line each in registry.cpp.
 std::span<const Sampler* const> samplers();
-// Throws Error(bad_file) listing the classes when there is none of this name.
+// Throws Error(bad_file) with a list of the classes when there is none of this name.
 const Sampler& find_sampler(std::string_view class_name);
 
-// A noise level: x = signal * picture + noise * gaussian. Variance preserving samplers have signal^2 + noise^2 = 1,
-// those in the manner of Karras et al. 2022 have signal 1 and noise sigma.
+// A noise level: x = signal * picture + noise * gaussian. Variance preserving samplers have signal^2 + noise^2 = 1.
+// Those of the kind of Karras et al. 2022 have signal 1 and noise sigma.
 struct Level {
   double signal;
   double noise;
 
   static Level of_alpha(double alpha_cumprod) { return {std::sqrt(alpha_cumprod), std::sqrt(1 - alpha_cumprod)}; }
-  // The variance preserving level of signal to noise ratio 1 / sigma.
+  // The variance preserving level with the signal to noise ratio 1 / sigma.
   static Level of_sigma(double sigma) {
     const double signal = 1 / std::sqrt(sigma * sigma + 1);
     return {signal, sigma * signal};
@@ -51,12 +50,12 @@ struct Level {
   double lambda() const { return -std::log(sigma()); }  // half the logarithm of the signal to noise ratio
 };
 
-// The picture and the noise that a prediction stands for. The v prediction of Salimans and Ho 2022 is signal * noise -
-// noise * picture at the variance preserving level of the same ratio.
+// The picture and the noise of a prediction. The v prediction of Salimans and Ho 2022 is signal * noise - noise *
+// picture at the variance preserving level of the same ratio.
 Linear picture_of(PredictionType type, Level level, const Linear& x, const Linear& prediction);
 Linear noise_of(PredictionType type, Level level, const Linear& x, const Linear& prediction);
 
-// The basis of a table of so many slots.
+// The basis of a table of this number of slots.
 class Basis {
  public:
   explicit Basis(int slots) : slots_(static_cast<size_t>(slots)) {}
@@ -79,11 +78,11 @@ inline std::vector<double> update_table(std::initializer_list<Linear> next) {
 // Refuses a value of the config: "DEISMultistepScheduler does not support solver_type 'x' here; choose from: y".
 [[noreturn]] void refuse(const SchedulerConfig& config, std::string_view key, std::string_view value,
                          std::string_view remedy);
-// Refuses more than `most` steps, saying why.
+// Refuses more than `most` steps, with the reason.
 void require_steps_at_most(const SchedulerConfig& config, int steps, int most, std::string_view reason);
 
-// alphas[timestep] for the samplers that look levels up by timestep. Throws Error(invalid_argument) when the spacing
-// has led beyond the table (many steps and a steps_offset).
+// alphas[timestep] for the samplers that look up levels by timestep. Throws Error(invalid_argument) when the spacing
+// exceeds the table (many steps and a steps_offset).
 double alpha_at(const SchedulerConfig& config, const std::vector<double>& alphas, double timestep);
 
 }  // namespace tempera

@@ -1,11 +1,11 @@
 // Sampling: a sampler is compiled for one request to a table of linear updates, in double precision and without
-// tensors. Whatever a sampler remembers between evaluations of the model (earlier predictions, the sample before a
-// half step) is one of a few latents, the slots; slot 0 is the sample that the model sees. An evaluation of the model
-// is followed by one linear map
+// tensors. The values that a sampler keeps between evaluations of the model (earlier predictions, the sample before a
+// half step) are a few latents, the slots. Slot 0 is the sample. After each evaluation of the model follows one
+// linear map
 //
 //   slot'[k] = sum over j of update[k][j] slot[j] + update[k][slots] prediction + update[k][slots + 1] noise
 //
-// whose coefficients are all known up front, so one n-ary axpy kernel runs every sampler, on every device.
+// with coefficients that are known before the first step. So one n-ary axpy kernel runs every sampler, on every device.
 //
 //   Schedule schedule = make_schedule(scheduler_config("dpmpp_2m_karras"), 25);
 //   slot[0] = schedule.init_noise_sigma * gaussian;
@@ -16,11 +16,14 @@
 //   }
 //   slot[0] is the picture's latent.
 //
-// The formulas are those of diffusers' schedulers (src/diffusers/schedulers at 58eb52c), and the results are equal to
-// theirs. Two deliberate differences: timestep_spacing "trailing" always yields the number of steps asked for
-// (np.arange yields one more for a few numbers, 61 for example), and LMS started in the middle uses the order that its
-// history allows. Layers: config.h (what is asked) -> sigmas.h (noise levels) -> one file per sampler family, each a
-// row of registry.cpp -> Schedule. rng.h makes the noise.
+// The formulas are those of diffusers' schedulers (src/diffusers/schedulers at 58eb52c), and the results are equal.
+// There are two deliberate differences:
+// 1. timestep_spacing "trailing" always gives the requested number of steps (np.arange gives one more for a few
+//    numbers, 61 for example).
+// 2. LMS that starts in the middle uses the order that its history allows.
+//
+// Layers: config.h (the configuration) -> sigmas.h (noise levels) -> one file per sampler family, each a row of
+// registry.cpp -> Schedule. rng.h makes the noise.
 #pragma once
 
 #include <cstddef>
@@ -32,15 +35,15 @@ namespace tempera {
 
 // One evaluation of the model and the update that follows it.
 struct Evaluation {
-  double timestep = 0;     // what the model is told (scheduler.timesteps[i])
+  double timestep = 0;     // the model's input (scheduler.timesteps[i])
   double input_scale = 1;  // the model's input is input_scale * slot 0 (scale_model_input)
 
   // Slot 0 at this point is signal * picture + noise * gaussian: the coefficients of add_noise for starting here.
   double signal = 1;
   double noise = 0;
 
-  // slots x (slots + 2) coefficients, row by row; column `slots` is the prediction, column slots + 1 fresh noise. All
-  // rows read the slots as they were before the update. The slots other than 0 start as anything finite.
+  // slots x (slots + 2) coefficients, row by row. Column `slots` is the prediction, column slots + 1 fresh noise. All
+  // rows read the slots before the update. The initial values of slots other than 0 are any finite numbers.
   std::vector<double> update = {};
   // Whether diffusers draws noise here. The generator must advance even where the coefficients of the noise are 0.
   bool uses_noise = false;
@@ -64,13 +67,13 @@ struct Schedule {
 struct ScheduleOptions {
   static constexpr int kMaxSteps = 10000;
 
-  int steps = 50;  // num_inference_steps, 1 to kMaxSteps (fewer where the sampler says so)
-  double eta = 0;  // DDIM and TCD, 0 to 1: the part of fresh noise. StableDiffusionXLPipeline passes 0 unless told
-                   // otherwise; TCDScheduler.step alone would take 0.3
+  int steps = 50;  // num_inference_steps, 1 to kMaxSteps (less for some samplers)
+  double eta = 0;  // DDIM and TCD, 0 to 1: the part of fresh noise. StableDiffusionXLPipeline's default is 0, that of
+                   // TCDScheduler.step alone 0.3
   int first = 0;   // evaluations left out at the beginning (set_begin_index): picture to picture starts in the middle
 };
 
-// Compiles a sampler. Throws Error(invalid_argument) naming the range when a number is outside of it, or when this
+// Compiles a sampler. Throws Error(invalid_argument) with the range when a number is outside of it, or when this
 // sampler cannot make so many steps; Error(bad_file) for a value of the config that it does not support.
 Schedule make_schedule(const SchedulerConfig& config, const ScheduleOptions& options);
 

@@ -33,7 +33,7 @@ Marginal marginal_of(const std::vector<double>& x) {
   return {x[0], std::sqrt(std::inner_product(x.begin() + 1, x.end(), x.begin() + 1, 0.0))};
 }
 
-// The prediction of a model that knows the picture.
+// The prediction of a model that has the exact picture.
 std::vector<double> perfect_model(PredictionType type, std::vector<double> input, const Evaluation& e) {
   std::vector<double> picture(input.size(), 0.0);
   picture[0] = 1;
@@ -48,13 +48,13 @@ std::vector<double> perfect_model(PredictionType type, std::vector<double> input
 
 class EverySampler : public testing::TestWithParam<std::string_view> {};
 
-// With a perfect model, slot 0 before every evaluation is signal * picture + noise * gaussian as that evaluation says,
-// also where fresh noise is drawn on the way; a schedule that ends at sigma 0 ends at the picture.
+// With a perfect model, slot 0 before every evaluation is signal * picture + noise * gaussian with the coefficients of
+// that evaluation, also if fresh noise was drawn before. A schedule that ends at sigma 0 ends at the picture.
 TEST_P(EverySampler, KeepsTheMarginals) {
   for (const PredictionType type : {PredictionType::epsilon, PredictionType::v_prediction, PredictionType::sample}) {
     for (const int first : {0, 4}) {
-      // PNDM combines v predictions of different levels, and in the middle takes its first step twice without a second
-      // timestep for it: approximations that are diffusers'.
+      // PNDM combines v predictions of different levels, and in the middle it repeats its first step without a second
+      // timestep. diffusers has the same approximations.
       if (GetParam() == "pndm" && (type != PredictionType::epsilon || first != 0)) continue;
       SchedulerConfig config = scheduler_config(GetParam());
       config.prediction_type = type;
@@ -108,8 +108,8 @@ TEST_P(EverySampler, IsFiniteForAnyNumberOfSteps) {
         ASSERT_TRUE(std::isfinite(e.timestep) && e.timestep >= 0 && e.timestep <= 1000);
       }
     } catch (const Error& error) {
-      // The distilled samplers know 50 timesteps. With an offset of 1 the highest of 1000 timesteps would be 1000,
-      // which does not exist; those who leave the end out reach it with 999.
+      // The distilled samplers have 50 timesteps. With an offset of 1 the highest of 1000 timesteps would be 1000,
+      // which does not exist. Spacings without the end reach it with 999.
       EXPECT_EQ(error.code(), ErrorCode::invalid_argument) << error.what();
       const bool is_distilled = config.class_name == "LCMScheduler" || config.class_name == "TCDScheduler";
       EXPECT_GE(steps, is_distilled ? 51 : 999) << error.what();
@@ -177,7 +177,7 @@ TEST(Schedule, RefusesNumbersOutOfRange) {
 }
 
 TEST(Schedule, RefusesWhatDividesByZero) {
-  // At zero signal the noise says nothing about the picture.
+  // At zero signal the noise does not depend on the picture.
   SchedulerConfig config = scheduler_config("ddim_trailing");
   config.rescale_betas_zero_snr = true;
   EXPECT_THAT(message_of([&] { make_schedule(config, 5); }, ErrorCode::invalid_argument),

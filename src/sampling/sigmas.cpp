@@ -55,7 +55,7 @@ std::vector<float> training_betas(const SchedulerConfig& config) {
   return betas;
 }
 
-// PyTorch accumulates float32 products in double and rounds what it stores.
+// PyTorch accumulates float32 products in double and rounds the stored results.
 std::vector<float> cumulative_product(const std::vector<float>& factors) {
   std::vector<float> products;
   products.reserve(factors.size());
@@ -108,7 +108,7 @@ bool is_respaced(const SchedulerConfig& config) {
   return config.use_karras_sigmas || config.use_lu_lambdas || config.use_exponential_sigmas || config.use_beta_sigmas;
 }
 
-// `steps` sigmas from `max` down to `min` by the spacing that the config asks for.
+// `steps` sigmas from `max` down to `min` by the config's spacing.
 std::vector<double> respaced_sigmas(const SchedulerConfig& config, double min, double max, int steps) {
   min = config.sigma_min.value_or(min);
   max = config.sigma_max.value_or(max);
@@ -191,7 +191,7 @@ std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, G
       break;
     }
     case TimestepSpacing::trailing: {
-      // np.arange(range, 0, -ratio), whose increment is what is left of the ratio after the first subtraction.
+      // np.arange(range, 0, -ratio). Its increment is the difference of its first two values.
       const double ratio = static_cast<double>(config.num_train_timesteps) / steps;
       const double increment = (range - ratio) - range;
       for (int i = steps - 1; i >= 0; --i) {

@@ -1,7 +1,7 @@
-// Noise levels: the table a model was trained on, and the few of it that a sampler visits.
+// Noise levels: the table of a model's training, and the levels of it that a sampler visits.
 //
-// diffusers keeps these tables in float32, and fractional timesteps and the far end of zero terminal SNR depend on how
-// they were rounded, so they are rounded here as PyTorch rounds them; what follows from them is double.
+// diffusers stores these tables in float32. Fractional timesteps and the noisy end of zero terminal SNR depend on this
+// rounding, so they are rounded here as in PyTorch. Values computed from them are double.
 #pragma once
 
 #include <vector>
@@ -21,23 +21,23 @@ std::vector<double> sigma_table(const SchedulerConfig& config, std::vector<doubl
 // The timesteps of `steps` evaluations by timestep_spacing and steps_offset, highest first.
 enum class Grid {
   fractional,   // linspace as it comes
-  whole,        // linspace rounded
-  without_end,  // the first `steps` of steps + 1 whole ones, the last of which would be timestep 0
+  whole,        // linspace rounded to integers
+  without_end,  // the first `steps` of steps + 1 integers, the last of which would be timestep 0
 };
-// `range` replaces num_train_timesteps where lambda_min_clipped cuts the noisy end.
+// `range` replaces num_train_timesteps if lambda_min_clipped removes the noisy end.
 std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, Grid grid, int range);
 
-// The timesteps to evaluate, and the sigma of each followed by the one to end at.
+// The timesteps of the evaluations, and the sigma of each, followed by the final sigma.
 struct Ladder {
   std::vector<double> timesteps;
   std::vector<double> sigmas;
 };
 
-// For the samplers that walk in sigma itself (Euler, Heun, LMS, KDPM2): Karras, exponential and beta spacings lie
-// between the ends of the plain spacing, and timesteps may be fractional (rounded with round_karras for Karras).
+// For the samplers with steps in sigma itself (Euler, Heun, LMS, KDPM2). Karras, exponential and beta spacings are
+// between the ends of the plain spacing. Timesteps may be fractional (rounded with round_karras for Karras).
 Ladder karras_ladder(const SchedulerConfig& config, int steps, bool round_karras = false);
 
-// For the DPM-Solver family: respacings lie between the ends of the training table, timesteps are whole.
+// For the DPM-Solver family: respacings are between the ends of the training table, timesteps are integers.
 struct SolverLadderRules {
   bool sigma_min_repeats_last = false;  // final_sigmas_type sigma_min of a respaced ladder is its own last sigma
   bool cosine_truncates = false;        // with cosine betas, Karras timesteps are truncated instead of rounded
@@ -47,9 +47,9 @@ Ladder solver_ladder(const SchedulerConfig& config, int steps, SolverLadderRules
 // init_noise_sigma of the samplers of karras_ladder.
 double karras_init_noise_sigma(const SchedulerConfig& config, const std::vector<double>& sigmas);
 
-// The timestep at which the training table has this sigma, linear in its logarithm and clamped to the table.
+// The timestep of this sigma in the training table, interpolated linearly in its logarithm and clamped to the table.
 double timestep_of_sigma(double sigma, const std::vector<double>& log_sigmas);
-std::vector<double> logarithms(const std::vector<double>& sigmas);  // float32 values, as timestep_of_sigma wants them
+std::vector<double> logarithms(const std::vector<double>& sigmas);  // float32 values, as timestep_of_sigma needs them
 
 // The quantile function of the symmetric beta distribution with both parameters `shape` (use_beta_sigmas: 0.6), for p
 // in [0, 1].

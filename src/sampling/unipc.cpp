@@ -115,7 +115,7 @@ class Compiler {
     return solve(powers, {step.moments.begin(), step.moments.begin() + static_cast<std::ptrdiff_t>(count)});
   }
 
-  // The exact step for a constant model, and the factor of what is added to it.
+  // The exact step for a constant model, and the factor of the correction.
   Linear base(size_t from, const Step& step, const Linear& x, const Linear& m0) const {
     const Level a = levels_[from];
     const Level b = levels_[from + 1];
@@ -156,7 +156,7 @@ class Compiler {
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) {
   const std::string& type = config.solver_type;
-  // The names of related samplers stand for bh2, as in diffusers.
+  // As in diffusers, the names of related samplers mean bh2.
   if (type != "bh1" && type != "bh2" && type != "midpoint" && type != "heun" && type != "logrho") {
     refuse(config, "solver_type", type, "choose bh1 or bh2");
   }

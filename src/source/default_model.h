@@ -1,4 +1,4 @@
-// The small model that comes with tempera: what a request is answered with that names none.
+// The small model that comes with tempera. It is used if a request names no model.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// info(): what a model is, from its headers alone.
+// info(): the properties of a model, from its headers alone.
 #include <fmt/format.h>
 
 #include "base/error.h"

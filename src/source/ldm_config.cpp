@@ -23,7 +23,7 @@ constexpr int kMaxVaeCount = 20;
 struct Sign {
   std::string_view part, kind;
 };
-// Order matters: what is named first is the more specific.
+// The order matters: more specific rows are first.
 constexpr std::array kOtherKinds = {
     Sign{"lora_down.", "a LoRA"},
     Sign{".lora_A.", "a LoRA"},
@@ -203,7 +203,7 @@ LdmLayout read_layout(const Shapes& shapes, bool refiner) {
     layout.up_ends_in_transformer.push_back(shapes.has(fmt::format("{}output_blocks.{}.1.norm.weight", model, last)));
   }
 
-  // Pruned files may lack the encoder, so the decoder tells.
+  // Pruned files may have no encoder, so the decoder is used.
   const std::string vae = shapes.has("vae.decoder.conv_in.weight") ? "vae." : "first_stage_model.";
   layout.vae_levels =
       shapes.count([&](int i) { return fmt::format("{}decoder.up.{}.block.0.conv1.weight", vae, i); }, kMaxVaeCount);

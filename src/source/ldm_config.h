@@ -1,5 +1,5 @@
-// What a single-file (LDM, SGM) checkpoint says about its model. Such files carry no configuration: which tensors are
-// there and what shapes they have is all there is, and for SDXL and models distilled from it that is enough.
+// The model of a single-file (LDM, SGM) checkpoint. Such files have no configuration. For SDXL and models distilled
+// from it, the names and shapes of the tensors are enough.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ namespace tempera {
 struct LdmModel {
   ModelConfig config;
   LdmLayout layout;
-  std::string scheduler_config;  // diffusers JSON: what the models of this kind were published with
+  std::string scheduler_config;  // diffusers JSON: the published one for this kind of model
 };
 
 // What the tensors of `file` show. Widths, depths and block counts come from shapes; attention heads are taken to be 64
@@ -21,13 +21,13 @@ struct LdmModel {
 // not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming model_config).
 LdmModel read_ldm_model(const Checkpoint& file, std::string_view what);
 
-// The numbering that a model of this configuration has in a single file.
+// The numbering for a model of this configuration in a single file.
 LdmLayout ldm_layout(const ModelConfig& config);
 
-// Throws Error(bad_file) when `file` is no SDXL checkpoint; otherwise, whether it is a refiner.
+// Throws Error(bad_file) when `file` is not an SDXL checkpoint. Otherwise returns whether it is a refiner.
 bool is_ldm_refiner(const Checkpoint& file, std::string_view what);
 
-// What Stability AI publishes SDXL with (scheduler/scheduler_config.json of both models).
+// The published configuration of SDXL (scheduler/scheduler_config.json of both models).
 std::string sdxl_scheduler_config(bool v_prediction = false, bool zero_terminal_snr = false);
 
 }  // namespace tempera

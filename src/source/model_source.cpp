@@ -21,7 +21,7 @@ using nlohmann::json;
 
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
-// What model_index.json says.
+// The contents of model_index.json.
 struct ModelIndex {
   std::vector<const ComponentKind*> components;  // that the model has
   bool force_zeros_for_empty_prompt = true;
@@ -32,7 +32,7 @@ struct ModelIndex {
   }
 };
 
-// The class of a component, "" when the index gives null or nothing for it.
+// The class of a component, "" if the index has null or nothing for it.
 std::string component_class(const json& index, std::string_view component, const std::string& what) {
   const auto at = index.find(component);
   if (at == index.end() || at->is_null()) return "";
@@ -69,8 +69,8 @@ ModelIndex read_model_index(const fs::path& file) {
   return result;
 }
 
-// For a folder of configs without a model_index.json. The file says whether there is a second text encoder; other
-// optional components are there where the folder has their configs.
+// For a folder of configs without a model_index.json. The file decides whether there is a second text encoder. Other
+// optional components exist if the folder has their configs.
 ModelIndex usual_index(const fs::path& root, bool refiner) {
   ModelIndex index{{}, !refiner, refiner};
   for (const ComponentKind& kind : component_kinds()) {

@@ -1,5 +1,5 @@
-// Opening a model, whatever it is stored as: a diffusers folder or a single file. The result is the same for both: what
-// the model is, and one checkpoint per component under diffusers' names. Files are mapped and their headers read; no
+// Opening a model from a diffusers folder or a single file. The result is the same for both: the configuration of the
+// model, and one checkpoint per component under diffusers' names. Files are mapped and their headers are read, but no
 // weights.
 #pragma once
 
@@ -36,7 +36,7 @@ struct OpenOptions {
 
 struct ComponentSource {
   std::shared_ptr<const Checkpoint> weights;  // under diffusers' names; never null
-  std::vector<std::filesystem::path> files;   // all that `weights` is in
+  std::vector<std::filesystem::path> files;   // all files of `weights`
   std::string variant;                        // "fp16" where such files were chosen
   int64_t parameters = 0;
   std::map<DType, int64_t> parameters_by_dtype;
@@ -46,7 +46,7 @@ struct ComponentSource {
 // From the weights' headers.
 void count_parameters(ComponentSource& component);
 
-// A component that is opened on its own, not as a part of a model.
+// A component that is opened alone, not as a part of a model.
 struct LoneComponent {
   std::string name;            // models/components.h
   std::filesystem::path path;  // of the folder or the file
@@ -54,8 +54,8 @@ struct LoneComponent {
   ComponentSource component;
 };
 
-// What a request that leaves it out gets. diffusers' own numbers, unless the model brings a defaults.json: an object
-// with these names.
+// Defaults for fields that a request leaves out: diffusers' own numbers, unless the model has a defaults.json, an
+// object with these names.
 struct RequestDefaults {
   int num_inference_steps = 50;
   double guidance_scale = 5.0;
@@ -68,7 +68,7 @@ struct ModelSource {
   Layout layout = Layout::diffusers_folder;
   ModelConfig config;
   RequestDefaults defaults;
-  // By name (models/components.h); without those that the model does not have and those that are not opened yet.
+  // By name (models/components.h), without absent components and those that are not opened yet.
   std::map<std::string, ComponentSource, std::less<>> components;
   std::filesystem::path tokenizer, tokenizer_2;  // folders; empty: the model has none
   std::string scheduler_config;                  // diffusers JSON
@@ -89,7 +89,8 @@ struct ModelSource {
 // or that no component has.
 ModelSource open_model(const std::filesystem::path& model, const OpenOptions& options = {});
 
-// What open_model left closed when options.text_encoders was false; `options` else as there. Throws as open_model does.
+// Opens the text encoders if options.text_encoders was false in open_model. Other `options` must be the same. Throws as
+// open_model does.
 void open_text_encoders(ModelSource& source, const OpenOptions& options);
 
 }  // namespace tempera

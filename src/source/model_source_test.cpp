@@ -1,4 +1,4 @@
-// A model is the same model however it is stored; what is no model, or only part of one, is refused in one sentence.
+// A model is the same in every form of storage. Other files, and incomplete models, are refused in one sentence.
 #include "source/model_source.h"
 
 #include <gmock/gmock.h>
@@ -222,7 +222,7 @@ TEST_F(Folder, Variants) {
   EXPECT_THAT(warnings_, IsEmpty());
   EXPECT_EQ(open({.variant = "fp16"}).component("text_encoder").variant, "fp16");
   EXPECT_THAT(warnings_, IsEmpty());
-  // Both there: the plain one unless asked otherwise.
+  // With both, the plain one is used unless a variant is requested.
   fs::copy(weights("unet", ".fp16"), weights("unet"));
   EXPECT_EQ(open().component("unet").variant, "");
   EXPECT_EQ(open({.variant = "fp16"}).component("unet").variant, "fp16");

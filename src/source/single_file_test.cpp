@@ -1,4 +1,4 @@
-// What a single-file checkpoint says about its model, and how incomplete ones and other models are refused.
+// The model of a single-file checkpoint, and the refusal of incomplete ones and of other models.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// The sources that one engine draws from, in the order in which they were opened: first a model, then what is opened
-// beside it, such as a tiny autoencoder. A component of any of them has a handle, which stays valid.
+// The opened sources of one engine, in the order in which they were opened: first a model, then others such as a tiny
+// autoencoder. Every component has a handle, which stays valid.
 #pragma once
 
 #include <compare>
@@ -14,21 +14,21 @@
 namespace tempera {
 
 struct ComponentRef {
-  uint32_t source = 0;  // as Sources::add gave it
+  uint32_t source = 0;  // from Sources::add
   std::string name;     // models/components.h
 
   auto operator<=>(const ComponentRef&) const = default;
 };
 
-// References that it gives out stay valid while it lives. All functions throw Error(internal) for a source or a
-// component that is not there.
+// Returned references stay valid while it lives. All functions throw Error(internal) for a source or a component that
+// is not there.
 class Sources {
  public:
   uint32_t add(ModelSource model);
   uint32_t add(LoneComponent component);
   size_t size() const { return sources_.size(); }
 
-  // Error(internal) too where the source is a lone component.
+  // Throws Error(internal) also if the source is a lone component.
   const ModelSource& model(uint32_t source = 0) const;
   ModelSource& model(uint32_t source = 0);  // for open_text_encoders
 

@@ -92,7 +92,7 @@ TEST(ComponentRef, IsOrderedBySourceThenName) {
   EXPECT_EQ((ComponentRef{1, "unet"}), (ComponentRef{1, "unet"}));
 }
 
-// The names that the graphs ask for are the canonical ones.
+// The names in the graphs are the canonical ones.
 TEST(ComponentTables, EveryKindHasItsNames) {
   const TemporaryFolder folder;
   NamedConfigs all = component_configs(small_model());

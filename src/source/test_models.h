@@ -1,4 +1,4 @@
-// For tests only: small models of zeros, under diffusers' names or a single file's.
+// For tests only: small models of zeros, under the names of diffusers or of a single file.
 #pragma once
 
 #include <fmt/format.h>

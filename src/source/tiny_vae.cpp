@@ -33,7 +33,7 @@ TinyVaeConfig read_config(const fs::path& file) {
   return parse_tiny_vae_config(read_text_file(file, 1 << 20), file.string());
 }
 
-// In a diffusers folder, where the file is called as there, the config is beside it.
+// In a diffusers folder, a file with the name that it has there has its config in the same folder.
 TinyVaeConfig config_of_file(const fs::path& file) {
   const fs::path config = file.parent_path() / "config.json";
   const bool in_folder = file.filename().string().starts_with(kind().weights_stem()) && fs::exists(config);

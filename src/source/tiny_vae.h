@@ -1,5 +1,5 @@
-// Opening the tiny autoencoder that decodes in the place of the model's own: a diffusers folder, a single file under
-// diffusers' names, or the one that a model's folder carries.
+// Opens the tiny autoencoder that replaces the model's own decoder: a diffusers folder, a single file under diffusers'
+// names, or the one in a model's folder.
 #pragma once
 
 #include <filesystem>
@@ -20,7 +20,7 @@ inline constexpr std::string_view kTinyVaeFolder = "vae_tiny";
 // none of the model's, Error(invalid_argument) when the model carries none.
 LoneComponent open_tiny_vae(std::string_view where, const std::filesystem::path& model, const VaeConfig& replaced);
 
-// The one that the model's folder carries; nothing where it carries none. Throws as open_tiny_vae does.
+// The one in the model's folder; nothing if there is none. Throws as open_tiny_vae does.
 std::optional<LoneComponent> open_own_tiny_vae(const std::filesystem::path& model, const VaeConfig& replaced);
 
 // The configuration of what these open.

@@ -1,4 +1,4 @@
-// A tiny autoencoder is found wherever it lies, and what cannot decode the model's latents is refused before any work.
+// A tiny autoencoder is found in all places, and one that cannot decode the model's latents is refused before any work.
 #include "source/tiny_vae.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-// Which weight files of a diffusers component to open: plain or variant, whole or sharded, in every spelling that
-// diffusers and transformers have used.
+// The choice of weight files of a diffusers component: plain or variant, whole or sharded, in every spelling of
+// diffusers and transformers.
 #pragma once
 
 #include <filesystem>
@@ -16,15 +16,16 @@ namespace tempera {
 struct WeightFiles {
   std::filesystem::path path;  // a .safetensors file or the index of several
   bool sharded = false;
-  std::string variant;  // "" or as asked for
+  std::string variant;  // "" or the requested one
 };
 
 // The files in `folder` of weights called `stem`, nothing when there are none; find_weight_files says why.
 std::optional<WeightFiles> look_for_weight_files(const std::filesystem::path& folder, std::string_view stem,
                                                  const std::vector<std::string>& variants);
 
-// The files in `folder` of weights called `stem` ("model"), the variants in order of preference ("" is the plain one).
-// Throws Error(bad_file) when there are none, naming what was expected, and what to do about a pickle found instead.
+// The files in `folder` of weights with the name `stem` ("model"), for the variants in order of preference ("" is the
+// plain one). Throws Error(bad_file) when there are none, with the expected names, and with a remedy if there is a
+// pickle instead.
 WeightFiles find_weight_files(const std::filesystem::path& folder, std::string_view stem,
                               const std::vector<std::string>& variants);
 

@@ -12,8 +12,8 @@ namespace tempera {
 namespace {
 constexpr std::string_view kWordEnd = "</w>";
 
-// GPT-2's alphabet: printable Latin-1 stands for itself, the other 68 bytes for U+0100 and on, in order. All of these
-// code points take one or two bytes of UTF-8.
+// GPT-2's alphabet: printable Latin-1 bytes are their own characters, the other 68 bytes are U+0100 and following, in
+// order. All of these code points have one or two bytes in UTF-8.
 struct Alphabet {
   Alphabet() {
     int next = 0x100;
@@ -53,7 +53,7 @@ std::string shown(std::string_view token) {
   return valid_utf8(token.substr(0, 100));
 }
 
-// Appends the bytes that a token's characters stand for; a token with any other character stands for itself.
+// Appends the bytes of a token's characters. A token with any other character is appended unchanged.
 void append_bytes(std::string_view token, std::string& text) {
   std::string bytes;
   for (size_t at = 0; at < token.size();) {

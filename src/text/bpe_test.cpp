@@ -1,4 +1,4 @@
-// The queue of Bpe::encode against the definition it shortens, and what a vocabulary must satisfy.
+// The queue of Bpe::encode against the definition that it optimises, and the rules for a vocabulary.
 #include "text/bpe.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-// CLIP's tokenizer: a prompt in, the token ids out that transformers' CLIPTokenizer (5.x) gives for
-// padding="max_length", truncation=True.
+// CLIP's tokenizer: from a prompt to the token ids of transformers' CLIPTokenizer (5.x) with padding="max_length",
+// truncation=True.
 #pragma once
 
 #include <array>
@@ -17,32 +17,32 @@ namespace tempera {
 
 class Tokenizer {
  public:
-  // A folder with tokenizer.json, or vocab.json and merges.txt, and their companions. Error(bad_file): see
+  // A folder with tokenizer.json, or vocab.json and merges.txt, and their related files. Throws Error(bad_file): see
   // read_tokenizer_folder and parse_tokenizer_files.
   static Tokenizer from_folder(const std::filesystem::path& folder);
   explicit Tokenizer(TokenizerFiles files);
 
-  // Keeps no vocabulary of its own where the other's is the same, as those of SDXL are: 3 MB.
+  // Shares the vocabulary of the other tokenizer if they are equal, as in SDXL. This saves 3 MB.
   void share_vocabulary(const Tokenizer& other);
 
   struct Encoding {
     std::vector<int32_t> ids;  // max_length() of them: BOS, text, EOS, padding
     int tokens = 0;            // without the padding
     int eos_index = 0;         // of the EOS that ends the text: tokens - 1
-    std::string truncated;     // what did not fit, as text; empty when all did
+    std::string truncated;     // the text that did not fit; empty if all of it did
   };
-  // Any bytes; what is not UTF-8 counts as U+FFFD.
+  // Accepts any bytes. Invalid UTF-8 becomes U+FFFD.
   Encoding encode(std::string_view text) const;
 
   int max_length() const { return files_.max_length; }        // BOS and EOS included: 77 for SDXL
-  int vocabulary_size() const { return files_.bpe->size(); }  // ids are smaller: the rows that the embedding must have
+  int vocabulary_size() const { return files_.bpe->size(); }  // ids are smaller: the embedding must have so many rows
   int32_t bos() const { return files_.bos; }
   int32_t eos() const { return files_.eos; }
   int32_t pad() const { return files_.pad; }
 
  private:
-  // Appends the ids of `text`, in which added tokens are recognised: first those that are looked for in the raw text,
-  // then, in what is left and normalised, the others.
+  // Appends the ids of `text`. Added tokens are recognised in it: first those that are matched in the raw text, then,
+  // in the normalised rest, the others.
   void append_text(std::string_view text, bool normalised, std::vector<int32_t>& ids) const;
   void append_words(std::string_view text, std::vector<int32_t>& ids) const;
   const AddedToken* added_token_at(std::string_view text, size_t at, bool normalised) const;
@@ -52,9 +52,9 @@ class Tokenizer {
   std::array<std::array<std::vector<uint16_t>, 256>, 2> added_by_byte_;
 };
 
-// Which of a sequence's positions the pooled text embedding is taken from, given the text encoder's eos_token_id
-// (transformers CLIPTextTransformer): the first eos_token_id, or the first position when there is none. Configurations
-// with eos_token_id 2 are older than that rule and mean the largest id, the first of equals.
+// The position of the pooled text embedding, from the text encoder's eos_token_id (transformers CLIPTextTransformer):
+// the first eos_token_id, or the first position if there is none. Configurations with eos_token_id 2 are older than
+// that rule. For them it is the position of the largest id, the first of equals.
 int pooled_index(std::span<const int32_t> ids, int64_t eos_token_id);
 
 }  // namespace tempera

@@ -1,5 +1,5 @@
-// What the files of a diffusers `tokenizer` folder say, checked and in one form whichever of the two layouts they have:
-// tokenizer.json, or vocab.json with merges.txt. The rules of precedence are those of transformers 5.
+// The contents of a diffusers `tokenizer` folder, checked and in one form for both layouts: tokenizer.json, or
+// vocab.json with merges.txt. The rules of precedence are those of transformers 5.
 #pragma once
 
 #include <filesystem>
@@ -12,7 +12,7 @@
 
 namespace tempera {
 
-// The texts of the files, those that exist; `folder` names them in errors.
+// The texts of the files that exist. `folder` names them in errors.
 struct TokenizerTexts {
   std::string folder;
   std::optional<std::string> tokenizer;           // tokenizer.json: preferred to the next two
@@ -22,12 +22,12 @@ struct TokenizerTexts {
   std::optional<std::string> added_tokens;        // added_tokens.json
 };
 
-// A token that is recognised inside the text, before it is cut into words.
+// A token that is recognised inside the text, before the text is divided into words.
 struct AddedToken {
   std::string content;
   int32_t id = 0;
-  bool single_word = false;  // only where no word character touches it
-  bool normalised = false;   // `content` was normalised, and is looked for in normalised text
+  bool single_word = false;  // only if there is no word character next to it
+  bool normalised = false;   // `content` was normalised, and is matched in normalised text
 };
 
 struct TokenizerFiles {
@@ -37,12 +37,12 @@ struct TokenizerFiles {
   int max_length;  // BOS and EOS included
 };
 
-// Throws Error(bad_file) naming the folder when it is missing or lacks the files of both layouts, or a file is
+// Throws Error(bad_file) with the folder when it is missing or has the files of neither layout, or when a file is
 // unreadable.
 TokenizerTexts read_tokenizer_folder(const std::filesystem::path& folder);
 
-// Throws Error(bad_file) naming the file and what is wrong with it: see Bpe, and a special token that the vocabulary
-// lacks, a model other than BPE with "</w>", a nonsensical model_max_length.
+// Throws Error(bad_file) with the file and the error: see Bpe; also a special token that is not in the vocabulary, a
+// model other than BPE with "</w>", or an invalid model_max_length.
 TokenizerFiles parse_tokenizer_files(const TokenizerTexts& texts);
 
 }  // namespace tempera

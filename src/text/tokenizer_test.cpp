@@ -153,7 +153,7 @@ TEST(TokenizerFiles, SpecialTokensCanBeOthers) {
   EXPECT_EQ(tokenizer.encode("").ids, (std::vector<int32_t>{0, 2, 4}));
   texts.special_tokens = R"({"bos_token": "a</w>"})";
   EXPECT_EQ(Tokenizer(parse_tokenizer_files(texts)).bos(), 1);
-  // With a list of added tokens in the configuration, the older file is not asked.
+  // With a list of added tokens in the configuration, the older file is not used.
   texts.config = R"({"bos_token": "a", "added_tokens_decoder": {"9": {"content": "<x>", "special": true}}})";
   EXPECT_EQ(Tokenizer(parse_tokenizer_files(texts)).bos(), 0);
   EXPECT_EQ(encode(texts, "<x>"), (std::vector<int32_t>{0, 9, 4}));

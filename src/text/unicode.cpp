@@ -18,7 +18,7 @@ utf8proc_category_t category(char32_t code) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(code));
 }
 
-// What \p{L}, \p{N} and \s match in Oniguruma, the engine behind the tokenizers library.
+// The classes \p{L}, \p{N} and \s of Oniguruma, the regular expression engine of the tokenizers library.
 Kind kind_of(char32_t code) {
   switch (category(code)) {
     case UTF8PROC_CATEGORY_LU:
@@ -87,7 +87,7 @@ std::string normalise(std::string_view text) {
       at = run_end(composed, at, Kind::space);
       normal += ' ';
     } else if (code == U'\u0130') {
-      normal += "i\u0307";  // the one code point whose lower case is two; utf8proc_tolower gives one
+      normal += "i\u0307";  // the only code point whose lower case has two; utf8proc_tolower returns one
     } else {
       append_utf8(normal, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code))));
     }

@@ -1,5 +1,5 @@
-// Unicode as CLIP's tokenizer sees it: its normal form, its division into words. All functions expect valid UTF-8. The
-// only place that knows utf8proc, whose tables differ from the tokenizers library's in what Unicode added after 15.0,
+// Unicode in CLIP's tokenizer: its normal form, and its division into words. All functions need valid UTF-8. Only this
+// file uses utf8proc. Its tables differ from those of the tokenizers library for characters added after Unicode 15.0,
 // and for the order of accents added after 9.0.
 #pragma once
 
@@ -9,13 +9,13 @@
 
 namespace tempera {
 
-// Canonical composition (NFC), then every run of white space becomes one space, then lower case code point by code
-// point (a capital sigma never becomes a final one). The order matters: transformers' CLIPTokenizer.
+// Canonical composition (NFC), then every run of white space becomes one space, then lower case, code point by code
+// point (a capital sigma never becomes a final one). The order is that of transformers' CLIPTokenizer.
 std::string normalise(std::string_view text);
 
-// The words of normalised text, as CLIP's regular expression and then the byte-level one of GPT-2 cut it: English
-// contractions ('s 't 're 've 'm 'll 'd), runs of letters, single numbers, runs of anything else; white space separates
-// and is dropped. Special tokens spelled out, which other code has taken out before, count as three words.
+// The words of normalised text, divided by CLIP's regular expression and then by the byte-level one of GPT-2: English
+// contractions ('s 't 're 've 'm 'll 'd), runs of letters, single numbers, runs of other characters. White space
+// separates words and is dropped. A special token in the text would be three words; other code removes it before.
 std::vector<std::string_view> split_words(std::string_view text);
 
 // Whether `text` ends or starts with a character that belongs to words (a letter, mark, decimal digit or connector).

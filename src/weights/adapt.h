@@ -1,5 +1,5 @@
-// A checkpoint under other names. A table says for each name which tensor of the checkpoint below it comes from and
-// how: as it is, with another shape, as a third of its rows, or transposed. Each is a reader over the reader below.
+// A checkpoint under other names. For each name, a table has the source tensor and its transform: none, another shape,
+// a third of its rows, or a transpose. Each is a reader over the reader of the source.
 #pragma once
 
 #include <map>
@@ -13,19 +13,19 @@ namespace tempera {
 
 enum class Transform : uint8_t {
   none,
-  squeeze,  // (O, I, 1, 1) -> (O, I): a 1x1 convolution as the matrix that it is; other shapes stay
+  squeeze,  // (O, I, 1, 1) -> (O, I): a 1x1 convolution as a matrix; other shapes stay
   third_0,  // rows [0, n/3) of n: q of a packed q, k, v
   third_1,
   third_2,
   transpose,  // (A, B) -> (B, A)
 };
 
-// The shape before the transform of what has `dims` after it: what a writer of the other naming scheme must store. For
-// squeeze, that of the convolution; for a third, of the whole.
+// The shape before the transform, if `dims` is the shape after it. A writer of the other naming scheme must store this
+// shape. For squeeze it is that of the convolution, for a third that of the whole.
 std::vector<int64_t> untransformed(Transform transform, std::vector<int64_t> dims);
 
 struct Source {
-  std::string name;  // in the checkpoint below
+  std::string name;  // in the source checkpoint
   Transform transform = Transform::none;
 };
 
@@ -33,7 +33,7 @@ class AdaptedCheckpoint final : public Checkpoint {
  public:
   using Table = std::map<std::string, Source, std::less<>>;  // new name -> source
 
-  // Sources that the checkpoint does not have are as good as not in the table.
+  // Entries whose sources are not in the checkpoint are ignored.
   AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table);
 
   std::vector<std::string> names() const override;

@@ -1,4 +1,4 @@
-// Checkpoints under other names, what they read, and the names of single files.
+// Checkpoints under other names, their elements, and the names of single files.
 #include "weights/adapt.h"
 
 #include <gmock/gmock.h>
@@ -80,7 +80,7 @@ TEST_F(Adapt, ReadersOverReaders) {
   EXPECT_THAT(values(adapted.get("turned")), ElementsAre(0, 3, 1, 4, 2, 5));
 }
 
-// The same checkpoint with revisions of its own, and with readers that note what is given back.
+// The same checkpoint with its own revisions, and with readers that record returns.
 class Noting final : public Checkpoint {
  public:
   explicit Noting(std::shared_ptr<const Checkpoint> below) : below_(std::move(below)) {}

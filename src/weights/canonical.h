@@ -1,4 +1,4 @@
-// The one spelling of diffusers' names that this program uses; for the naming schemes of this folder.
+// This program's spelling of diffusers' names, for the naming schemes of this folder.
 #pragma once
 
 #include <optional>
@@ -8,12 +8,12 @@
 
 namespace tempera {
 
-// Each: the canonical spelling of a name that any version of diffusers or transformers gave, and what makes the tensor
-// canonical. Nothing for tensors that are no weights.
+// Each: the canonical spelling of a name from any version of diffusers or transformers, and the transform that makes
+// the tensor canonical. Nothing for tensors that are not weights.
 std::optional<Source> canonical_text(std::string_view name);
 std::optional<Source> canonical_unet(std::string_view name);
 std::optional<Source> canonical_vae(std::string_view name);
-// Of a component whose names no version has changed.
+// For a component whose names are the same in all versions.
 std::optional<Source> canonical_as_given(std::string_view name);
 
 }  // namespace tempera

@@ -1,5 +1,5 @@
-// Tensors by name: the one interface that every weight format and naming scheme offers to the rest of the program.
-// Nothing is copied: elements are read piece by piece, from a mapped file or from what computes them.
+// Tensors by name: the interface of every weight format and naming scheme. Nothing is copied. Elements are read piece
+// by piece, from a mapped file or from a source that computes them.
 #pragma once
 
 #include <cstddef>
@@ -18,12 +18,12 @@ namespace tempera {
 
 struct CheckpointTensor {
   DType dtype = DType::f32;   // as stored
-  std::vector<int64_t> dims;  // outermost first; files may hold more dimensions than Shape does
-  // Of all elements, in row-major order. Keeps what it reads from alive, so it may outlive the checkpoint.
+  std::vector<int64_t> dims;  // outermost first; files may have more dimensions than Shape
+  // For all elements, in row-major order. It keeps its source alive, so it may outlive the checkpoint.
   std::shared_ptr<const ElementReader> reader;
-  // Which values the tensor has: part of the identity of what was packed from it. 0 for files, which never change. A
-  // source whose values change, such as weights with adapters, gives equal values equal revisions, tensor by tensor,
-  // and other values another one.
+  // Identifies the values of the tensor, as part of the identity of packed parameters. 0 for files, which never change.
+  // In a source whose values change, such as weights with adapters, a tensor has equal revisions for equal values and
+  // different ones for different values.
   uint64_t revision = 0;
 
   int64_t elements() const;
@@ -46,22 +46,22 @@ class Checkpoint {
   // All tensors, sorted by name.
   virtual std::vector<std::string> names() const = 0;
 
-  // Nothing when there is no such tensor. Throws Error(bad_file) when there is one that cannot be read (its element
-  // type is none of ours, or it has not the shape that its naming scheme promises).
+  // Nothing when there is no such tensor. Throws Error(bad_file) when it cannot be read (its element type is not
+  // supported, or its shape is not that of its naming scheme).
   virtual std::optional<CheckpointTensor> find(std::string_view name) const = 0;
 
-  // Changes whenever the values of any tensor do; always 0 for files.
+  // Changes when the values of any tensor change; always 0 for files.
   virtual uint64_t revision() const { return 0; }
 
-  // Where a tensor is stored, for messages: "'conv_in.weight' in '/models/x.safetensors'". For a name that is missing:
-  // where it was looked for.
+  // The place of a tensor, for messages: "'conv_in.weight' in '/models/x.safetensors'". For a missing name: the place
+  // where it should be.
   virtual std::string origin(std::string_view name) const = 0;
 
-  // find(), but throws Error(bad_file) naming the tensor and the file when it is missing.
+  // find(), but throws Error(bad_file) with the tensor and the file when it is missing.
   CheckpointTensor get(std::string_view name) const;
 };
 
-// `text` in quotes, without control characters and cut to a bearable length: for names that come from files.
+// `text` in quotes, without control characters and cut if it is long: for names from files.
 std::string in_quotes(std::string_view text);
 
 }  // namespace tempera

@@ -1,4 +1,4 @@
-// A checkpoint of tensors that were made in memory: for measuring and for tests.
+// A checkpoint of tensors in memory, for measuring and for tests.
 #pragma once
 
 #include <map>

@@ -1,4 +1,4 @@
-// Files that are no safetensors files: told apart by their first bytes, refused with the name of what to use instead.
+// Files of other formats: recognised by their first bytes, and refused with the file to use instead.
 #include <algorithm>
 #include <array>
 #include <string>

@@ -1,7 +1,7 @@
-// The safetensors format: 8 bytes of header length (little-endian), a JSON header that names types, shapes and byte
-// ranges, then the bytes. The reader enforces everything the format promises before it hands out a single byte: known
-// types, ranges that are exactly as long as the shapes say and that tile the data without hole, overlap or tail.
-// Format: README of huggingface/safetensors.
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header with types, shapes and byte ranges,
+// then the bytes. The reader checks all rules of the format before it returns a byte: types are known, ranges have
+// exactly the length of their shapes, and they cover the data without gap, overlap or remainder. Format: README of
+// huggingface/safetensors.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ inline constexpr size_t kMaxSafetensorsHeader = 25'000'000;
 struct SafetensorsEntry {
   std::string name;
   std::string dtype_name;      // as in the file, "BF16"
-  std::optional<DType> dtype;  // nothing: a type of the format that this program does not compute with
+  std::optional<DType> dtype;  // nothing: a type of the format that this program does not support
   std::vector<int64_t> dims;
   size_t begin = 0, end = 0;  // bytes of the file
 };
@@ -41,14 +41,13 @@ struct SafetensorsHeader {
 // Reads and checks the header of the file whose whole contents are `file`. Throws Error(bad_file, "'<what>' ...").
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, std::string_view what);
 
-// The format's name of a type, "F16". Throws Error(internal) for types it does not have: none of ours.
+// The format's name of a type, "F16". Throws Error(internal) for a type without a name.
 std::string_view safetensors_name(DType type);
 
 // One mapped file.
 class SafetensorsFile final : public Checkpoint {
  public:
-  // Throws Error(bad_file): besides what parse_safetensors refuses, a pickle or a GGUF file, naming what to use
-  // instead.
+  // Throws Error(bad_file) as parse_safetensors, and for a pickle or a GGUF file, with the file to use instead.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_->path(); }
@@ -66,15 +65,15 @@ class SafetensorsFile final : public Checkpoint {
   SafetensorsHeader header_;
 };
 
-// tensor -> shard, from the text of a "<name>.safetensors.index.json". Every shard is a plain name of a file beside the
-// index. Throws Error(bad_file, "'<what>' ...").
+// tensor -> shard, from the text of a "<name>.safetensors.index.json". Every shard must be a plain name of a file in
+// the same folder as the index. Throws Error(bad_file, "'<what>' ...").
 std::map<std::string, std::string, std::less<>> parse_safetensors_index(std::string_view text, std::string_view what);
 
-// Several files and the index that says which tensor is in which.
+// Several files and the index with the file of each tensor.
 class ShardedSafetensors final : public Checkpoint {
  public:
-  // Throws Error(bad_file): also when a shard is missing, a tensor is not in the shard named, or it is in another as
-  // well.
+  // Throws Error(bad_file), also when a shard is missing, when a tensor is not in its shard, or when it is also in
+  // another one.
   explicit ShardedSafetensors(const std::filesystem::path& index);
 
   const std::vector<std::unique_ptr<SafetensorsFile>>& shards() const { return shards_; }
@@ -89,8 +88,8 @@ class ShardedSafetensors final : public Checkpoint {
   std::map<std::string, const SafetensorsFile*, std::less<>> tensors_;
 };
 
-// Throws Error(bad_file) when `first_bytes` (16 or more where the file has them) or, where they say nothing, the name
-// of `path` show a kind of file that is never read here: pickles can run code when they are opened.
+// Throws Error(bad_file) when `first_bytes` (16 or more if the file has them) or, if they decide nothing, the name of
+// `path` show a kind of file that is never read here. Pickles can run code when they are opened.
 void refuse_other_formats(std::span<const std::byte> first_bytes, const std::filesystem::path& path);
 
 }  // namespace tempera

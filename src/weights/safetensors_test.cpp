@@ -1,4 +1,4 @@
-// The safetensors reader hands out exactly what a well-formed file says, and nothing of a malformed one.
+// The safetensors reader returns exactly the contents of a well-formed file, and nothing of a malformed one.
 #include "weights/safetensors.h"
 
 #include <gmock/gmock.h>

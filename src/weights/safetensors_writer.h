@@ -1,4 +1,4 @@
-// Writing safetensors files that do not fit into memory: everything is declared first, then the bytes follow in order.
+// Writes safetensors files that do not fit into memory: first all tensors are declared, then the bytes follow in order.
 #pragma once
 
 #include <cstddef>
@@ -22,21 +22,21 @@ struct TensorSpec {
   uint64_t bytes() const;
 };
 
-// The beginning of a file that holds these tensors one after the other in this order: the length and the JSON header,
-// padded with spaces so that the data begins at a multiple of 64 bytes. Names must differ and not be "__metadata__".
+// The beginning of a file with these tensors in this order: the length and the JSON header, padded with spaces so that
+// the data begins at a multiple of 64 bytes. Names must differ and not be "__metadata__".
 std::string safetensors_header(std::span<const TensorSpec> tensors,
                                const std::map<std::string, std::string>& metadata = {});
 
-// The file appears at `path` when it is complete, and not at all otherwise.
+// The file is at `path` when it is complete. Before that, there is no file.
 class SafetensorsWriter {
  public:
-  // Throws Error(io) when `path` cannot be written, as everything below.
+  // Throws Error(io) when `path` cannot be written. This holds for all functions below.
   SafetensorsWriter(const std::filesystem::path& path, std::span<const TensorSpec> tensors,
                     const std::map<std::string, std::string>& metadata = {});
 
   // The next bytes of the tensors, dense, row-major, little-endian, in pieces of any size.
   void append(std::span<const std::byte> bytes);
-  // Throws Error(internal) unless exactly the bytes declared were appended.
+  // Throws Error(internal) unless exactly the declared bytes were appended.
   void commit();
 
  private:

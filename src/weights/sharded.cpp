@@ -8,7 +8,7 @@
 
 namespace tempera {
 namespace {
-// A file beside the index, and nothing else: an index must not be able to point anywhere.
+// Only a file in the same folder as the index. An index must not be able to name any other path.
 bool is_plain_file_name(std::string_view name) {
   constexpr std::string_view kEnding = ".safetensors";
   return name.size() > kEnding.size() && name.ends_with(kEnding) && name.front() != '.' &&

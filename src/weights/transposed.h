@@ -9,11 +9,12 @@ namespace tempera {
 
 class TransposedElements final : public ElementReader {
  public:
-  // `below` holds a matrix (rows, columns); this reads as (columns, rows).
+  // `below` is a reader of a matrix (rows, columns). This reads it as (columns, rows).
   TransposedElements(std::shared_ptr<const ElementReader> below, size_t rows, size_t columns);
 
   void read_block(const ElementBlock& block, DType to, std::byte* destination, size_t pitch) const override;
-  // Every row of this matrix lies all over the one below, which is given back whole with the last element of this.
+  // The elements of a row of this matrix are in all rows of the source. So the whole source is given back with the last
+  // element of this matrix.
   void done(size_t first, size_t n) const noexcept override;
 
  private:
@@ -25,7 +26,7 @@ class TransposedElements final : public ElementReader {
   void read_part(const Part& part, DType to, std::byte* destination, size_t pitch) const;
 
   std::shared_ptr<const ElementReader> below_;
-  size_t rows_, columns_;  // of the matrix below
+  size_t rows_, columns_;  // of the source
 };
 
 }  // namespace tempera

@@ -23,9 +23,9 @@ bool limit_allows() {
 
 #if defined(__x86_64__) && defined(__linux__)
 
-// Intel's manual, CPUID: tiles and their products of bf16, and palette 1: eight registers of 16 rows of 64 bytes. Some
-// virtual machines announce the instructions and no palette; then each of them is illegal. Everything around the
-// products is AVX-512 with bf16.
+// Intel's manual, CPUID: tiles, their products of bf16, and palette 1 (eight registers of 16 rows of 64 bytes). Some
+// virtual machines report the instructions but no palette. There, each of them is illegal. The code around the products
+// uses AVX-512 with bf16.
 bool processor_has_tiles() {
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -36,7 +36,7 @@ bool processor_has_tiles() {
   return (b & 0xffff) == 64 && b >> 16 == 8 && (c & 0xffff) == 16;
 }
 
-// arch_prctl(2): the state of tiles, for all threads of this process. Fails where the kernel does not save it.
+// arch_prctl(2): requests the state of tiles for all threads of this process. Fails if the kernel does not save it.
 bool system_grants_tiles() {
   constexpr long kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;

@@ -27,8 +27,8 @@ class CpuBackend final : public HostBackend {
     add_sampling_kernels(table_);
     target_.name = "cpu";
     target_.host_memory = true;
-    // Code and libraries; what a program and its search leave in the heap; pages of the file and buffers for packing:
-    // fitted to runs of the embedded model and of full-size models, docs/MEMORY.md.
+    // Code and libraries; heap of a program and of its search for kernels; pages of the file and buffers for packing.
+    // Fitted to runs of the embedded model and of full-size models (docs/MEMORY.md).
     target_.overhead = size_t{106} << 17;
     target_.overhead_step = size_t{3} << 10;
     target_.stream_overhead = size_t{8} << 20;
@@ -49,7 +49,7 @@ class CpuBackend final : public HostBackend {
   CpuFeatures features_;
   std::vector<Kernel> table_;
   Target target_;
-  std::optional<PackageEnergy> energy_;  // from the first question on
+  std::optional<PackageEnergy> energy_;  // since the first call
 };
 
 }  // namespace

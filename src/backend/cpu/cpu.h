@@ -1,4 +1,4 @@
-// The CPU backend: matrix products and convolutions by oneDNN, everything else by kernels of our own (Highway).
+// The CPU backend: matrix products and convolutions by oneDNN, all other ops by tempera's own kernels (Highway).
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@
 
 namespace tempera {
 
-// What this machine offers, read once from the processor.
+// The features of this machine, read once from the processor.
 struct CpuFeatures {
   int threads = 1;
   bool avx2 = false;
   bool avx512 = false;       // F, BW, DQ and VL
   bool avx512_bf16 = false;  // products of bf16 numbers
-  bool amx = false;          // the same in tiles, granted by the system (amx.h)
-  // Whether oneDNN computes with bf16 operands here; if not, bf16 models run on f32 arithmetic.
+  bool amx = false;          // the same in tiles, allowed by the system (amx.h)
+  // Whether oneDNN computes with bf16 operands here. If not, bf16 models use f32 arithmetic.
   bool bf16_arithmetic = false;
   std::string onednn;  // its version: "2.6.3"
 };

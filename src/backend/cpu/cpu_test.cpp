@@ -1,4 +1,4 @@
-// The backend as a whole: what it says of itself, and that its memory is the host's.
+// The backend as a whole: its description, and that its memory is the host's.
 #include "backend/cpu/cpu.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// What the CPU's rows share, own kernels and those on oneDNN: which types they take, and loops that allocate nothing.
+// The shared part of the CPU's rows, both own kernels and those of oneDNN: their types, and loops that allocate
+// nothing.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,7 @@ inline bool is_f32_or_bf16(DType type) {
   return type == DType::f32 || type == DType::bf16;
 }
 
-// A refusal unless every input and the output, but those of a fixed other type, are f32 or bf16.
+// Refuses, unless every input and the output are f32 or bf16. Inputs of another fixed type are exceptions.
 inline std::optional<std::string> refuse_other_than_f32_bf16(const Problem& problem) {
   const auto other = [](const TensorDesc& d) { return !is_f32_or_bf16(d.dtype); };
   for (const TensorDesc& d : problem.inputs)
@@ -37,7 +38,7 @@ void parallel_ranges(int64_t n, int64_t grain, const Body& body) {
   parallel_for(n, grain, std::cref(body));
 }
 
-// Rows of `bytes` each that are worth another thread: about 64 KiB.
+// The number of rows of `bytes` each that are enough work for another thread: about 64 KiB.
 inline int64_t grain_for(int64_t bytes) {
   return std::max<int64_t>(1, 65536 / std::max<int64_t>(1, bytes));
 }

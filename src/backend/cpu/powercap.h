@@ -1,5 +1,5 @@
-// Energy of the processor's packages as Linux counts it (powercap, "intel-rapl": AMD's processors too). Often readable
-// by root alone, and absent from most virtual machines.
+// Energy of the processor's packages from Linux (powercap, "intel-rapl", which includes AMD's processors). Often only
+// root can read it. Most virtual machines do not have it.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +13,17 @@ namespace tempera {
 
 class PackageEnergy final : public EnergyMeter {
  public:
-  // Takes the packages found in `powercap`.
+  // Uses the packages in the folder `powercap`.
   explicit PackageEnergy(const std::filesystem::path& powercap = "/sys/class/powercap");
 
-  // Joules of all packages since the first call; nothing where there is none or one cannot be read. A counter that
-  // started over since the last call is taken to have done so once.
+  // Joules of all packages since the first call. Nothing if there is no package or one cannot be read. If a counter is
+  // smaller than in the last call, it has wrapped once.
   std::optional<double> joules() override;
 
  private:
   struct Package {
     std::filesystem::path counter;  // a file of microjoules
-    uint64_t range = 0;             // the most it holds, 0 where that is not known
+    uint64_t range = 0;             // its maximum, 0 if unknown
     std::optional<uint64_t> last = {};
   };
   std::vector<Package> packages_;

@@ -35,7 +35,7 @@ TEST_F(Powercap, AddsUpPackagesAndNothingElse) {
   PackageEnergy energy(folder_);
   EXPECT_EQ(energy.joules(), 0);
   write("intel-rapl:0", "energy_uj", "500100");
-  write("intel-rapl:1", "energy_uj", "1000");  // started over: 1000 to the end, 1000 since
+  write("intel-rapl:1", "energy_uj", "1000");  // wrapped: 1000 to the end, 1000 since
   write("intel-rapl:0:0", "energy_uj", "900000");
   write("intel-rapl:2", "energy_uj", "900000");
   EXPECT_NEAR(energy.joules().value(), 0.502, 1e-9);

@@ -40,7 +40,7 @@ Heads heads_of(const Problem& p, const Binding& b) {
 
 }  // namespace
 
-// Whichever of our kernels is fastest for the shape.
+// The fastest of tempera's kernels for the shape.
 Enqueue bind_attention_flash(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Attention>(p.op);
   const Heads h = heads_of(p, b);
@@ -95,7 +95,7 @@ Enqueue bind_attention_naive(Machine& machine, const Problem& p, const Binding& 
   const auto size = static_cast<int64_t>(size_of(type));
   const int64_t channels = p.output.shape[2];
   std::byte* scores = b.workspace + kCudaLibraryWorkspace;
-  // In elements of `type`, a row of weights starts where its row of scores did.
+  // In elements of `type`, a row of weights starts at the address of its row of scores.
   const int64_t per_score = static_cast<int64_t>(size_of(plan.type)) / size;
 
   ProductSpec score;

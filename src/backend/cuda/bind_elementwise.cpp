@@ -1,5 +1,5 @@
-// Rows whose kernels compute or move elements one by one (kernels/elementwise.cu, kernels/movement.cu): shapes become
-// counts, strides and bytes of a row here. What only moves data knows no types.
+// Rows whose kernels compute or move elements one by one (kernels/elementwise.cu, kernels/movement.cu). Shapes become
+// counts, strides and bytes of a row here. Kernels that only move data do not depend on types.
 #include <algorithm>
 
 #include "backend/cuda/rows.h"
@@ -70,7 +70,7 @@ Enqueue bind_upsample2x(Machine&, const Problem& p, const Binding& b) {
   };
 }
 
-// The host checks ids when it makes them; the kernel keeps a wrong one from reading outside the table.
+// The host checks ids when it makes them. The kernel clamps them, so that it never reads outside the table.
 Enqueue bind_embed(Machine&, const Problem& p, const Binding& b) {
   return [b, rows = p.inputs[0].shape.elements(), row = row_bytes(p.output),
           vocabulary = p.inputs[1].shape[0]](cudaStream_t stream) {

@@ -1,5 +1,5 @@
-// Products and convolutions by NVIDIA's libraries, with what they cannot fuse in a kernel after them, or by our own
-// kernels for Hopper, whichever is faster. Biases come in the output's type, the one that fused epilogues read.
+// Products and convolutions by NVIDIA's libraries, followed by a kernel for the operations that they cannot fuse, or by
+// tempera's own kernels for Hopper, whichever is faster. Biases have the output's type, as fused epilogues need.
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +12,7 @@
 namespace tempera::cuda {
 namespace {
 
-// What follows the product, for `from` in the output's type.
+// The operations after the product, for `from` in the output's type.
 EpilogueArgs rest_of(const HopperProductSpec& s, const HopperProductArgs& args) {
   EpilogueArgs rest{{args.out, s.to}, {args.bias, s.to}, {args.residual, s.to}, {args.out, s.to}};
   rest.rows = s.m;
@@ -21,8 +21,8 @@ EpilogueArgs rest_of(const HopperProductSpec& s, const HopperProductArgs& args) 
   return rest;
 }
 
-// By cuBLASLt. Where an activation stands between bias and residual, it writes the product and a kernel does the rest;
-// where x has a tail (then there is none), a second product adds to what the first wrote, in the output's type.
+// By cuBLASLt. If an activation is between bias and residual, cuBLASLt writes the product and a kernel does the rest.
+// If x has a tail (then there is no activation), a second product adds to the first result, in the output's type.
 Enqueue library_product(Machine& machine, const HopperProductSpec& s, const HopperProductArgs& args, void* workspace) {
   const bool fused = s.activation == Activation::none;
   TEMPERA_ASSERT(fused || s.tail == 0);
@@ -51,7 +51,7 @@ Enqueue library_product(Machine& machine, const HopperProductSpec& s, const Hopp
   };
 }
 
-// By our kernels, one candidate for each that can.
+// By tempera's kernels, with a candidate for each that can run the problem.
 void add_hopper(const Machine& machine, const HopperProductSpec& spec, const HopperProductArgs& args,
                 std::vector<Candidate>& candidates) {
   if (!machine.hopper) return;
@@ -64,7 +64,7 @@ void add_hopper(const Machine& machine, const HopperProductSpec& spec, const Hop
                           }});
 }
 
-// cuBLASLt's products are the ones to beat: another version of it may.
+// The choice is kept for this version of cuBLASLt, because another version may be faster.
 TuningKey key_of(const Machine& machine, const HopperProductSpec& s) {
   return {machine.products.library(),
           fmt::format("linear {}x{}x{} {}->{}{}{}{}{}{}", s.m, s.n, s.k, name(s.type), name(s.to),
@@ -184,8 +184,8 @@ Enqueue bind_conv2d_direct(Machine&, const Problem& p, const Binding& b) {
   return [args = conv_args(p, b)](cudaStream_t stream) { conv_direct(args, stream); };
 }
 
-// Bias and residual in the convolution where cuDNN has an engine for that; else the convolution alone and a kernel for
-// the rest; else, for combinations of types that cuDNN does not know, the kernel that knows all.
+// In this order: bias and residual in the convolution, if cuDNN has an engine for that; the convolution alone and a
+// kernel for the rest; for combinations of types that cuDNN does not support, the kernel for all types.
 Enqueue bind_conv2d_cudnn(Machine& machine, const Problem& p, const Binding& b) {
   const auto& op = std::get<Conv2d>(p.op);
   const Shape &x = p.inputs[0].shape, &y = p.output.shape;

@@ -1,6 +1,6 @@
-// Rows of the ops around the model (kernels/sampling.cu). What varies from step to step, such as coefficients, is read
-// from inputs on the card, so that a recorded step is replayed with new numbers: launches hold shapes and addresses
-// only.
+// Rows of the ops around the model (kernels/sampling.cu). Values that vary per step, such as coefficients, are read
+// from inputs on the card, so that a recorded step is replayed with new numbers. Launches contain only shapes and
+// addresses.
 #include "backend/cuda/rows.h"
 
 namespace tempera::cuda {

@@ -1,5 +1,5 @@
-// Copies to the card on a stream of their own, beside the work of a queue: what they wait for, what waits for them, and
-// when they were, by the card's clock.
+// Copies to the card on a separate stream while a queue works: their dependencies in both directions, and their times
+// by the card's clock.
 #pragma once
 
 #include <chrono>
@@ -19,23 +19,23 @@ class CopyStream {
   CopyStream(const CopyStream&) = delete;
   CopyStream& operator=(const CopyStream&) = delete;
 
-  // The item's next copy begins when the work that the queue has been given so far is done.
+  // The item's next copy begins when all work enqueued so far is complete.
   void mark(uint32_t item);
-  // From pinned memory; on any thread, after its mark.
+  // From pinned memory. May be called on any thread, after mark() of the item.
   void copy(uint32_t item, std::byte* to, const std::byte* from, size_t bytes);
-  // What the queue is given from now on waits for the item's last copy.
+  // Work enqueued from now on waits for the item's last copy.
   void await(uint32_t item);
-  // The caller waits for it; on any thread. No core is kept busy.
+  // Blocks the caller until it is complete, without using a core. May be called on any thread.
   void wait(uint32_t item);
-  // The caller waits for all copies.
+  // Blocks the caller until all copies are complete.
   void finish();
 
-  // As those of Transfers.
+  // As in Transfers.
   void watch(bool on);
   std::vector<Transfers::Copied> copied();
 
  private:
-  // A copy under watch, between two events of its stream.
+  // A recorded copy, between two events of its stream.
   struct Timed {
     uint32_t item;
     cudaEvent_t begin, end;
@@ -49,9 +49,9 @@ class CopyStream {
   cudaStream_t stream_ = nullptr;
   std::vector<cudaEvent_t> marked_, arrived_;  // by item
   std::mutex times_;                           // guards the rest, and with it the order of copies
-  cudaEvent_t origin_ = nullptr;               // while watched: of all times
+  cudaEvent_t origin_ = nullptr;               // set while copies are recorded: the reference of all times
   std::chrono::steady_clock::time_point origin_time_;
-  std::deque<Timed> under_way_;  // or over and not told of
+  std::deque<Timed> under_way_;  // in progress, or complete and not yet returned
 };
 
 }  // namespace tempera::cuda

@@ -38,7 +38,7 @@ class CudaRecording final : public Recording {
   cudaGraphExec_t executable_ = nullptr;
 };
 
-// Runs `work`; an error names the step.
+// Runs `work`. Errors name the step.
 template <class Work>
 auto at_step(const std::string& step, const Work& work) {
   try {
@@ -129,7 +129,7 @@ class CudaBackend final : public Backend {
       enqueue();
     } catch (...) {
       cudaStreamEndCapture(stream, &graph);
-      cudaGetLastError();  // of this recording, which is told already
+      cudaGetLastError();  // the error of this recording has been reported already
       if (graph != nullptr) cudaGraphDestroy(graph);
       throw;
     }
@@ -163,7 +163,7 @@ class CudaBackend final : public Backend {
   cuda::TransferMaker transfers_;
   std::vector<Kernel> table_;
   Target target_;
-  std::unique_ptr<cuda::EnergyCounter> energy_;  // from the first question on
+  std::unique_ptr<cuda::EnergyCounter> energy_;  // since the first call
 };
 
 }  // namespace

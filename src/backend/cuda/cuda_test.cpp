@@ -1,5 +1,5 @@
-// Malformed files of choices are ignored, and a machine without a card gives an error that says so. On a card: what the
-// backend does in addition to running its rows.
+// Malformed files of choices are ignored, and on a machine without a card the error says this. On a card: the functions
+// of the backend other than running rows.
 #include "backend/cuda/cuda.h"
 
 #include <gmock/gmock.h>
@@ -58,7 +58,7 @@ TEST(CudaTransfers, BringTheSameBytesWhateverMayBeLocked) {
     const std::unique_ptr<Transfers> transfers = backend->make_transfers(*queue, items);
     for (int run = 0; run < 3; ++run) {
       transfers->watch(run == 1);
-      // A few run ahead; what an item covers has been read by then.
+      // A few run ahead. The memory that an item overwrites has been read by then.
       constexpr uint32_t kAhead = 4;
       for (uint32_t item = 0; item < kAhead; ++item) transfers->start(item);
       for (uint32_t item = 0; item < kItems; ++item) {
@@ -73,7 +73,7 @@ TEST(CudaTransfers, BringTheSameBytesWhateverMayBeLocked) {
       transfers->finish();
       EXPECT_EQ(transfers->copied().size(), run == 1 ? kItems : 0u);
       for (uint32_t item = 0; item < kItems; ++item) transfers->start(item);
-      if (run == 2) break;  // and ends with copies under way
+      if (run == 2) break;  // the end, with copies in progress
       transfers->finish();
       if (run == 1) {
         EXPECT_EQ(transfers->copied().size(), kItems);
@@ -122,7 +122,7 @@ TEST(CudaTuning, AFileThatCannotBeReadIsNone) {
   EXPECT_NE(tuning.known(key), nullptr);
 }
 
-// Nothing here needs a card: what is known is not timed.
+// Nothing here needs a card, because known choices are not timed.
 TEST(CudaTuning, TakesWhatIsKnownWhileItsNameIsTheSame) {
   cuda::Tuning tuning({}, "card");
   std::vector<std::string> asked;
@@ -135,7 +135,7 @@ TEST(CudaTuning, TakesWhatIsKnownWhileItsNameIsTheSame) {
   tuning.remember({"library", "problem"}, 1, "second", 1);
   EXPECT_TRUE(cuda::fastest(tuning, {"library", "problem"}, {candidate("first"), candidate("second")}, nullptr));
   EXPECT_THAT(asked, testing::ElementsAre("second"));
-  // With another order of candidates, or fewer, it would be measured: here there is nothing that can run.
+  // With another order of candidates, or fewer, it would be measured. Here no candidate can run.
   const cuda::Candidate nothing{"first", [&asked]() -> cuda::Enqueue {
                                   asked.push_back("nothing");
                                   return {};

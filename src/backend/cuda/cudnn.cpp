@@ -21,7 +21,7 @@ GraphTensor in_registers(GraphTensor tensor, int64_t id) {
   return tensor;
 }
 
-// NVIDIA_TF32_OVERRIDE=0 asks all of NVIDIA's libraries for full f32.
+// With NVIDIA_TF32_OVERRIDE=0, NVIDIA's libraries compute in full f32.
 bool tf32_forbidden() {
   const char* tf32 = std::getenv("NVIDIA_TF32_OVERRIDE");
   return tf32 != nullptr && std::string_view(tf32) == "0";
@@ -48,7 +48,7 @@ Enqueue CudnnOps::convolution(const ConvolutionSpec& s, const ConvolutionArgs& a
   const Descriptor& x = graph.tensor(nhwc(kX, s.type, s.pictures, s.in, s.height, s.width));
   const Descriptor& w = graph.tensor(nhwc(kW, s.type, s.out, s.in, s.kernel, s.kernel));
   const Descriptor& out = graph.tensor(image);
-  // What stands between the convolution and the output exists in registers only, in f32.
+  // Values between the convolution and the output are only in registers, in f32.
   const Descriptor& product = s.bias || s.residual ? graph.tensor(in_registers(image, kSum)) : out;
   graph.convolution({s.stride, s.pad}, x, w, product);
   const Descriptor& summed = !s.residual ? product : s.bias ? graph.tensor(in_registers(image, kBiased)) : out;

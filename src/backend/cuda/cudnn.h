@@ -29,7 +29,7 @@ class CudnnOps {
   CudnnOps(const CudnnOps&) = delete;
   CudnnOps& operator=(const CudnnOps&) = delete;
 
-  // As Products::bind; nothing when cuDNN has no deterministic engine for this within our workspace.
+  // As Products::bind. Nothing when cuDNN has no deterministic engine for this within the workspace.
   Enqueue convolution(const ConvolutionSpec& spec, const ConvolutionArgs& args, cudaStream_t stream);
 
   std::string version() const;

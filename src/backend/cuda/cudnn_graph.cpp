@@ -31,7 +31,7 @@ std::string name_of(const Descriptor& engine) {
   return fmt::format("cuDNN engine {}", number);
 }
 
-// Whether an engine gives the same bytes every time and the precision of the row: Winograd and FFT lose more.
+// Whether an engine is deterministic and has the precision of the row. Winograd and FFT lose more.
 bool allowed(const Descriptor& engine, bool exact) {
   std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
   const int64_t count = engine.get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, notes.data(),
@@ -197,7 +197,7 @@ Enqueue CudnnGraph::bind(const Addresses& addresses, void* workspace, bool exact
   if (!graph.try_finalize()) return {};
   const std::vector<Descriptor> configurations = this->configurations(graph, exact);
 
-  // A plan within our workspace, or nothing where cuDNN does not support the configuration after all.
+  // A plan within the workspace, or nothing if cuDNN does not support the configuration after all.
   std::vector<Candidate> candidates;
   candidates.reserve(configurations.size());
   for (const Descriptor& configuration : configurations)

@@ -1,5 +1,5 @@
-// cuDNN's graph API: an operation graph is described, engines are asked for, the fastest that is deterministic and
-// fits our workspace is kept.
+// cuDNN's graph API. An operation graph is described, cuDNN lists engines for it, and the fastest deterministic one
+// that fits the workspace is kept.
 #pragma once
 
 #include <array>
@@ -37,10 +37,10 @@ class Descriptor {
   void set(cudnnBackendAttributeName_t name, std::initializer_list<int64_t> values);
 
   void finalize();
-  // Whether the object is valid and supported: asked where "no" is an answer.
+  // Whether the object is valid and supported, for objects that may be unsupported.
   bool try_finalize();
 
-  // How many values there are; of them the first `room` come.
+  // Returns the number of values, and writes the first `room` of them.
   int64_t get(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, void* values, int64_t room) const;
 
  private:
@@ -48,9 +48,9 @@ class Descriptor {
   cudnnBackendDescriptor_t raw_ = nullptr;
 };
 
-// A tensor of a graph. Sizes and strides count elements; cuDNN knows pictures as N, C, H, W whatever their strides.
+// A tensor of a graph. Sizes and strides count elements. For cuDNN, pictures are N, C, H, W with any strides.
 struct GraphTensor {
-  int64_t id = 0;  // of the address it gets
+  int64_t id = 0;  // identifies its address
   DType type = DType::f32;
   std::array<int64_t, 4> sizes{1, 1, 1, 1}, strides{1, 1, 1, 1};
   bool in_registers = false;  // between two operations, never in memory
@@ -72,8 +72,8 @@ class CudnnGraph {
   // {id, address of device memory}
   using Addresses = std::vector<std::pair<int64_t, const void*>>;
 
-  // The fastest engine for the graph as described so far, known by `problem` or timed on `stream`: what the addresses
-  // hold is overwritten where it is output. Nothing where there is none. exact: no tensor cores (they round f32 to
+  // The fastest engine for the graph as described so far: the known one of `problem`, or the result of timing on
+  // `stream`. Timing overwrites outputs. Nothing if there is no engine. exact: no tensor cores (they round f32 to
   // TF32).
   Enqueue bind(const Addresses& addresses, void* workspace, bool exact, Tuning& tuning, const std::string& problem,
                cudaStream_t stream);

@@ -10,7 +10,7 @@ namespace tempera::cuda {
 
 void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // forget it, where it can be forgotten
+  cudaGetLastError();  // clears the error, if it can be cleared
   fail(status == cudaErrorMemoryAllocation ? ErrorCode::out_of_memory : ErrorCode::internal, "CUDA: {} failed: {} ({})",
        call, cudaGetErrorString(status), cudaGetErrorName(status));
 }
@@ -119,7 +119,7 @@ CudaQueue::CudaQueue() {
 }
 
 CudaQueue::~CudaQueue() {
-  if (stream_ != nullptr) cudaStreamSynchronize(stream_);  // nothing may run in memory that is about to be freed
+  if (stream_ != nullptr) cudaStreamSynchronize(stream_);  // no work may use memory that is freed next
   release();
 }
 

@@ -1,4 +1,4 @@
-// The card: what it is, its errors, its memory and its stream.
+// The card: its properties, its errors, its memory and its stream.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -21,18 +21,18 @@ struct Card {
   size_t memory = 0;
 };
 
-// The one architecture that the kernels called hopper_ are written for.
+// The only architecture of the kernels named hopper_.
 inline bool is_hopper(const Card& card) {
   return card.major == 9 && card.minor == 0;
 }
 
-// Why nothing of this build runs on the card: its architecture and what to build with.
+// The reason why nothing of this build runs on the card: its architecture, and the architecture to build with.
 Message no_code_for(const Card& card);
 
-// Makes the first card current. Throws Error(unavailable) saying what is missing: driver, card, or code for it.
+// Makes the first card current. Throws Error(unavailable) with the missing thing: driver, card, or code for it.
 Card open_card();
 
-// Of the current card: its place on the PCI bus, "0000:3B:00.0", and what CUDA its driver speaks, "13.0".
+// Of the current card: its address on the PCI bus, "0000:3B:00.0", and the CUDA version of its driver, "13.0".
 std::string bus_id();
 std::string driver_version();
 
@@ -42,11 +42,11 @@ int multiprocessors();
 // Bytes of the card in use, by all programs.
 size_t memory_in_use();
 
-// Device memory by cudaMalloc, once per buffer. Throws Error(out_of_memory) with what was asked and what was free.
+// Device memory by cudaMalloc, once per buffer. Throws Error(out_of_memory) with the requested and the free bytes.
 std::unique_ptr<Buffer> allocate_device_buffer(size_t bytes);
 
-// A stream and the pinned memory that host bytes pass through: a ring of slots, so that a few uploads run ahead of the
-// card before the host waits.
+// A stream and the pinned memory for copies of host bytes: a ring of slots, so that a few uploads run ahead of the card
+// before the host waits.
 class CudaQueue final : public Queue {
  public:
   CudaQueue();
@@ -58,7 +58,7 @@ class CudaQueue final : public Queue {
   cudaStream_t stream() const { return stream_; }
 
   void upload(std::byte* device, std::span<const std::byte> host);
-  // Returns when the bytes have arrived.
+  // Returns when the copy is complete.
   void download(std::span<std::byte> host, const std::byte* device);
 
  private:
@@ -70,11 +70,11 @@ class CudaQueue final : public Queue {
 
   cudaStream_t stream_ = nullptr;
   std::byte* staging_ = nullptr;
-  cudaEvent_t used_[kSlots] = {};  // when the last copy out of a slot is done
+  cudaEvent_t used_[kSlots] = {};  // when the last copy from a slot is complete
   int next_ = 0;
 };
 
-// The card's own clock; it ticks twice in a microsecond.
+// The card's own clock. It ticks twice in a microsecond.
 class CudaStopwatch final : public Stopwatch {
  public:
   explicit CudaStopwatch(size_t marks);

@@ -7,7 +7,7 @@
 
 namespace tempera::cuda {
 
-// Enqueues work on a stream: allocates nothing, waits for nothing, and may be called while the stream is captured.
+// Enqueues work on a stream. It allocates nothing, waits for nothing, and may be called while the stream is captured.
 using Enqueue = std::function<void(cudaStream_t)>;
 
 }  // namespace tempera::cuda

@@ -16,7 +16,8 @@ namespace {
 
 constexpr int kDim = 64, kQueries = 64;  // of a head; of a warpgroup
 
-// The last is for the few tokens of a prompt: little to compute, so several small blocks on a multiprocessor.
+// The last is for the few tokens of a prompt. There is little to compute, so a multiprocessor runs several small
+// blocks.
 constexpr std::array kVariants = {
     HopperAttentionVariant{4, 64, 0},
     HopperAttentionVariant{3, 128, 1},

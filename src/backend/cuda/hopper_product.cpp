@@ -12,15 +12,15 @@
 namespace tempera::cuda {
 namespace {
 
-// What was fastest for some layer of SDXL on an H100. For halves shared tiles, but for two that are for short k; the
-// last two for f32.
+// Each was the fastest for some layer of SDXL on an H100. In half precision all share tiles except two for short k. The
+// last two are for f32.
 constexpr std::array kVariants = {
     HopperVariant{128, 256, 1, 0}, HopperVariant{128, 256, 2, 1}, HopperVariant{128, 192, 1, 2},
     HopperVariant{128, 160, 1, 3}, HopperVariant{128, 160, 2, 4}, HopperVariant{128, 160, 1, 5},
     HopperVariant{128, 160, 2, 6}, HopperVariant{128, 128, 1, 7}, HopperVariant{128, 160, 1, 8},
 };
 
-constexpr int64_t kGroupRows = 2048;  // of x that blocks in flight share: 5 MiB at k = 1280, a tenth of the L2 cache
+constexpr int64_t kGroupRows = 2048;  // of x, shared by concurrent blocks: 5 MiB at k = 1280, a tenth of the L2 cache
 
 HopperKernel kernel_for([[maybe_unused]] const HopperVariant& variant, [[maybe_unused]] const HopperProductSpec& spec) {
 #if TEMPERA_CUDA_HOPPER

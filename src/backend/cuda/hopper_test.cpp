@@ -1,5 +1,5 @@
-// Every variant of our kernels for Hopper against sums in double, on sizes that do not fill tiles: conformance runs
-// only the variant that was fastest.
+// Every variant of tempera's kernels for Hopper against sums in double, on sizes that do not fill tiles. Conformance
+// runs only the fastest variant.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ class Numbers {
     buffer_ = allocate_device_buffer(bytes.size());
     check(cudaMemcpy(buffer_->data(), bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "cudaMemcpy");
   }
-  // Not a number everywhere, so that what is not written shows.
+  // NaN everywhere, so that missing writes are found.
   void poison() { check(cudaMemset(buffer_->data(), 0xff, buffer_->size()), "cudaMemset"); }
   std::vector<float> read() const {
     std::vector<std::byte> bytes(buffer_->size());
@@ -75,7 +75,7 @@ struct AttentionSize {
   int pictures, heads, queries, keys;
 };
 
-// q, k and v lie side by side, as the one product that makes them leaves them.
+// q, k and v are next to each other, as in the output of their common product.
 void check_attention(const AttentionSize& s, DType type) {
   constexpr int kDim = 64;
   const int64_t width = int64_t{s.heads} * kDim, q_stride = width, kv_stride = 2 * width;

@@ -10,7 +10,7 @@ SharedLibrary::SharedLibrary(std::string file, const std::string& remedy) : file
   handle_.reset(dlopen(file_.c_str(), RTLD_NOW | RTLD_LOCAL));
   const char* why = handle_ ? nullptr : dlerror();
   const std::string reason = why == nullptr ? "" : why;
-  // Where NVIDIA's installer puts it when it is not in the linker's path.
+  // The path of NVIDIA's installer, for a library that is not in the linker's path.
   if (!handle_) handle_.reset(dlopen(("/usr/local/cuda/lib64/" + file_).c_str(), RTLD_NOW | RTLD_LOCAL));
   if (!handle_)
     fail(ErrorCode::unavailable, "{} cuda needs {} ({}): {}, or add its folder to LD_LIBRARY_PATH", FieldName{"device"},

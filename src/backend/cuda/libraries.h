@@ -1,5 +1,6 @@
-// NVIDIA's libraries, opened at run time: a program with CUDA in it starts on machines without them, and says what is
-// missing when a card is asked for. The headers give the types; what is called is listed here.
+// NVIDIA's libraries, opened at run time. So a program with CUDA starts on machines without them, and an error names
+// the missing library when a card is requested. The headers give the types. The functions that are called are listed
+// here.
 #pragma once
 
 #include <cublasLt.h>
@@ -10,7 +11,7 @@
 
 namespace tempera::cuda {
 
-// A shared library. Throws Error(unavailable) naming it and the remedy.
+// A shared library. Throws Error(unavailable) with its name and the remedy.
 class SharedLibrary {
  public:
   SharedLibrary(std::string file, const std::string& remedy);
@@ -56,7 +57,7 @@ class CublasLt {
   TEMPERA_FUNCTION(cublasLtMatmulPreferenceDestroy);
   TEMPERA_FUNCTION(cublasLtMatmulPreferenceSetAttribute);
 
-  // Throws Error(internal) naming the call.
+  // Throws Error(internal) with the name of the call.
   void check(cublasStatus_t status, const char* call) const;
 };
 

@@ -23,7 +23,7 @@ EnergyCounter::EnergyCounter(const std::string& bus_id) {
   try {
     nvml_ = std::make_unique<Nvml>();
   } catch (const Error&) {
-    return;  // nobody needs it to draw
+    return;  // it is not needed to generate pictures
   }
   if (nvml_->init() != 0) {
     nvml_.reset();

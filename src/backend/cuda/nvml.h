@@ -1,5 +1,5 @@
-// The card's energy counter: NVML comes with the driver and is opened at run time. A machine without it, or a card
-// without the counter, tells nothing.
+// The card's energy counter. NVML is part of the driver and is opened at run time. On a machine without it, or on a
+// card without the counter, there is no value.
 #pragma once
 
 #include <memory>
@@ -12,13 +12,13 @@ namespace tempera::cuda {
 
 class EnergyCounter final : public EnergyMeter {
  public:
-  // bus_id: the card's place on the PCI bus as the CUDA runtime writes it, "0000:3B:00.0".
+  // bus_id: the card's address on the PCI bus in the form of the CUDA runtime, "0000:3B:00.0".
   explicit EnergyCounter(const std::string& bus_id);
   ~EnergyCounter() override;
   EnergyCounter(const EnergyCounter&) = delete;
   EnergyCounter& operator=(const EnergyCounter&) = delete;
 
-  // Joules since the driver was loaded; nothing where it does not tell. The counter is renewed some ten times a second.
+  // Joules since the driver was loaded; nothing without a counter. The counter is updated about ten times a second.
   std::optional<double> joules() override;
 
  private:

@@ -1,5 +1,5 @@
-// cuBLASLt thinks in columns: a row-major (m, n) matrix is its (n, m) one. So out^T = w x^T: w comes first, and its
-// rows (n, k) are, in columns, the transpose that the product asks for.
+// cuBLASLt is column-major: a row-major (m, n) matrix is an (n, m) matrix there. So out^T = w x^T: w is the first
+// operand, and its rows (n, k) are the transpose of a column-major matrix.
 #include "backend/cuda/product.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ cudaDataType_t data_type(DType type) {
   return type == DType::f32 ? CUDA_R_32F : type == DType::f16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
-// The power of two that divides an address and all steps made from it, at most what cudaMalloc gives.
+// The largest power of two that divides an address and all steps from it, at most the alignment of cudaMalloc.
 uint32_t alignment_of(const void* pointer, DType type, int64_t stride, int64_t batch) {
   const auto size = static_cast<uint64_t>(size_of(type));
   const uint64_t bits = reinterpret_cast<uintptr_t>(pointer) | static_cast<uint64_t>(stride) * size |
@@ -26,7 +26,7 @@ uint32_t alignment_of(const void* pointer, DType type, int64_t stride, int64_t b
   return uint32_t{1} << std::countr_zero(bits);
 }
 
-// What the library knows of the addresses.
+// The alignments, as hints for the library.
 struct Alignments {
   uint32_t w, x, residual, out;
   Alignments(const ProductSpec& s, const ProductArgs& args)
@@ -43,7 +43,7 @@ std::string problem_of(const ProductSpec& s, const Alignments& align) {
                      s.w_batch, s.out_batch, align.w, align.x, align.residual, align.out);
 }
 
-// The descriptors of one product, and what it needs to run.
+// The descriptors of one product, and its operands.
 class Product {
  public:
   Product(const CublasLt& library, cublasLtHandle_t handle, const ProductSpec& spec, const ProductArgs& args)

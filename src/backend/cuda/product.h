@@ -32,12 +32,12 @@ class Products {
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
-  // Chooses an algorithm, timing candidates on `stream` when the choice is not known: what the addresses hold is
-  // overwritten where it is output. The object must outlive the result.
+  // Chooses an algorithm. If the choice is not known, candidates are timed on `stream`, which overwrites outputs. The
+  // object must outlive the result.
   Enqueue bind(const ProductSpec& spec, const ProductArgs& args, cudaStream_t stream);
 
   std::string version() const;                                     // "13.2.0"
-  std::string library() const { return "cuBLASLt " + version(); }  // as keys of choices name it
+  std::string library() const { return "cuBLASLt " + version(); }  // in keys of choices
 
  private:
   CublasLt library_;

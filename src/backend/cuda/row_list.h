@@ -1,8 +1,8 @@
-// The rows of the CUDA backend, in order: the first of an op that does not refuse a problem runs it. An entry is the
-// function that binds the row (rows.h) and the row's description, in terms of table.cpp.
+// The rows of the CUDA backend, in order: the first row of an op that does not refuse a problem runs it. An entry is
+// the function that binds the row (rows.h) and the row's description, with functions of table.cpp.
 //
-// One list, expanded twice: table.cpp takes the descriptions and needs no CUDA, binding.cpp takes the functions where
-// CUDA is built. So a row without a function does not compile.
+// There is one list, which is expanded twice: table.cpp uses the descriptions without CUDA, binding.cpp uses the
+// functions if CUDA is built. So a row without a function does not compile.
 #pragma once
 
 #define TEMPERA_CUDA_ROWS(ROW)                                                                                        \

@@ -1,5 +1,5 @@
-// How the rows of the table (row_list.h) are bound: one function per row, by families. All are given what the backend
-// holds for its lifetime.
+// The functions that bind the rows of the table (row_list.h), one per row, by families. All get the objects that the
+// backend owns for its lifetime.
 #pragma once
 
 #include "backend/backend.h"
@@ -15,8 +15,8 @@ struct Machine {
   Tuning& tuning;
   Products& products;
   CudnnOps& cudnn;
-  cudaStream_t stream;  // that algorithms are timed on
-  bool hopper;          // whether our kernels for Hopper run
+  cudaStream_t stream;  // for timing algorithms
+  bool hopper;          // whether tempera's kernels for Hopper run
 };
 
 using BindRow = Enqueue (*)(Machine&, const Problem&, const Binding&);

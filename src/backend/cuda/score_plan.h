@@ -1,5 +1,5 @@
-// How attention/naive cuts its scores into pieces: known to the table, which promises the scratch memory, and to the
-// binding. A piece holds the scores of some heads of one picture or, where one head has too many, of some queries.
+// How attention/naive cuts its scores into pieces. The table uses it for the scratch memory, and the binding to run. A
+// piece has the scores of some heads of one picture, or, if one head has too many, of some queries.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@ struct ScorePlan {
   size_t bytes = 0;                // of a piece
 };
 
-// Scores are in f16 for f16, as diffusers' default attention has them, else in f32: bf16 has too few bits for them.
+// Scores are in f16 for f16, as in diffusers' default attention, else in f32, because bf16 has too few bits for them.
 inline ScorePlan score_plan(int64_t heads, int64_t queries, int64_t keys, DType type) {
   // Large enough for products that fill a card; all scores of a picture of 1024 x 1024 in the VAE would be 1 GiB.
   constexpr int64_t kScores = int64_t{64} << 20;

@@ -10,11 +10,11 @@
 namespace tempera::cuda {
 namespace {
 
-constexpr size_t kAlignment = 256;  // of places: what copies like
+constexpr size_t kAlignment = 256;  // of places: for fast copies
 
 }  // namespace
 
-// Does `work` while others may have the lock; keeps what it throws.
+// Does `work` without the lock, and stores its exception.
 template <class Work>
 void StagingRing::without(Lock& lock, const Work& work) {
   lock.unlock();
@@ -87,7 +87,7 @@ void StagingRing::finish() {
     places_.pop_front();
   }
   if (!error_) return;
-  // What did not arrive is forgotten: the ring is as new.
+  // Drops all copies that did not finish. The ring is then as new.
   waiting_.clear();
   places_.clear();
   end_ = 0;
@@ -106,7 +106,7 @@ void StagingRing::run() {
   }
 }
 
-// Places are given in order, and no item is packed twice at once.
+// Places are assigned in order, and no item is packed twice at the same time.
 bool StagingRing::may_pack_next() const {
   return !waiting_.empty() && !error_ && !making_room_ &&
          std::none_of(places_.begin() + static_cast<std::ptrdiff_t>(enqueued_), places_.end(),
@@ -122,9 +122,9 @@ void StagingRing::pack_next(Lock& lock) {
   make_room(lock, offset, bytes);
   if (!stop_ && !error_) {
     Place& place =
-        places_.emplace_back(Place{item, offset, bytes});  // stays there: a deque grows and shrinks at its ends
+        places_.emplace_back(Place{item, offset, bytes});  // its address is stable: a deque grows at its ends
     end_ = std::min((offset + bytes + kAlignment - 1) / kAlignment * kAlignment, memory_.bytes.size());
-    changed_.notify_all();  // the next one may look for room
+    changed_.notify_all();  // the next thread may look for room
     without(lock, [&] { items_[item].fill(memory_.bytes.data() + offset); });
     if (!error_) place.packed = true;
     copy_what_is_packed();
@@ -132,8 +132,8 @@ void StagingRing::pack_next(Lock& lock) {
   --packing_;
 }
 
-// Waits until nothing lies in [offset, offset + bytes). What lies there was started before, so it is copied without
-// anything that follows.
+// Waits until [offset, offset + bytes) is empty. The items there were started earlier, so their copies do not depend on
+// any later item.
 void StagingRing::make_room(Lock& lock, size_t offset, size_t bytes) {
   making_room_ = true;
   const auto taken = [&] {

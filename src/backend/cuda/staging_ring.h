@@ -18,7 +18,7 @@ namespace tempera::cuda {
 
 class StagingRing;
 
-// The memory that rings pack into. Rings take turns: a ring waits until the one before it has finished.
+// The memory of rings. Rings use it in turns: a ring waits until the one before it has finished.
 struct StagingMemory {
   std::span<std::byte> bytes;
   StagingRing* user = nullptr;
@@ -29,24 +29,24 @@ class StagingRing {
   struct Device {
     // Enqueues the copy of a packed item, after those enqueued before it. Called on any thread, one call at a time.
     std::function<void(uint32_t item, const std::byte* from)> copy;
-    // Returns when the last copy of the item that was enqueued is over. On any thread.
+    // Returns when the last enqueued copy of the item is complete. May be called on any thread.
     std::function<void(uint32_t item)> wait;
   };
 
-  // Every item fits into the memory. Memory and items must outlive the ring. Packs on `threads` threads of its own;
-  // they count the caller's thread_count() as the threads that compute meanwhile.
+  // Every item must fit into the memory. Memory and items must outlive the ring. It packs on `threads` threads of its
+  // own, which assume that the caller's thread_count() threads compute meanwhile.
   StagingRing(StagingMemory& memory, std::span<const Transfers::Item> items, Device device, int threads);
   // Discards items that were not begun, and waits for enqueued copies.
   ~StagingRing();
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
 
-  // Packs the item and has it copied when there is room. The same may be started again and again.
+  // Packs the item when there is room, and then has it copied. The same item may be started repeatedly.
   void start(uint32_t item);
-  // Returns when every copy of the item that was started has been enqueued. Throws what packing or copying threw.
+  // Returns when every started copy of the item has been enqueued. Throws the exception of packing or copying.
   void await(uint32_t item);
-  // Returns when all that was started has arrived, or, where something was thrown, when nothing is under way; then
-  // throws it, unless await() has. After that the ring is as new.
+  // Returns when all started copies are complete, or, after an exception, when none is in progress. Then it throws the
+  // exception, unless await() has thrown it. After that the ring is as new.
   void finish();
 
  private:
@@ -78,7 +78,7 @@ class StagingRing {
   std::vector<uint64_t> started_, copied_;  // how often, by item
   std::exception_ptr error_;
   int packing_ = 0;    // threads
-  bool told_ = false;  // error_, by await()
+  bool told_ = false;  // await() has thrown error_
   bool making_room_ = false, stop_ = false;
   std::vector<std::thread> threads_;
 };

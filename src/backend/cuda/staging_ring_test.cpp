@@ -1,4 +1,4 @@
-// The ring beside a device that is a thread: it copies one item after the other, each when it likes to.
+// The ring with a device that is a thread. It copies one item after the other, at random times.
 #include "backend/cuda/staging_ring.h"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ class Device {
     const std::lock_guard lock(mutex_);
     return order_;
   }
-  // Until all that the ring had copied is there.
+  // Until all copies of the ring are complete.
   void wait_for_all() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return queue_.empty(); });
@@ -95,7 +95,7 @@ class Device {
   std::thread thread_;
 };
 
-// Items of some sizes that lie one behind the other; each time one is packed, its bytes are others.
+// Items of several sizes, one after the other. Each time an item is packed, its bytes are different.
 class Parameters {
  public:
   explicit Parameters(const std::vector<size_t>& sizes) : times_(sizes.size()) {
@@ -146,7 +146,7 @@ TEST_P(Rings, BringWhatWasStartedInOrder) {
   EXPECT_FALSE(parameters.holds(1, 1)) << "was not started";
 }
 
-// The threads that pack are not the engine's, yet their loops must not use more cores than the engine may.
+// The packing threads are not the engine's, but their loops must not use more cores than the engine may.
 TEST_P(Rings, CountTheThreadsOfWhoMadeThem) {
   const ThreadScope scope(12);
   std::byte to{};
@@ -161,7 +161,7 @@ TEST_P(Rings, CountTheThreadsOfWhoMadeThem) {
   EXPECT_EQ(ranges, 3) << "a quarter of the engine's";
 }
 
-// Sizes up to all of the memory, in an order that wraps round in every way; the device is slow or fast.
+// Sizes up to all of the memory, in an order that wraps in every way. The device is slow or fast.
 TEST_P(Rings, BringMoreThanTheyHold) {
   std::mt19937 random(1);
   std::vector<size_t> sizes = {4096, 1};
@@ -192,7 +192,7 @@ TEST_P(Rings, BringTheSameAgain) {
   EXPECT_TRUE(parameters.holds(0, 100));
 }
 
-// Four fit; the fifth is not awaited for as long as the device copies nothing.
+// Four fit. While the device copies nothing, the ring does not wait for the fifth.
 TEST_P(Rings, RunAheadOfTheDeviceAsFarAsThereIsRoom) {
   Parameters parameters(std::vector<size_t>(6, 1024));
   Device device(parameters.items());
@@ -222,7 +222,7 @@ TEST_P(Rings, ThrowWhatPackingThrew) {
   ring.finish();
   EXPECT_EQ(to[0], std::byte{1});
   EXPECT_EQ(to[1], std::byte{0});
-  // What nobody waited for is told at the end, and the ring goes on.
+  // An error that await() did not throw is thrown at the end, and the ring can be used again.
   ring.start(1);
   EXPECT_THROW(ring.finish(), std::runtime_error);
   to[0] = std::byte{0};
@@ -254,7 +254,7 @@ TEST_P(Rings, EndWithCopiesUnderWay) {
   for (uint32_t i = 0; i < 50; ++i) ring.start(i);
 }
 
-// As the programs of a request do, and the one that goes leaves nothing behind.
+// As the programs of a request do. A ring that ends leaves nothing in the memory.
 TEST_P(Rings, TakeTurnsWithTheMemory) {
   Parameters here({3000, 2000}), there({2500, 4000});
   Device device(here.items()), other(there.items());

@@ -20,7 +20,7 @@ Refusal any_float(const Problem& p) {
   return "computes f32, f16 and bf16";
 }
 
-// Operands of one type, the result in it or wider: what NVIDIA's libraries multiply.
+// Operands of one type, and a result of the same or a wider type: the products of NVIDIA's libraries.
 Refusal refuse_product(const Problem& p) {
   if (p.inputs[0].dtype != p.inputs[1].dtype) return "takes operands of one type only";
   if (p.output.dtype != p.inputs[0].dtype && p.output.dtype != DType::f32)
@@ -28,7 +28,7 @@ Refusal refuse_product(const Problem& p) {
   return any_float(p);
 }
 
-// Tensor copies move eight halves at a time.
+// Tensor copies need multiples of eight halves.
 Refusal refuse_hopper(const Problem& p) {
   if (p.inputs[0].shape[-1] % 8 != 0 || p.output.shape[-1] % 8 != 0) return "needs channels divisible by 8";
   return refuse_product(p);
@@ -55,7 +55,7 @@ Refusal refuse_cudnn(const Problem& p) {
   return refuse_product(p);
 }
 
-// The narrow side is held in registers, the wide one read in eights.
+// The narrow side is in registers, the wide one is read in eights.
 Refusal refuse_few_outputs(const Problem& p) {
   if (std::get<Conv2d>(p.op).activation != Activation::none) return "computes no activation";
   if (p.output.shape[3] > kCudaNarrow) return fmt::format("computes at most {} channels", kCudaNarrow);
@@ -82,7 +82,7 @@ Refusal refuse_flash(const Problem& p) {
   return std::nullopt;
 }
 
-// What norms and their parameters are read as.
+// The types of inputs and parameters of norms.
 Refusal refuse_norm(const Problem& p) {
   if (p.inputs[1].dtype != DType::f32 || p.inputs[2].dtype != DType::f32) return "takes gamma and beta in f32 only";
   return any_float(p);
@@ -143,7 +143,7 @@ KernelInfo row(std::string_view name, OpKind op, Numerics numerics, bool in_plac
   return info;
 }
 
-// A row whose weights have a form of their own (weights.h).
+// A row with its own form of the weights (weights.h).
 KernelInfo weighted(KernelInfo info, double tolerance_f32 = 1e-5) {
   info.packed = cuda_packed;
   info.tolerance_f32 = tolerance_f32;
@@ -170,9 +170,9 @@ const Target& cuda_target() {
     t.name = "cuda";
     t.batches_pictures = true;
     for (const KernelInfo& info : rows) t.kernels.push_back(&info);
-    t.alignment = 256;  // what cudaMalloc gives and vectorised kernels want
-    // Code that the driver loads with a kernel's first launch, its and the libraries' own blocks; recordings; where
-    // parameters travel, what their stream and pieces of the region take: measured, docs/MEMORY.md.
+    t.alignment = 256;  // cudaMalloc's alignment, which vectorised kernels need
+    // Code that the driver loads at a kernel's first launch, blocks of the driver and of the libraries, recordings, and
+    // for streamed parameters their stream and pieces of the region. Measured (docs/MEMORY.md).
     t.overhead = size_t{16} << 20;
     t.overhead_step = size_t{4} << 10;
     t.stream_overhead = size_t{16} << 20;

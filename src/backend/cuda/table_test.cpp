@@ -1,5 +1,5 @@
-// The table without a card: every node of SDXL's graphs finds a row in every type, and rows promise what their kernels
-// take.
+// The table without a card: every node of SDXL's graphs has a row in every type, and the scratch memory of rows is as
+// computed by hand.
 #include "backend/cuda/table.h"
 
 #include <gtest/gtest.h>
@@ -69,7 +69,7 @@ TEST(CudaTable, TakesTheFastRows) {
   EXPECT_GT(cudnn, 30);
 }
 
-// The conditioning is concatenated; skip connections are not, but for the largest where that saves memory.
+// The conditioning is concatenated. Skip connections are not, except the largest one if that saves memory.
 TEST(CudaTable, ReadsSkipConnectionsInPlace) {
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
     const Graph unet = optimize(std::move(sdxl_graphs(dtype, false)[2]));

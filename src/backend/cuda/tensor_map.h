@@ -1,4 +1,4 @@
-// What Hopper's copy engine (TMA) needs to know of a tensor: sizes, strides, the box that one copy moves.
+// The description of a tensor for Hopper's copy engine (TMA): sizes, strides, the box that one copy moves.
 #pragma once
 
 #include <cuda.h>
@@ -10,9 +10,9 @@
 
 namespace tempera::cuda {
 
-// A tensor of f16, bf16 or f32. sizes: innermost first; strides: in elements, of all dimensions but the first, of
-// multiples of 16 bytes; box: as sizes. Rows of a box are 64 or 128 bytes and swizzled over that width. Throws Error
-// where the driver refuses.
+// A tensor of f16, bf16 or f32. sizes: innermost first. strides: in elements, of all dimensions but the first,
+// multiples of 16 bytes. box: in the order of sizes. Rows of a box have 64 or 128 bytes and are swizzled over that
+// width. Throws Error if the driver refuses.
 CUtensorMap make_tensor_map(DType type, const void* data, std::span<const int64_t> sizes,
                             std::span<const int64_t> strides, std::span<const int> box);
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 
-// Room for four segments (program/residency.cpp), one for each thread that packs.
+// Room for four segments (program/residency.cpp), one for each packing thread.
 constexpr size_t kRingBytes = size_t{256} << 20;
 constexpr int kPackingThreads = 4;
 
@@ -29,7 +29,7 @@ size_t all_bytes(std::span<const Transfers::Item> items) {
 
 class PinnedTransfers final : public Transfers {
  public:
-  // All items side by side: `memory` holds all_bytes(items).
+  // All items one after the other. `memory` has all_bytes(items).
   PinnedTransfers(CudaQueue& queue, std::vector<Item> items, std::unique_ptr<PinnedMemory> memory)
       : items_(std::move(items)), memory_(std::move(memory)), stream_(queue, items_.size()) {
     std::byte* at = memory_->bytes().data();
@@ -51,7 +51,7 @@ class PinnedTransfers final : public Transfers {
   std::vector<Copied> copied() override { return stream_.copied(); }
 
  private:
-  // Items side by side: packing one is a copy with conversions, which one core does at a fraction of memory's rate.
+  // Items one after the other. Packing is a copy with conversion, for which one core is much slower than memory.
   void fill() {
     std::atomic<size_t> next = 0;
     std::atomic<bool> failed = false;
@@ -89,8 +89,8 @@ class RingTransfers final : public Transfers {
     stream_.mark(i);
     ring_.start(i);
   }
-  // A stream can only wait for what it was given, so the caller waits until the item is packed. The card loses nothing
-  // by it: what was launched before goes on, what follows needs the item, and is launched while the item is copied.
+  // A stream can only wait for enqueued work, so the caller waits until the item is packed. The card is not slower:
+  // earlier launches continue, and later launches need the item. They are enqueued while it is copied.
   void await(uint32_t i) override {
     ring_.await(i);
     stream_.await(i);
@@ -104,7 +104,7 @@ class RingTransfers final : public Transfers {
   std::vector<Item> items_;
   const std::shared_ptr<StagingMemory> memory_;
   CopyStream stream_;
-  StagingRing ring_;  // the first to go: its threads use the rest
+  StagingRing ring_;  // destroyed first: its threads use the others
 };
 
 }  // namespace

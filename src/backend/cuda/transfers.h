@@ -1,5 +1,5 @@
-// Parameters that travel, copied on a stream of their own from host memory that is locked ("pinned"): all of them lie
-// packed there, or, where that is too much, they are packed from the file again whenever they are wanted.
+// Streamed parameters, copied on a separate stream from host memory that is locked ("pinned"). All of them are packed
+// there, or, if that is too much memory, they are packed from the file before each copy.
 #pragma once
 
 #include <memory>
@@ -10,10 +10,10 @@
 
 namespace tempera::cuda {
 
-// Locked memory of the host, counted in `locked` while it lives.
+// Locked memory of the host. `locked` counts its bytes while it exists.
 class PinnedMemory {
  public:
-  // Throws Error(out_of_memory) where the machine has not that much to lock.
+  // Throws Error(out_of_memory) if the machine cannot lock so much memory.
   PinnedMemory(size_t bytes, size_t& locked);
   ~PinnedMemory();
   PinnedMemory(const PinnedMemory&) = delete;
@@ -26,13 +26,13 @@ class PinnedMemory {
   size_t& locked_;
 };
 
-// Makes the transfers of a card, within what may be locked for all of them.
+// Makes the transfers of a card, within the bytes that may be locked for all of them.
 class TransferMaker {
  public:
-  // most: bytes. A ring takes no more than what is left of it either, but at least the largest item.
+  // most: in bytes. A ring is limited to the remaining bytes, but can always hold the largest item.
   explicit TransferMaker(size_t most) : most_(most) {}
 
-  // The queue and the maker must outlive the result. Throws Error(out_of_memory) where not even a ring can be locked.
+  // The queue and the maker must outlive the result. Throws Error(out_of_memory) if not even a ring can be locked.
   std::unique_ptr<Transfers> make(CudaQueue& queue, std::vector<Transfers::Item> items);
 
  private:
@@ -44,7 +44,7 @@ class TransferMaker {
   std::shared_ptr<StagingMemory> ring_for(const std::vector<Transfers::Item>& items);
 
   size_t most_, locked_ = 0;
-  std::shared_ptr<Ring> ring_;  // the newest; programs take turns, and so do their transfers
+  std::shared_ptr<Ring> ring_;  // the newest; programs run in turns, and so do their transfers
 };
 
 }  // namespace tempera::cuda

@@ -30,13 +30,13 @@ void Tuning::remember(const TuningKey& key, int candidate, const std::string& na
   if (file_.empty()) return;
   std::error_code ignored;
   std::filesystem::create_directories(file_.parent_path(), ignored);
-  // One write of one line at the end: processes that measure at the same time do not mix their lines.
+  // One write of one line at the end of the file: lines of concurrent processes do not mix.
   std::ofstream(file_, std::ios::app | std::ios::binary) << tuning_line(choice);
 }
 
 namespace {
 
-// Microseconds of one run, the best of a few after a first that warms up.
+// Microseconds of one run: the best of several runs after a first one that warms up.
 double time_on_device(cudaStream_t stream, const Enqueue& run) {
   constexpr int kRuns = 3;
   struct Event {
@@ -47,7 +47,7 @@ double time_on_device(cudaStream_t stream, const Enqueue& run) {
     Event& operator=(const Event&) = delete;
   } begin, end;
   run(stream);
-  check(cudaGetLastError(), "a launch");  // one that is refused takes no time
+  check(cudaGetLastError(), "a launch");  // a refused launch takes no time
   float best = std::numeric_limits<float>::max();
   for (int i = 0; i < kRuns; ++i) {
     check(cudaEventRecord(begin.event, stream), "cudaEventRecord");

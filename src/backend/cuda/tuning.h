@@ -17,20 +17,20 @@
 
 namespace tempera::cuda {
 
-// What is to be decided, on one card.
+// The problem of a choice, on one card.
 struct TuningKey {
-  std::string library;  // with its version: "cuBLASLt 13.2.0"; where only our own kernels compete, "tempera"
+  std::string library;  // with its version: "cuBLASLt 13.2.0"; "tempera" if all candidates are its own kernels
   std::string problem;
 };
 
 class Tuning {
  public:
-  // A file that cannot be read or written is not an error: this process measures again.
+  // A file that cannot be read or written is not an error. This process then measures again.
   Tuning(std::filesystem::path file, std::string card);
 
-  // Null where nothing is known; valid until the next remember().
+  // Null if nothing is known. Valid until the next remember().
   const TuningChoice* known(const TuningKey& key) const;
-  // Notes a choice, in the file too.
+  // Stores a choice, also in the file.
   void remember(const TuningKey& key, int candidate, const std::string& name, double microseconds);
 
  private:
@@ -41,13 +41,15 @@ class Tuning {
 
 // One way to run something.
 struct Candidate {
-  std::string name;  // for people, "cuBLASLt heuristic 2"; with its number it means the same in every process
+  std::string name;  // for people, "cuBLASLt heuristic 2"; name and number together have the same meaning in every
+                     // process
   std::function<Enqueue()>
       bind;  // asked when it is to be timed or known to be the fastest; nothing where it cannot run
 };
 
-// The fastest of the first `most` that can run, by `key` or by timing them on `stream`; nothing where none can. What
-// they write is overwritten. A choice counts as known while the candidate of that number has that name.
+// The fastest of the first `most` candidates that can run: the known one of `key`, or the result of timing on `stream`,
+// which overwrites outputs. Nothing if none can run. A choice is known if the candidate of that number still has that
+// name.
 Enqueue fastest(Tuning& tuning, const TuningKey& key, const std::vector<Candidate>& candidates, cudaStream_t stream,
                 int most = std::numeric_limits<int>::max());
 

@@ -25,8 +25,8 @@ std::optional<Number> number_of(std::string_view text) {
   return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-// Nothing where the line is no choice. Other control characters than tabs would reach a terminal when choices are
-// shown.
+// Nothing if the line is not a choice. Control characters other than tabs are refused, because choices are printed to a
+// terminal.
 std::optional<TuningChoice> parse_line(std::string_view line) {
   const auto is_control = [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 127; };
   if (std::ranges::any_of(line, is_control)) return std::nullopt;
@@ -67,7 +67,7 @@ std::vector<TuningChoice> parse_tuning(std::string_view text) {
     text.remove_prefix(std::min(text.size(), line.size() + 1));
     if (std::optional<TuningChoice> choice = parse_line(line)) choices.push_back(std::move(*choice));
   }
-  // The last about a problem comes first and stays.
+  // The last line about a problem is processed first and stays.
   std::ranges::reverse(choices);
   std::ranges::stable_sort(choices, {}, [](const TuningChoice& c) { return std::tie(c.card, c.library, c.problem); });
   const auto same = [](const TuningChoice& a, const TuningChoice& b) { return a.same_problem(b); };

@@ -1,4 +1,4 @@
-// The file of choices is read with care: lines of its own form and no others, the last about a problem.
+// The file of choices is read strictly: only lines of the right form, and the last one about a problem.
 #include "backend/cuda/tuning_file.h"
 
 #include <gmock/gmock.h>

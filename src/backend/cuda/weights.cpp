@@ -17,7 +17,7 @@ bool is_bias(const Problem& p, int input) {
   return is_product(p.op) && input == 2 && p.inputs[2].shape.rank() == 1;
 }
 
-// Whether channels move: in a kernel of one pixel they are last already.
+// Whether channels move. In a kernel of one pixel they are last already.
 bool is_kernel(const Problem& p, int input) {
   const auto* op = std::get_if<Conv2d>(&p.op);
   return op != nullptr && input == 1 && op->kernel > 1;
@@ -29,7 +29,7 @@ void channels_last(const T* from, int64_t in, int64_t taps, T* to) {
     for (int64_t tap = 0; tap < taps; ++tap) to[tap * in + i] = from[i * taps + tap];
 }
 
-// Rows (O) of one part after the other, each converted and turned on its own.
+// Rows (O) of one part after the other, each converted and transposed separately.
 void pack_kernel(const TensorDesc& desc, std::span<const WeightPart> parts, std::byte* destination) {
   const int64_t in = desc.shape[1], taps = desc.shape[2] * desc.shape[3], row = in * taps;
   const size_t row_bytes = static_cast<size_t>(row) * size_of(desc.dtype);

@@ -10,7 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// Parts of f32 numbers, packed and read back as f32. Each number is read once and given back once.
+// Parts of f32 numbers, packed and read as f32. Each number is read once and given back once.
 std::vector<float> packed(const Problem& p, int input, const std::vector<std::vector<float>>& numbers, DType as) {
   std::vector<WeightPart> parts;
   parts.reserve(numbers.size());

@@ -10,7 +10,7 @@
 namespace tempera::reference {
 namespace {
 
-// One of q, k, v inside whatever tensor carries it: token t of picture n starts at ((n * tokens) + t) * row + offset.
+// One of q, k, v inside its tensor. Token t of picture n starts at ((n * tokens) + t) * row + offset.
 struct Part {
   size_t input = 0;
   int64_t tokens = 0, row = 0, offset = 0;
@@ -38,7 +38,7 @@ Layout layout(const Problem& p) {
   }
 }
 
-// Turns scores into weights that sum to one.
+// Turns scores into weights with a sum of one.
 void softmax(double* scores, int64_t n) {
   const double largest = *std::max_element(scores, scores + n);
   double sum = 0;
@@ -65,7 +65,7 @@ void attend(const Problem& p, const Result& out, const Layout& l, const std::vec
   }
 }
 
-// What a launch writes to beside its output.
+// The buffers of a launch, in addition to its output.
 struct Scratch {
   std::vector<Operand> operands;
   std::vector<const float*> inputs;
@@ -86,7 +86,7 @@ Launch bind_attention(const Problem& p, const Binding& b) {
     for (size_t i = 0; i < s.operands.size(); ++i) s.inputs[i] = s.operands[i].load();
     const int64_t queries = p.output.shape[1], heads = std::get<Attention>(p.op).heads;
     const int64_t rows = p.output.shape[0] * heads * queries;
-    // One range of rows per row of scores, however many threads there are by now.
+    // Every row of scores is used for one range of rows. The current number of threads does not matter.
     parallel_for(s.teams, 1, [&](int64_t begin, int64_t end) {
       for (int64_t team = begin; team < end; ++team)
         for (int64_t row = rows * team / s.teams; row < rows * (team + 1) / s.teams; ++row)

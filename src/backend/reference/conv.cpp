@@ -1,4 +1,4 @@
-// Conv2d: for each output element, one dot product over the input channels per tap that lies inside the picture.
+// Conv2d: for each output element, one dot product over the input channels for each tap inside the picture.
 #include <algorithm>
 
 #include "backend/reference/epilogue.h"
@@ -50,7 +50,7 @@ void run(const Problem& p, const Binding& b, const float* x, const float* w) {
   });
 }
 
-// Each row of a followed by that of b.
+// Each row of a followed by the same row of b.
 void join(const float* a, int64_t a_width, const float* b, int64_t b_width, int64_t rows, float* out) {
   for (int64_t row = 0; row < rows; ++row) {
     out = std::copy_n(a + row * a_width, a_width, out);
@@ -65,7 +65,7 @@ Launch bind_with_tail(const Problem& p, const Binding& b) {
           joined = std::move(joined)](Queue&) mutable {
     const Shape& shape = p.inputs[0].shape;
     join(x.load(), shape[3], t.load(), p.inputs[tail].shape[3], shape.rows(), joined.data());
-    run(p, b, joined.data(), w.load());  // of one pixel: the channels are last already
+    run(p, b, joined.data(), w.load());  // kernel of one pixel: the channels are last already
   };
 }
 

@@ -1,5 +1,5 @@
-// Ops that look at one element at a time or only move elements. Those with one element in and the same one out may run
-// in place.
+// Ops on single elements, and ops that only move elements. Those with one input element per output element may run in
+// place.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -11,7 +11,7 @@
 namespace tempera::reference {
 namespace {
 
-constexpr int64_t kGrain = 1024;  // elements worth a thread
+constexpr int64_t kGrain = 1024;  // elements that are enough work for a thread
 
 // Calls element(i) for every element of the output.
 template <class Element>
@@ -43,7 +43,7 @@ void cast(const Problem& p, const Binding& b) {
 
 void add(const Problem& p, const Binding& b) {
   const Shape &to = p.output.shape, &from = p.inputs[1].shape;
-  // How far the second operand moves per step in each dimension: not at all where it is broadcast.
+  // The step of the second operand in each dimension: 0 where it is broadcast.
   std::array<int64_t, Shape::kMaxRank> strides{};
   int64_t stride = 1;
   for (int d = to.rank() - 1; d >= 0; --d) {
@@ -87,7 +87,7 @@ void concat(const Problem& p, const Binding& b) {
 
 void upsample2x(const Problem& p, const Binding& b) {
   const Shape& in = p.inputs[0].shape;
-  const int64_t height = p.output.shape[1], width = p.output.shape[2];  // one less than twice where the target is odd
+  const int64_t height = p.output.shape[1], width = p.output.shape[2];  // one less than twice if the target is odd
   const size_t pixel = static_cast<size_t>(p.output.shape[3]) * size_of(p.output.dtype);
   parallel_for(p.output.shape[0] * height, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
@@ -99,7 +99,7 @@ void upsample2x(const Problem& p, const Binding& b) {
   });
 }
 
-// float32 as in diffusers: its result decides ties. A nan is black.
+// float32 as in diffusers: it decides the rounding of ties. NaN is black.
 void to_rgb8(const Problem& p, const Binding& b) {
   auto* out = reinterpret_cast<uint8_t*>(b.output);
   for_each(p, [out, x = numbers(p, b, 0)](int64_t i) {

@@ -1,4 +1,4 @@
-// Elementwise ops, lookups and sampler ops against values worked out by hand or known in closed form.
+// Elementwise ops, lookups and sampler ops against values computed by hand or known in closed form.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -51,7 +51,7 @@ TEST(ReferenceAdd, Broadcasts) {
 
 TEST(ReferenceAdd, RoundsToTheDType) {
   const HostTensor one(DType::bf16, {3}, {1, 1, 1}), x(DType::bf16, {3}, {0.00390625f, 0.005859375f, 0.01171875f});
-  // Halves of the last place go to the even neighbour.
+  // Ties are rounded to the even neighbour.
   EXPECT_THAT(run_op(Add{}, {one, x}).values(), ElementsAre(1, 1.0078125f, 1.015625f));
 }
 
@@ -98,7 +98,7 @@ TEST(ReferenceUpsample2x, DropsTheLastRowOrColumnOfAnOddTarget) {
 }
 
 TEST(ReferenceToRgb8, MapsMinusOneToOneOntoBytes) {
-  // 1/255 * k * 2 - 1 is byte k; ties (half a byte) go to even; a nan is black.
+  // 1/255 * k * 2 - 1 is byte k. Ties (half a byte) are rounded to even. NaN is black.
   const HostTensor x({1, 1, 2, 4}, {-1, 1, 0, -5, 5, kNan, 1.0f / 255 * 2 * 77 - 1, kInfinity});
   const HostTensor out = run_op(ToRgb8{}, {x});
   EXPECT_EQ(out.desc, (TensorDesc{DType::u8, {1, 1, 2, 4}}));
@@ -141,7 +141,7 @@ struct StepRow {
   float input_scale = 1, guidance = 1, rescale = 0;
 };
 
-// Their updates have `slots` slots; zeros where one is left out.
+// Their updates have `slots` slots, with zeros for a missing one.
 HostTensor steps(int slots, const std::vector<StepRow>& rows) {
   const int64_t length = StepLayout::length(slots);
   std::vector<float> all;
@@ -212,7 +212,7 @@ TEST(ReferenceSamplerUpdate, MixesSlotsPredictionAndNoise) {
 }
 
 TEST(ReferenceSamplerUpdate, HasOneUpdateForEachPicture) {
-  // Picture 0 swaps its slots; picture 1 doubles its first and takes the prediction into its second.
+  // Picture 0 swaps its slots. Picture 1 doubles its first and adds the prediction to its second.
   const HostTensor state({2, 2, 1, 1}, {1, 2, 3, 4}), prediction({2, 1, 1, 1}, {5, 6}), zero({2, 1, 1, 1}, {0, 0});
   const HostTensor step = steps(2, {{{0, 1, 0, 0, 1, 0, 0, 0}}, {{2, 0, 0, 0, 0, 0, 1, 0}}});
   EXPECT_THAT(run_op(SamplerUpdate{2}, {state, prediction, zero, step}, true).values(), ElementsAre(2, 1, 6, 6));

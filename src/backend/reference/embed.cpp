@@ -36,8 +36,8 @@ void gather_row(const Problem& p, const Binding& b) {
                 row);
 }
 
-// Frequencies and angles in float32 as diffusers computes them: at timestep 999 an angle rounded otherwise moves its
-// sine by 3e-5.
+// Frequencies and angles are in float32 as in diffusers. At timestep 999, another rounding of an angle changes its sine
+// by 3e-5.
 void timestep_embedding(const Problem& p, const Binding& b) {
   const auto& op = std::get<TimestepEmbedding>(p.op);
   const int half = op.dim / 2;

@@ -1,4 +1,5 @@
-// What follows the sum in a convolution or a matrix product: bias, activation, residual, each rounded as its own node.
+// The operations after the sum in a convolution or a matrix product: bias, activation, residual. Each is rounded as its
+// own node.
 #pragma once
 
 #include "backend/reference/numbers.h"
@@ -7,7 +8,7 @@ namespace tempera::reference {
 
 class Epilogue {
  public:
-  // Bias is input 2 where there is one, the residual the last input.
+  // Bias, if there is one, is input 2. The residual is the last input.
   Epilogue(const Problem& p, const Binding& b, bool bias, Activation activation, bool residual)
       : dtype_(p.output.dtype),
         has_bias_(bias),
@@ -18,7 +19,7 @@ class Epilogue {
 
   // The value of output `channel` before anything is fused to it.
   double biased(double sum, int64_t channel) const { return round_to(dtype_, has_bias_ ? sum + bias_[channel] : sum); }
-  // The value of element `index` of the output, which lies in `channel`.
+  // The value of element `index` of the output, in channel `channel`.
   double operator()(double sum, int64_t channel, int64_t index) const {
     double y = biased(sum, channel);
     if (activation_ != Activation::none) y = round_to(dtype_, apply(activation_, y));

@@ -1,12 +1,12 @@
-// The loops of the reference backend, one function per op, as its table lists them. Each computes the whole problem
-// from the addresses in the binding; what it computes is said at the op (ir/ops.h).
+// The loops of the reference backend, one function per op. Each computes the whole problem from the addresses in the
+// binding. ir/ops.h describes the results.
 #pragma once
 
 #include "backend/backend.h"
 
 namespace tempera::reference {
 
-// Those that need scratch take it when they are bound.
+// Kernels that need scratch memory allocate it when they are bound.
 Launch bind_conv2d(const Problem& p, const Binding& b);
 Launch bind_linear(const Problem& p, const Binding& b);
 Launch bind_geglu_linear(const Problem& p, const Binding& b);
@@ -30,7 +30,7 @@ void model_input(const Problem& p, const Binding& b);
 void guidance(const Problem& p, const Binding& b);
 void sampler_update(const Problem& p, const Binding& b);
 
-// Slots of a sampler's state that sampler_update can hold; samplers need at most six.
+// The largest number of slots for sampler_update. Samplers need at most six.
 inline constexpr int kMaxSlots = 16;
 
 }  // namespace tempera::reference

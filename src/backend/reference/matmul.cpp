@@ -6,7 +6,7 @@
 namespace tempera::reference {
 namespace {
 
-// Calls element(row, column, x, w) for every row of x and every column of the output: x is the row, w the column's row
+// Calls element(row, column, x, w) for every row of x and every column of the output. x is the row, w the column's row
 // of weights.
 template <class Element>
 void for_each_product(Operand& rows, Operand& weights, int64_t columns, int64_t depth, const Element& element) {

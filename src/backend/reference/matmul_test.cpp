@@ -1,4 +1,4 @@
-// Convolutions and matrix products against sums worked out by hand; fused forms against the nodes they stand for.
+// Convolutions and matrix products against sums computed by hand, and fused forms against the separate nodes.
 #include <gmock/gmock.h>
 
 #include "backend/reference/run_op.h"
@@ -23,7 +23,7 @@ TEST(ReferenceLinear, TakesVectorsAndImages) {
 }
 
 TEST(ReferenceLinear, RoundsTheSumOnce) {
-  // 1 + 2^-8 + 2^-8 is a bf16 number, though neither partial sum next to 1 is.
+  // 1 + 2^-8 + 2^-8 is a bf16 number, but neither partial sum next to 1 is.
   const HostTensor x(DType::bf16, {1, 3}, {1, 0.00390625f, 0.00390625f}), w(DType::bf16, {1, 3}, {1, 1, 1});
   EXPECT_THAT(run_op(Linear{false}, {x, w}).values(), ElementsAre(1.0078125f));
   const HostTensor big(DType::f16, {1, 2}, {60000, 60000}), cancel(DType::f16, {1, 2}, {1, -1});
@@ -59,7 +59,8 @@ TEST(ReferenceGegluLinear, IsTheGateOfALinear) {
     }
 }
 
-// 3 x 3 picture 1..9 of one channel; a kernel whose taps are powers of ten shows which pixel met which tap.
+// 3 x 3 picture 1..9 of one channel. The taps of the kernel are powers of ten, so the digits show which pixel was
+// multiplied by which tap.
 const HostTensor kPicture({1, 3, 3, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
 
 TEST(ReferenceConv2d, CorrelatesWithoutFlipping) {

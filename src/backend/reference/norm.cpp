@@ -1,5 +1,5 @@
-// GroupNorm and LayerNorm: mean, then variance about it (biased), then the result. A group is read whole before any of
-// it is written, so both may run in place.
+// GroupNorm and LayerNorm: mean, then variance (biased), then the result. A group is read completely before any of it
+// is written, so both may run in place.
 #include "backend/reference/kernels.h"
 #include "backend/reference/numbers.h"
 #include "base/parallel.h"
@@ -11,7 +11,7 @@ struct Statistics {
   double mean = 0, inverse_deviation = 0;
 };
 
-// Of the `count` numbers value(i).
+// The statistics of the `count` numbers value(i).
 template <class Value>
 Statistics statistics(int64_t count, double eps, const Value& value) {
   double sum = 0, squares = 0;
@@ -29,7 +29,7 @@ void group_norm(const Problem& p, const Binding& b) {
   const int64_t pixels = shape[1] * shape[2], channels = shape[3], width = channels / op.groups;
   const Numbers x = numbers(p, b, 0), gamma = numbers(p, b, 1), beta = numbers(p, b, 2);
   const Numbers shift = numbers(p, b, op.shift ? 3 : 0), tail = numbers(p, b, op.tail ? tail_input(op) : 0);
-  const int64_t head = p.inputs[0].shape[3];  // channels of x; the others are the tail's
+  const int64_t head = p.inputs[0].shape[3];  // channels of x; the others are in the tail
   const Result out = result(p, b);
   parallel_for(shape[0] * op.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {

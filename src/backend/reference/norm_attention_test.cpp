@@ -1,4 +1,4 @@
-// Norms and attention against closed forms; packed and fused forms against the plain ones.
+// Norms and attention against closed forms, and packed and fused forms against the plain ones.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -59,7 +59,7 @@ HostTensor join(const HostTensor& a, const HostTensor& b) {
 TEST(ReferenceGroupNorm, WithATailEqualsThatOfTheConcatenation) {
   for (DType dtype : kDTypes)
     for (bool shift : {false, true}) {
-      // The second of three groups lies in both.
+      // The second of three groups is in both.
       const HostTensor x = random_tensor(dtype, {2, 3, 5, 7}, 1), tail = random_tensor(dtype, {2, 3, 5, 5}, 2);
       const HostTensor gamma = random_tensor(DType::f32, {12}, 3), beta = random_tensor(DType::f32, {12}, 4);
       GroupNorm op{3, 1e-5f, Activation::silu, shift};
@@ -89,7 +89,7 @@ TEST(ReferenceAttention, WeighsValuesBySoftmaxOfScaledProducts) {
 }
 
 TEST(ReferenceAttention, HeadsAreApart) {
-  // Two heads of one channel: the first looks at token 0, the second at token 1 (a difference of 200 in the score).
+  // Two heads of one channel: the first attends to token 0, the second to token 1 (a difference of 200 in the score).
   const HostTensor q({1, 1, 2}, {100, 100}), k({1, 2, 2}, {1, -1, -1, 1}), v({1, 2, 2}, {1, 2, 3, 4});
   EXPECT_THAT(run_op(Attention{2, 1}, {q, k, v}).values(), ElementsAre(1, 4));
 }
@@ -123,7 +123,7 @@ TEST(ReferenceAttention, PackedFormsEqualTheSeparateOne) {
 TEST(ReferenceAttention, CrossAttentionHasItsOwnLength) {
   const HostTensor q = random_tensor(DType::f32, {2, 3, 4}, 1), k = random_tensor(DType::f32, {2, 1, 4}, 2);
   const HostTensor v({2, 1, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
-  // One key gets all the weight.
+  // One key has all the weight.
   EXPECT_THAT(run_op(Attention{2, 1}, {q, k, v}).values(),
               ElementsAre(1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8));
 }

@@ -1,4 +1,4 @@
-// Tensors of any floating-point dtype as numbers: reading gives the exact value, writing rounds to nearest even.
+// Tensors of any floating-point dtype as numbers. Reading gives the exact value, writing rounds to nearest even.
 #pragma once
 
 #include <cmath>
@@ -30,7 +30,7 @@ class Numbers {
   DType dtype_;
 };
 
-// The nearest value that `dtype` has.
+// The nearest value of type `dtype`.
 inline double round_to(DType dtype, double x) {
   const auto f = static_cast<float>(x);
   switch (dtype) {
@@ -73,14 +73,14 @@ inline Result result(const Problem& p, const Binding& b) {
   return {b.output, p.output.dtype};
 }
 
-// An input of a product as f32, which holds every dtype exactly. Its memory is taken when the launch is bound.
+// An input of a product as f32, which holds every dtype exactly. Its memory is allocated when the launch is bound.
 class Operand {
  public:
   Operand(const Problem& p, const Binding& b, size_t input)
       : data_(b.inputs[input]),
         dtype_(p.inputs[input].dtype),
         values_(static_cast<size_t>(p.inputs[input].shape.elements())) {}
-  // Reads the input as it is now.
+  // Reads the current input.
   const float* load() {
     convert(data_, dtype_, values_.data(), DType::f32, values_.size());
     return values_.data();
@@ -93,7 +93,7 @@ class Operand {
   std::vector<float> values_;
 };
 
-// In double, where every product of two floats is exact. Four sums, so that the additions do not wait for each other.
+// In double, where every product of two floats is exact. Four sums, so that additions do not depend on each other.
 inline double dot(const float* a, const float* b, int64_t n) {
   double sum[4] = {};
   int64_t i = 0;

@@ -1,9 +1,9 @@
 // The reference backend: plain loops over host memory, one for every op. It is the definition of every op and the
-// oracle that other backends are compared with; its speed does not matter.
+// reference for other backends. Its speed does not matter.
 //
 // Sums and functions are computed in double and rounded to the value's dtype where the graph has a value. A fused op
-// (an activation, a residual, a shift, GEGLU) rounds where the nodes it stands for would: its result is theirs, bit for
-// bit, so that any pass can be checked with == on this backend.
+// (an activation, a residual, a shift, GEGLU) rounds where the separate nodes would round. Its result is equal to
+// theirs bit for bit, so that any pass can be checked with == on this backend.
 #pragma once
 
 #include <memory>

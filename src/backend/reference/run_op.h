@@ -1,4 +1,4 @@
-// For tests: runs one op on the reference backend, numbers in and numbers out.
+// For tests: runs one op on the reference backend, with numbers as inputs and output.
 #pragma once
 
 #include <cstring>
@@ -11,7 +11,7 @@
 
 namespace tempera {
 
-// A tensor on the host. Numbers are rounded to the dtype when it is made; i32 holds whole numbers.
+// A tensor on the host. Its constructor rounds the numbers to the dtype. i32 holds integers.
 struct HostTensor {
   TensorDesc desc;
   std::vector<std::byte> bytes;

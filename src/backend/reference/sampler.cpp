@@ -10,7 +10,7 @@ namespace tempera::reference {
 
 namespace {
 
-// The picture that row r of the model's batch belongs to.
+// The picture of row r of the model's batch.
 int64_t picture_of(int64_t r, int64_t guided) {
   return r < guided ? r : r - guided;
 }
@@ -45,7 +45,7 @@ void model_input(const Problem& p, const Binding& b) {
 
 namespace {
 
-// As torch.std: over all elements of a picture, divided by one less than their number.
+// As torch.std: over all elements of a picture, divided by their number minus one.
 template <class Value>
 double deviation(int64_t count, const Value& value) {
   double sum = 0, squares = 0;
@@ -85,7 +85,7 @@ void guidance(const Problem& p, const Binding& b) {
 }
 
 // Every slot of an element is read before any is written, so it may run in place. Sums begin with 0 and so are never
-// -0: the zeros of slots that a picture's sampler does not have leave them as they are.
+// -0. So the zeros of unused slots do not change them.
 void sampler_update(const Problem& p, const Binding& b) {
   const auto slots = static_cast<int64_t>(std::get<SamplerUpdate>(p.op).slots);
   const int64_t pictures = p.output.shape[0], slot = row_elements(p.output.shape) / slots;

@@ -77,7 +77,7 @@ void add_activation_kernels(std::vector<Kernel>& table) {
   info.refuse = refuse_other_than_f32_bf16;
   table.push_back({info, bind_activate, {}});
   info.name = "gelu_gate/vector";
-  info.tolerance_f32 = 5e-6;  // relative, far out in the negative tail of gelu
+  info.tolerance_f32 = 5e-6;  // relative, at large negative values of gelu
   info.tolerance_half = 6e-3;
   info.op = OpKind::gelu_gate;
   info.in_place = false;

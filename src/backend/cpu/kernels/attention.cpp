@@ -1,5 +1,5 @@
-// The rows of the kernel table for Attention, and the order in which the flash kernel works: heads in waves, each
-// packed by all threads, then blocks of queries divided evenly among them.
+// The rows of the kernel table for Attention, and the order of work in the flash kernel. Heads are processed in waves.
+// All threads pack the heads of a wave. Then blocks of queries are divided evenly among them.
 #include "backend/cpu/kernels/attention.h"
 
 #include <algorithm>
@@ -22,8 +22,8 @@ int64_t round_up(int64_t n, int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// Keys per block: K of a block in 64 KiB, so that K and V stay in the second-level cache beside the queries, within the
-// bounds of the instruction set.
+// Keys per block: K of a block has 64 KiB, so that K, V and the queries fit in the second-level cache, within the
+// limits of the instruction set.
 int64_t choose_key_block(const AttentionShape& shape, const FlashIsa& isa) {
   const auto row = static_cast<uint64_t>(shape.dim) * isa.packed_bytes;
   const auto fits = static_cast<int64_t>(std::bit_floor(std::max<uint64_t>(1, 65536 / row)));
@@ -31,7 +31,7 @@ int64_t choose_key_block(const AttentionShape& shape, const FlashIsa& isa) {
                   round_up(shape.keys, std::max(isa.key_columns, isa.key_step)));
 }
 
-// Queries per block: enough that reading K and V from the outer cache costs little beside the arithmetic, few enough
+// Queries per block: so many that reading K and V from the outer cache is cheap compared with the arithmetic, so few
 // that queries and sums stay in the second-level cache, and at least four blocks for every thread.
 int64_t choose_query_block(const AttentionShape& shape, const FlashIsa& isa, int64_t wave, int threads) {
   const int64_t most = std::clamp<int64_t>(8192 / shape.dim, 48, 192);
@@ -167,7 +167,8 @@ FlashPlan plan_flash(const AttentionShape& shape, const FlashIsa& isa, int threa
   plan.value_columns = round_up(shape.dim, isa.lanes);
   const int64_t elements = plan.padded_keys(shape.keys) * (shape.dim + plan.value_columns);
   plan.head_bytes = static_cast<size_t>(round_up(elements * static_cast<int64_t>(isa.packed_bytes), kAlignment));
-  // 32 MiB of packed heads at a time: more heads give the threads more even shares, but need not be in memory at once.
+  // 32 MiB of packed heads at a time. With more heads the shares of the threads are more even, but the memory is
+  // larger.
   const auto most = std::max<int64_t>(1, static_cast<int64_t>((size_t{32} << 20) / plan.head_bytes));
   const int64_t waves = (shape.pairs() + most - 1) / most;
   plan.wave = (shape.pairs() + waves - 1) / waves;
@@ -188,7 +189,7 @@ void run_flash(const FlashPlan& plan, const Binding& at) {
       }
     });
     const auto attend = [&](int thread, int team) {
-      // The plan's threads have scratch; a larger team leaves the others idle.
+      // Scratch memory is planned for a number of threads. In a larger team, the other threads are idle.
       team = std::min(team, plan.threads);
       if (thread >= team) return;
       const int64_t blocks = heads * plan.query_blocks();

@@ -1,6 +1,6 @@
-// What the attention kernels share: an Attention op with its packing resolved to rows of heads, and the plan by which
-// the flash kernels walk through them. Instruction sets differ in two functions and a few numbers (FlashIsa); which
-// block is computed when, and where everything lies, is decided here, once.
+// The shared part of the attention kernels: an Attention op with its packing resolved to rows of heads, and the plan of
+// the flash kernels. Instruction sets differ in two functions and a few numbers (FlashIsa). The plan decides the order
+// of blocks and the layout of memory for all of them.
 #pragma once
 
 #include <algorithm>
@@ -15,11 +15,11 @@ namespace tempera {
 struct AttentionShape {
   int64_t pictures = 1, heads = 1, queries = 1, keys = 1, dim = 1;
   float scale = 1;
-  bool causal = false;  // query t sees keys [0, t]
+  bool causal = false;  // query t uses keys [0, t]
   DType dtype = DType::f32;
   int64_t q_stride = 0, kv_stride = 0, out_stride = 0;  // from row to row
   int64_t k_offset = 0, v_offset = 0;                   // of head 0 in a row of its input
-  int k_input = 0, v_input = 0;                         // which inputs of the op hold k and v; q is input 0
+  int k_input = 0, v_input = 0;                         // the inputs of the op that contain k and v; q is input 0
 
   int64_t pairs() const { return pictures * heads; }
 };
@@ -37,8 +37,8 @@ AttentionHead attention_head(const AttentionShape& shape, const Binding& at, int
 
 struct FlashPlan;
 
-// How one instruction set computes attention. K and V are repacked once per head, a block of keys after the other: of a
-// block, panels of K (dim deep, key_columns keys wide), then panels of V (keys deep, as many channels wide).
+// How one instruction set computes attention. K and V are repacked once per head, one block of keys after the other. A
+// block has panels of K (dim deep, key_columns keys wide), then panels of V (keys deep, as many channels wide).
 struct FlashIsa {
   const char* name;
   int64_t query_rows;             // queries that are computed together
@@ -49,26 +49,26 @@ struct FlashIsa {
   int64_t least_keys, most_keys;  // in a block
   // Packs block `block` of k and v to its place in `packed`, which holds the whole head.
   void (*pack)(const FlashPlan& plan, const AttentionHead& head, int64_t block, std::byte* packed);
-  // Computes `rows` queries from `first` on.
+  // Computes `rows` queries, the first of which is `first`.
   void (*attend)(const FlashPlan& plan, const AttentionHead& head, const std::byte* packed, int64_t first, int64_t rows,
                  std::byte* scratch);
 };
 
-// Products of f32, over f32 or bf16 storage, on the best instruction set this machine has.
+// Products of f32, over f32 or bf16 storage, on the best instruction set of this machine.
 const FlashIsa& flash_isa_f32();
-// Products of bf16 pairs summed in f32, for bf16 storage: the instructions of AVX-512 BF16, or, where the best set is
-// another one, their meaning spelled out (for tests: slower than f32). Must not run on AVX-512 without BF16.
+// Products of bf16 pairs summed in f32, for bf16 storage: the instructions of AVX-512 BF16. If the best set is another
+// one, plain code with the same result (for tests: slower than f32). Must not run on AVX-512 without BF16.
 const FlashIsa& flash_isa_pairs();
-// Products of bf16 in AMX's tiles, for heads a multiple of 32 wide, or, where the best set is not AVX-512, their
-// meaning spelled out (for tests: slower by far). Must not run on AVX-512 without has_amx().
+// Products of bf16 in AMX's tiles, for heads with a multiple of 32 channels. If the best set is not AVX-512, plain code
+// with the same result (for tests: much slower). Must not run on AVX-512 without has_amx().
 const FlashIsa& flash_isa_tiles();
 // Whether this processor has the instructions for pairs.
 bool has_bf16_products();
-// What attention/flash takes here: pairs where bf16 has many keys. Over few of them (a prompt's 77) the rounding of
-// probabilities does not average out, and f32 costs little.
+// The products of attention/flash: pairs for bf16 with many keys. Over few keys (the 77 of a prompt) the rounding of
+// probabilities does not average out, and f32 is cheap.
 const FlashIsa& flash_isa(const AttentionShape& shape);
 
-// Where the scratch of one thread has its parts, in bytes.
+// The parts of one thread's scratch memory, in bytes.
 struct FlashScratch {
   size_t queries = 0;  // query_block x dim, in the type of packed k and v
   size_t out = 0;      // query_block x value_columns f32: unnormalised sums
@@ -91,10 +91,10 @@ struct FlashPlan {
   int64_t key_blocks() const { return (shape.keys + key_block - 1) / key_block; }
   int64_t query_blocks() const { return (shape.queries + query_block - 1) / query_block; }
   int64_t padded_keys(int64_t keys) const { return (keys + isa->key_step - 1) / isa->key_step * isa->key_step; }
-  // Keys of a block, without padding and with.
+  // Keys of a block, without padding and with padding.
   int64_t block_keys(int64_t block) const { return std::min(key_block, shape.keys - block * key_block); }
   int64_t block_columns(int64_t block) const { return padded_keys(block_keys(block)); }
-  // Elements before a block in a packed head; its K, then its V.
+  // Elements before a block in a packed head; offset of its K, then of its V.
   int64_t block_offset(int64_t block) const { return block * key_block * (shape.dim + value_columns); }
   size_t workspace() const {
     return static_cast<size_t>(wave) * head_bytes + static_cast<size_t>(threads) * scratch.bytes;
@@ -103,10 +103,10 @@ struct FlashPlan {
 
 FlashPlan plan_flash(const AttentionShape& shape, const FlashIsa& isa, int threads);
 
-// Runs the plan; at.workspace has plan.workspace() bytes.
+// Runs the plan. at.workspace must have plan.workspace() bytes.
 void run_flash(const FlashPlan& plan, const Binding& at);
 
-// attention/naive: the whole score matrix in memory. Bytes of it, and the run.
+// attention/naive, with the whole score matrix in memory: its bytes, and the run.
 size_t naive_attention_workspace(const AttentionShape& shape);
 void run_naive_attention(const AttentionShape& shape, const Binding& at);
 

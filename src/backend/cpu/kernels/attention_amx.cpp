@@ -1,7 +1,7 @@
-// attention/amx: flash attention with products of bf16 in AMX tiles, 32 queries at a time. While four tiles hold the
-// sums of 32 rows and 32 columns, two of a and two of b pass by, so that each load feeds two products. Probabilities
-// and rescaling are the vector code of attention/flash. On two virtual processors of a Xeon, all of a UNet step at
-// 512 x 512: 157 ms (351 GFLOP/s), attention/flash 534 ms.
+// attention/amx: flash attention with products of bf16 in AMX tiles, 32 queries at a time. Four tiles hold the sums of
+// 32 rows and 32 columns. Two tiles of a and two of b are loaded for them, so each load is used in two products.
+// Probabilities and rescaling use the vector code of attention/flash. A UNet step at 512 x 512 on two virtual
+// processors of a Xeon takes 157 ms (351 GFLOP/s), with attention/flash 534 ms.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -21,8 +21,8 @@ namespace {
 // Rows in a tile, and floats or pairs of bf16 in a row of it.
 constexpr int64_t kTile = 16;
 
-// Eight registers of 16 rows of 64 bytes; `stride` is in bytes, from row to row in memory. Registers belong to a
-// thread, and what a thread has left configured costs every switch to it: nothing stays.
+// Eight registers of 16 rows of 64 bytes. `stride` is in bytes, from row to row in memory. Registers belong to a
+// thread. If a thread leaves tiles configured, every switch to it is slower, so they are always released.
 #if HWY_ARCH_X86_64 && HWY_TARGET == HWY_AVX3
 class Tiles {
  public:
@@ -52,14 +52,14 @@ class Tiles {
   HWY_INLINE void store(void* to, int64_t stride) {
     asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(tile) : "memory");
   }
-  // sum (f32) += a b: a has pairs of bf16 along its rows, b down its columns.
+  // sum (f32) += a b. a has pairs of bf16 along its rows, b along its columns.
   template <int sum, int a, int b>
   HWY_INLINE void multiply() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sum), "i"(a), "i"(b));
   }
 };
 #else
-// The same spelled out, for tests on what has no AMX.
+// Plain code with the same result, for tests on machines without AMX.
 class Tiles {
  public:
   template <int tile>
@@ -163,7 +163,7 @@ class TileProducts {
 
 }  // namespace
 
-// Scores of 32 queries and 256 keys are 32 KiB: more would leave the first-level cache.
+// Scores of 32 queries and 256 keys have 32 KiB. More would not fit in the first-level cache.
 const FlashIsa* flash_tiles() {
   static const FlashIsa isa{.name = hwy::TargetName(HWY_TARGET),
                             .query_rows = TileProducts::kRows,

@@ -1,5 +1,6 @@
-// attention/flash and attention/naive at the shapes of SDXL: GFLOP/s, and the share of the FMA peak measured in turns
-// with them. Command: attention_bench [--benchmark_filter=self] [--threads N]; one thread is timed by processor time.
+// attention/flash and attention/naive at the shapes of SDXL: GFLOP/s, and the share of the FMA peak, which is measured
+// alternately with them. Command: attention_bench [--benchmark_filter=self] [--threads N]. A run on one thread is
+// measured by processor time.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>

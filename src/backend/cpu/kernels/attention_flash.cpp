@@ -1,5 +1,4 @@
-// attention/flash: what all kinds of flash attention share, with products on vector registers: of f32, and of pairs of
-// bf16.
+// attention/flash: flash-inl.h with products on vector registers, of f32 and of pairs of bf16.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -26,8 +25,8 @@ struct VectorProducts {
   }
 };
 
-// K of a block in 64 KiB, so that K and V stay in the second-level cache beside the queries; at least 64 keys, so that
-// the sums are not loaded and stored too often.
+// K of a block has 64 KiB, so that K and V stay in the second-level cache. A block has at least 64 keys, so that the
+// sums are not loaded and stored too often.
 template <class Products>
 FlashIsa isa_of(size_t packed_bytes) {
   return {.name = hwy::TargetName(HWY_TARGET),

@@ -1,5 +1,5 @@
-// attention/naive: all scores of all heads in memory, then softmax, then the product with V, as a textbook has it. For
-// comparison with attention/flash: the point of it is the memory it takes.
+// attention/naive: all scores of all heads in memory, then softmax, then the product with V, as in a textbook. It is
+// for comparison with attention/flash, above all of memory.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -29,7 +29,7 @@ HWY_INLINE float dot(const T* a, const T* b, int64_t n) {
   return result;
 }
 
-// Scores of one query with the keys it sees.
+// Scores of one query with its keys.
 template <class T>
 void score_row(const AttentionShape& shape, const T* q, const T* k, int64_t visible, float* scores) {
   for (int64_t key = 0; key < visible; ++key) scores[key] = shape.scale * dot(q, k + key * shape.kv_stride, shape.dim);
@@ -50,7 +50,7 @@ void softmax_row(float* scores, int64_t visible, int64_t keys) {
   std::fill(scores + visible, scores + keys, 0.0f);
 }
 
-// out = sum over keys of probability times value, a strip of channels in registers at a time.
+// out = sum over keys of probability times value. One strip of channels at a time is in registers.
 template <int kVectors, class T, class D>
 HWY_INLINE void value_strip(D d, const float* p, const T* v, int64_t stride, int64_t keys, T* out) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -72,7 +72,7 @@ void value_row(const AttentionShape& shape, const float* p, const T* v, int64_t 
                   [&](auto tag, int64_t c) HWY_ATTR { value_strip<1>(tag, p, v + c, shape.kv_stride, keys, out + c); });
 }
 
-// What one pass does with queries [begin, end) of one head; scores: those of the head.
+// One pass over queries [begin, end) of one head. scores: those of the head.
 enum class Pass { scores, softmax, values };
 
 template <class T>

@@ -1,5 +1,6 @@
-// The attention kernels against plain loops in double, on every instruction set this machine has: ragged sizes,
-// packings, causal masks, scores that overflow a naive exponential, exact workspace, threads that change nothing.
+// The attention kernels against plain loops in double, on every instruction set of this machine: uneven sizes,
+// packings, causal masks, scores that overflow a naive exponential, exact workspace, and results that do not depend on
+// the number of threads.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +33,7 @@ struct Case {
   float spread = 1;  // of q and k
 };
 
-// Sizes: SDXL's (shortened), the tiny models', ones, primes, tails of every block and panel.
+// Sizes: SDXL's (shortened), the tiny models', ones, primes, remainders of every block and panel.
 constexpr Case kCases[] = {
     {1, 1, 1, 1, 8},
     {1, 1, 2, 3, 16},
@@ -46,7 +47,7 @@ constexpr Case kCases[] = {
     {1, 1, 61, 200, 40, false, Packing::q_kv},
     {1, 1, 50, 263, 512, false, Packing::qkv},
     {1, 1, 199, 257, 72, false, Packing::separate},
-    {1, 2, 40, 530, 64, false, Packing::separate, 30},  // scores up to some hundreds
+    {1, 2, 40, 530, 64, false, Packing::separate, 30},  // scores up to several hundreds
 };
 
 std::string to_string(const Case& c) {
@@ -54,7 +55,7 @@ std::string to_string(const Case& c) {
                      c.keys, c.causal ? ", causal" : "", static_cast<int>(c.packing));
 }
 
-// Bytes with guards on both sides, which must be untouched at the end.
+// Bytes with guards on both sides. The guards must be unchanged at the end.
 class GuardedBytes {
  public:
   explicit GuardedBytes(size_t size) : size_(size), bytes_(size + 3 * kGuard, kMark) {
@@ -77,7 +78,7 @@ class GuardedBytes {
   std::vector<std::byte> bytes_;
 };
 
-// A problem with its data; values are rounded to dtype, so that the reference sees what the kernel sees.
+// A problem with its data. Values are rounded to dtype, so the reference and the kernel read the same numbers.
 struct Fixture {
   Fixture(const Case& c, DType dtype) {
     const int64_t channels = c.heads * c.dim;
@@ -169,7 +170,7 @@ std::vector<float> flash(Fixture& f, const FlashIsa& isa, int threads) {
   return run_guarded(f, plan.workspace(), [&](const Binding& at) { run_flash(plan, at); });
 }
 
-// The instruction sets of this machine, one after the other, as Highway's dispatch knows them.
+// The instruction sets of this machine, one after the other, in Highway's dispatch.
 template <class Body>
 void on_every_target(const Body& body) {
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
@@ -187,7 +188,7 @@ TEST(Attention, FlashMatchesPlainLoopsOnEveryInstructionSet) {
         SCOPED_TRACE(to_string(c));
         Fixture f(c, dtype);
         const double error = relative_error(flash(f, flash_isa_f32(), 2), reference(f));
-        // Large scores carry their own rounding errors into the exponent.
+        // The rounding errors of large scores are amplified by the exponential.
         EXPECT_LE(error, dtype == DType::bf16 ? 4e-3 : c.spread > 1 ? 1e-4 : 2e-6);
       }
     std::cout << "ran attention/flash with f32 products on " << flash_isa_f32().name << '\n';
@@ -243,7 +244,7 @@ TEST(Attention, FlashDoesNotDependOnThreads) {
     return flash(f, flash_isa_f32(), planned);
   };
   const std::vector<float> one = flash_on(1, 1), three = flash_on(3, 3);
-  // A plan for fewer threads than there are.
+  // A plan for fewer threads than the team has.
   const std::vector<float> two = flash_on(3, 2);
   EXPECT_EQ(one, three);
   EXPECT_EQ(one, two);

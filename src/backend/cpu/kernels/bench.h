@@ -1,5 +1,5 @@
-// What the benchmarks of this folder share: the arithmetic ceiling of this machine at this moment (clocks move, so a
-// share of the peak is only worth something when both were measured side by side), and tensors to feed kernels with.
+// The shared part of the benchmarks of this folder: the peak rate of this machine at this moment, and tensors as
+// inputs. Clocks change, so a share of the peak is valid only if both were measured at nearly the same time.
 #pragma once
 
 #include <memory>
@@ -11,22 +11,22 @@
 namespace tempera::bench {
 
 enum class PeakKind {
-  f32,   // fused multiply-adds on the widest f32 vectors there are
-  bf16,  // products of bf16 pairs (AVX-512 BF16); as f32 where the machine lacks them
+  f32,   // fused multiply-adds on the widest f32 vectors of the machine
+  bf16,  // products of bf16 pairs (AVX-512 BF16); f32 if the machine has none
 };
 
-// GFLOP/s of all threads together, multiply and add counted apart, measured for about `milliseconds`. 0 where neither
-// AVX2 nor AVX-512 is there.
+// GFLOP/s of all threads together, with multiply and add counted separately, measured for about `milliseconds`. 0
+// without AVX2 and AVX-512.
 double measure_peak(PeakKind kind, double milliseconds);
 
-// "AVX2 f32", "AVX-512 bf16", ...: what measure_peak(kind) runs here.
+// "AVX2 f32", "AVX-512 bf16", ...: the instructions of measure_peak(kind) on this machine.
 const char* peak_name(PeakKind kind);
 
-// Seconds on the wall, or, with one thread, of processor time: on a machine that is busy with other work, one thread's
-// processor time still says what the code can do.
+// Wall-clock seconds, or, with one thread, seconds of processor time. Processor time of one thread is meaningful even
+// if the machine is busy with other work.
 double seconds();
 
-// Seconds per call of `run`, called again and again for about a millisecond.
+// Seconds per call of `run`, called repeatedly for about a millisecond.
 template <class Run>
 double time(const Run& run) {
   const double begin = seconds();
@@ -41,7 +41,7 @@ double time(const Run& run) {
 
 double median(std::vector<double> values);
 
-// Zeroed memory aligned as backends align it.
+// Zeroed memory with the alignment of backends.
 class Bytes {
  public:
   explicit Bytes(size_t size) : data_(new (std::align_val_t{64}) std::byte[size]{}) {}
@@ -57,7 +57,7 @@ class Bytes {
 // Numbers between -1 and 1.
 std::unique_ptr<Bytes> random_tensor(const TensorDesc& desc);
 
-// The N of "--threads N", which is taken off the command line; thread_count() where it is not there.
+// The N of "--threads N", which is removed from the command line; without it, thread_count().
 int threads_from(int& argc, char** argv);
 
 }  // namespace tempera::bench

@@ -1,10 +1,10 @@
-// conv2d/winograd: 3 x 3 convolutions by F(4 x 4, 3 x 3) in f32, a quarter of the multiplications of the direct sum.
-// The error is that of f32 sums (1e-6 relative), also where inputs, weights and outputs are bf16.
+// conv2d/winograd: 3 x 3 convolutions by F(4 x 4, 3 x 3) in f32, with a quarter of the multiplications of the direct
+// sum. The error is that of f32 sums (1e-6 relative), also if inputs, weights and outputs are bf16.
 //
-// A slice of output channels at a time: its weights are transformed to scratch memory, then every thread takes block
-// after block of tiles through the three steps, so that what it holds of one stays in its caches. Transformed weights
-// are four times (of bf16: eight times) as large as the weights, hence made anew in each call, which costs as much as
-// some hundreds of pixels: small pictures do not pay for it.
+// A slice of output channels is computed at a time. Its weights are transformed into scratch memory. Then every thread
+// runs the three steps on one block of tiles after the other, so that the data of a block stays in its caches.
+// Transformed weights are four times (in bf16: eight times) as large as the weights, so they are computed again in each
+// call. This costs as much as several hundred pixels, so it does not pay off for small pictures.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,10 +19,10 @@
 namespace tempera {
 namespace {
 
-constexpr int64_t kTapBytes = 16 << 20;   // of a slice's transformed weights,
-constexpr int64_t kBlockBytes = 3 << 20;  // and of a thread's values and products
+constexpr int64_t kTapBytes = 16 << 20;   // a slice's transformed weights
+constexpr int64_t kBlockBytes = 3 << 20;  // a thread's values and products
 constexpr int64_t kMostTiles = 48;
-constexpr int64_t kPadding = 16;  // elements: so that the 36 matrices do not compete for the same sets of a cache
+constexpr int64_t kPadding = 16;  // elements, so that the 36 matrices do not use the same sets of a cache
 
 class WinogradConv {
  public:
@@ -72,7 +72,7 @@ class WinogradConv {
     isa_.results(tiles_, block, scratch, output_);
   }
 
-  // Slices of about equal width, and blocks that give every thread its share.
+  // Slices of about equal width, and blocks so small that every thread has work.
   void cut() {
     const int64_t channels = scratch_.channels, out = output_.channels, bytes = kWinogradPlaces * 4;
     const auto panels = [](int64_t n) { return (n + kWinogradPanel - 1) / kWinogradPanel * kWinogradPanel; };
@@ -98,7 +98,7 @@ class WinogradConv {
   DType type_;
   WinogradTiles tiles_;
   int64_t count_ = 0;                            // tiles of all pictures
-  int64_t slice_ = 0, block_ = 0, threads_ = 0;  // output channels; tiles; threads that have any
+  int64_t slice_ = 0, block_ = 0, threads_ = 0;  // output channels; tiles; threads with work
   WinogradScratch scratch_;
   WinogradOutput output_;
 };
@@ -119,8 +119,8 @@ WeightLayout layout_of(const Problem& p) {
   return layout;
 }
 
-// Pixels of a picture from which on it pays, by what the direct sum multiplies with (measured with 320 to 1,920
-// channels on two cores of Zen 5). Not of all pictures together: one must not depend on those beside it.
+// The least number of pixels of a picture for this kernel, by the type of the direct sum (measured with 320 to 1,920
+// channels on two cores of Zen 5). It is per picture, because a picture must not depend on others in its batch.
 int64_t least_pixels(DType type) {
   static const bool bf16_arithmetic = cpu_features().bf16_arithmetic;
   return type == DType::bf16 && bf16_arithmetic ? 4096 : 1024;

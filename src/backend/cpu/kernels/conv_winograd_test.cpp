@@ -1,5 +1,5 @@
-// conv2d/winograd against plain loops on every instruction set of this machine; what it takes of shapes and epilogues
-// is the conformance suite's.
+// conv2d/winograd against plain loops on every instruction set of this machine. The conformance suite tests its shapes
+// and epilogues.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,7 +20,7 @@ constexpr int64_t kPictures = 2, kHeight = 67, kWidth = 65, kIn = 48, kOut = 64;
 
 struct Tensor {
   TensorDesc desc;
-  std::vector<float> values;  // as `dtype` holds them
+  std::vector<float> values;  // rounded to `dtype`
   std::vector<std::byte> bytes;
 };
 

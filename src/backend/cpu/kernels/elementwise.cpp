@@ -68,7 +68,7 @@ HWY_EXPORT(scale_rows);
 
 constexpr int64_t kGrain = 16384;  // elements
 
-// Rows of the last dimension of a, and where in b each begins.
+// Rows of the last dimension of a, and the beginning of each in b.
 struct Broadcast {
   std::array<int64_t, 3> dims{1, 1, 1};     // of a, without the last, padded in front
   std::array<int64_t, 3> strides{0, 0, 0};  // of b, 0 where it is broadcast
@@ -172,7 +172,7 @@ void add_elementwise_kernels(std::vector<Kernel>& table) {
   add.refuse = refuse_other_than_f32_bf16;
   table.push_back({add, bind_add, {}});
 
-  // One rounding where a product and a sum have two.
+  // A fused multiply-add rounds once, a product and a sum round twice.
   KernelInfo scale = kernel_info("scale/vector", OpKind::scale);
   scale.tolerance_f32 = 1e-6;
   scale.tolerance_half = 3e-3;

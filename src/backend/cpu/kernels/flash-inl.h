@@ -1,7 +1,8 @@
 // attention/flash and attention/amx: softmax over blocks of keys with a running maximum and sum (Milakov & Gimelshein
-// 2018; Dao et al. 2022), a few queries at a time, so that their scores never leave the first-level cache. One text for
-// all instruction sets and all kinds of products (`Products`): of f32, or of bf16, where probabilities are rounded to
-// bf16 too. Compiled once per instruction set (Highway's foreach_target), hence the toggling guard.
+// 2018; Dao et al. 2022). A few queries are computed at a time, so that their scores stay in the first-level cache. The
+// code is the same for all instruction sets and all kinds of products (`Products`): of f32, or of bf16, where
+// probabilities are also rounded to bf16. Compiled once per instruction set (Highway's foreach_target); the include
+// guard is made for that.
 #if defined(TEMPERA_BACKEND_CPU_KERNELS_FLASH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TEMPERA_BACKEND_CPU_KERNELS_FLASH_INL_H_
 #undef TEMPERA_BACKEND_CPU_KERNELS_FLASH_INL_H_
@@ -18,20 +19,20 @@ HWY_BEFORE_NAMESPACE();
 namespace tempera {
 namespace HWY_NAMESPACE {
 
-// Products has what blocks of queries and keys are multiplied with, and is made anew for every block of queries:
-//   Element    what is multiplied: f32, or pairs of bf16
+// Products multiplies blocks of queries and keys. A new one is made for every block of queries.
+//   Element    type of the operands: f32, or pairs of bf16
 //   kRows      queries that are computed together
 //   kColumns   keys or channels in a panel of packed k and v
 //   product<kAccumulate>(a, lda, b, depth, columns, factors, c, ldc)
 //              as product_row, for kRows rows and panels of kColumns
 
-// Below every score, and its differences with scores are still finite.
+// Less than every score. Its differences with scores are still finite.
 constexpr float kMasked = -1e30f;
 
 template <class Element>
 constexpr bool kPairs = std::is_same_v<Element, BfloatPair>;
 
-// What an Element consists of, and how many there are in it.
+// The type of the numbers in an Element, and their count.
 template <class Element>
 using Number = std::conditional_t<kPairs<Element>, bf16, float>;
 template <class Element>
@@ -77,7 +78,7 @@ HWY_INLINE void store_two(VectorTag d, FloatVector x, FloatVector y, bf16* p) {
 #endif
 }
 
-// The scratch of a thread, at the queries computed together.
+// The parts of a thread's scratch memory for the queries that are computed together.
 template <class Element>
 struct Group {
   const Number<Element>* queries;
@@ -96,8 +97,8 @@ HWY_INLINE float row_max(VectorTag d, const float* row, int64_t columns, float f
   return factor * hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
 }
 
-// Probabilities 2^(row * factor - max), written over the front of the scores, as bf16 where these are multiplied in
-// pairs; returns their sums, lane by lane.
+// Probabilities 2^(row * factor - max), written over the beginning of the scores; as bf16 if they are multiplied in
+// pairs. Returns their sums, lane by lane.
 template <class Element>
 HWY_INLINE FloatVector exp_row(VectorTag d, float* row, int64_t columns, float factor, float max) {
   auto* to = reinterpret_cast<Number<Element>*>(row);
@@ -121,16 +122,16 @@ HWY_INLINE FloatVector exp_row(VectorTag d, float* row, int64_t columns, float f
   return hn::Add(a, b);
 }
 
-// 2^change, by which older sums are multiplied when the maximum changes by `change` <= 0. Exact where it stays: the
-// polynomial for bf16 is 0.99993 at 0, and blocks would wear the sums down.
+// 2^change, the factor for older sums when the maximum changes by `change` <= 0. It is exactly 1 when the maximum
+// stays. The polynomial for bf16 is 0.99993 at 0, which would shrink the sums with every block.
 template <class Element>
 HWY_INLINE FloatVector older(VectorTag d, float change) {
   if (kPairs<Element> && change == 0) return hn::Set(d, 1.0f);
   return power_of_two<Element>(d, hn::Set(d, change));
 }
 
-// Scores of one group and one block -> probabilities against the new maxima; factors: what older sums must be
-// multiplied by. visible[r]: keys of the block that query r sees.
+// Turns the scores of one group and one block into probabilities relative to the new maxima. factors: the factors for
+// older sums. visible[r]: number of keys of the block for query r.
 template <int kRows, class Element>
 HWY_INLINE void softmax_block(const FlashPlan& plan, float* scores, int64_t columns, const int64_t* visible,
                               const Group<Element>& group, float* factors) {
@@ -227,7 +228,7 @@ void attend_rows(const FlashPlan& plan, const AttentionHead& head, const std::by
   store_rows(plan, out, sums, rows, reinterpret_cast<T*>(head.out) + first * shape.out_stride);
 }
 
-// Four elements of each of four rows -> four rows of `to`, `width` elements apart: columns become rows.
+// Transposes four elements of each of four rows: four rows of `to`, `width` elements apart.
 #if HWY_TARGET != HWY_SCALAR
 template <class Element, class T>
 HWY_INLINE void transpose4x4(const T* from, int64_t stride, Element* to, int64_t width) {
@@ -250,7 +251,7 @@ HWY_INLINE void transpose4x4(const T* from, int64_t stride, Element* to, int64_t
 }
 #endif
 
-// A panel of `width` keys, `filled` of which there are: dim deep, key by key.
+// A panel of `width` keys, of which `filled` exist: dim deep, key by key.
 template <class Element, class T>
 void pack_keys(const T* from, int64_t stride, int64_t dim, int64_t filled, int64_t width, Element* to) {
   constexpr int64_t deep = kDeep<Element>;
@@ -267,7 +268,7 @@ void pack_keys(const T* from, int64_t stride, int64_t dim, int64_t filled, int64
           key < filled ? from_float<Number<Element>>(to_float(from[key * stride + i])) : Number<Element>{};
 }
 
-// One row of a panel of channels, `filled` of which there are: `deep` keys of V, interleaved; the second may be absent.
+// One row of a panel of channels, of which `filled` exist: `deep` keys of V, interleaved. The second may be absent.
 template <class T>
 HWY_INLINE void pack_values(const T* first, const T*, int64_t filled, int64_t width, float* to) {
   for_each_vector(0, filled, [&](auto d, int64_t i) HWY_ATTR { store(d, load(d, first + i), to + i); });
@@ -278,7 +279,7 @@ HWY_INLINE void pack_values(const bf16* first, const bf16* second, int64_t fille
   std::fill(to + filled, to + width, BfloatPair{});
 }
 
-// K of one block as panels of keys, V as panels of channels; zero beyond the last key and the last channel.
+// K of one block as panels of keys, V as panels of channels. Zero after the last key and the last channel.
 template <class Products, class T, class Element = typename Products::Element>
 void pack_block(const FlashPlan& plan, const T* k, const T* v, int64_t block, Number<Element>* packed) {
   constexpr int64_t deep = kDeep<Element>, panel = Products::kColumns;
@@ -305,7 +306,7 @@ void pack_block(const FlashPlan& plan, const T* k, const T* v, int64_t block, Nu
   }
 }
 
-// Calls f with a null pointer to the type that q, k, v and the output have. Pairs are of bf16 only.
+// Calls f with a null pointer to the type of q, k, v and the output. Pairs are of bf16 only.
 template <class Element, class F>
 HWY_INLINE void with_storage(DType type, const F& f) {
   if constexpr (kPairs<Element>) {
@@ -315,7 +316,7 @@ HWY_INLINE void with_storage(DType type, const F& f) {
   }
 }
 
-// FlashIsa::pack and FlashIsa::attend.
+// The functions for FlashIsa::pack and FlashIsa::attend.
 template <class Products>
 void pack(const FlashPlan& plan, const AttentionHead& head, int64_t block, std::byte* packed) {
   using Element = typename Products::Element;

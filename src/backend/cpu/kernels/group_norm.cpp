@@ -1,7 +1,8 @@
-// group_norm with shift and activation: one pass for the statistics, one that normalises; both read rows as they lie.
-// Statistics are taken per channel about a pivot (the channel's first value) in f32 over short runs of rows, then in
-// f64, so that a mean far from zero costs no digits. Chunks depend on the shape alone: the result does not change with
-// the number of threads. Where x has a tail, both passes take x's channels first and the tail's after them.
+// group_norm with shift and activation: one pass for the statistics, one that normalises. Both read the rows in memory
+// order. Statistics are computed per channel relative to a pivot (the channel's first value), in f32 over short runs of
+// rows, then in f64. So no digits are lost if the mean is far from zero. Chunks depend only on the shape, so the result
+// does not depend on the number of threads. If x has a tail, both passes process x's channels first and the tail's
+// after them.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -21,9 +22,10 @@ namespace tempera {
 namespace HWY_NAMESPACE {
 
 constexpr int64_t kBlock = 512;  // channels whose sums stay in the first-level cache
-constexpr int64_t kFlush = 128;  // rows summed in f32
+constexpr int64_t kFlush = 128;  // rows that are summed in f32
 
-// sum[0, n) += x - pivot, square += (x - pivot)^2 over rows [0, rows) that lie `c` apart; four rows per visit of sums.
+// sum[0, n) += x - pivot, square += (x - pivot)^2 over rows [0, rows) at a distance of `c`. Four rows are added at a
+// time, to load and store the sums less often.
 template <class T>
 HWY_INLINE void accumulate(const T* x, const T* pivot, int64_t rows, int64_t c, int64_t n, float* sum, float* square) {
   const auto add = [&](auto d, const T* p, int64_t i, auto k, auto& s, auto& q) HWY_ATTR {
@@ -49,7 +51,7 @@ HWY_INLINE void accumulate(const T* x, const T* pivot, int64_t rows, int64_t c, 
     });
 }
 
-// sums[0, c) and squares[0, c): of x - pivot and of its square over `rows` rows.
+// sums[0, c) and squares[0, c): sums of x - pivot and of its square over `rows` rows.
 void sum_rows(DType type, const void* x, const void* pivot, int64_t rows, int64_t c, double* sums, double* squares) {
   with_type(type, x, [&](const auto* in) HWY_ATTR {
     const auto* base = static_cast<decltype(in)>(pivot);
@@ -70,7 +72,7 @@ void sum_rows(DType type, const void* x, const void* pivot, int64_t rows, int64_
   });
 }
 
-// y = act(x * scale + offset) for `rows` rows of c, which are c apart in x and `stride` in y; y may be x.
+// y = act(x * scale + offset) for `rows` rows of c, at distances of c in x and `stride` in y. y may be x.
 void normalise_rows(DType type, const void* x, const float* scale, const float* offset, Activation kind, DType to,
                     void* y, int64_t c, int64_t stride, int64_t rows) {
   with_type(type, x, [&](const auto* in) HWY_ATTR {
@@ -158,7 +160,7 @@ class GroupNormRun {
   }
 
  private:
-  // x or the tail; `first` is where its channels begin among all.
+  // x or the tail. `first` is the index of its first channel.
   struct Part {
     const std::byte* data = nullptr;
     int64_t first = 0, channels = 0;
@@ -169,8 +171,8 @@ class GroupNormRun {
     return part.data + (n * pixels_ + pixel) * part.channels * static_cast<int64_t>(size_of(type_));
   }
 
-  // From sums per channel to the group's mean and variance (Chan et al. 1979), then to scale and offset per channel.
-  // A shift moves a channel's mean and nothing else.
+  // From sums per channel to the group's mean and variance (Chan et al. 1979), then to scale and offset per channel. A
+  // shift changes only a channel's mean.
   void finish_group(int64_t n, int64_t group) const {
     const int64_t width = c_ / op_.groups, first = group * width;
     const auto count = static_cast<double>(pixels_);
@@ -220,7 +222,7 @@ class GroupNormRun {
 void add_group_norm_kernels(std::vector<Kernel>& table) {
   KernelInfo info = kernel_info("group_norm/vector", OpKind::group_norm);
   info.tolerance_f32 = 2e-6;
-  info.tolerance_half = 6e-3;  // the graph rounds after the shift and after the norm too
+  info.tolerance_half = 6e-3;  // the graph also rounds after the shift and after the norm
   info.in_place = true;
   info.refuse = refuse_norm;
   info.workspace = GroupNormRun::workspace;

@@ -1,4 +1,4 @@
-// layer_norm: one row at a time, mean and centred variance from cache, so memory is read and written once.
+// layer_norm: one row at a time. Mean and centred variance read it from the cache, so memory is read and written once.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace tempera {
 namespace HWY_NAMESPACE {
 
-// Sum of f(d, i) over [0, n): two vectors at a time, so that additions overlap.
+// Sum of f(d, i) over [0, n), with two independent vectors of sums.
 template <class F>
 HWY_INLINE float sum_of(int64_t n, const F& f) {
   const VectorTag d;

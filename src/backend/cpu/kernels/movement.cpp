@@ -1,4 +1,4 @@
-// concat, upsample2x, embed, gather_row and branch_rows: rows copied as bytes, any type.
+// concat, upsample2x, embed, gather_row and branch_rows: rows are copied as bytes, for any type.
 #include <algorithm>
 #include <cstring>
 
@@ -31,8 +31,8 @@ Launch bind_concat(const Problem& problem, const Binding& at) {
   };
 }
 
-// Every pixel goes to two neighbours of two rows; the second row is copied from the first while that is in cache. Odd
-// targets lack the last row or column.
+// Every pixel is copied to two neighbours in two rows. The second row is copied from the first while that is in the
+// cache. Odd targets do not have the last row or column.
 Launch bind_upsample2x(const Problem& problem, const Binding& at) {
   const Shape &x = problem.inputs[0].shape, &out = problem.output.shape;
   const int64_t height = x[1], rows = x[0] * height, out_height = out[1];
@@ -52,7 +52,7 @@ Launch bind_upsample2x(const Problem& problem, const Binding& at) {
   };
 }
 
-// An index outside the table would read foreign memory: it is clamped, whoever computed it.
+// An index outside the table would read other memory, so it is always clamped.
 int64_t clamp_index(int32_t index, int64_t n) {
   return std::clamp<int64_t>(index, 0, n - 1);
 }

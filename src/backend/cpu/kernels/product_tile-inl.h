@@ -1,8 +1,8 @@
-// The register-blocked product of attention's scores and of its weighted sums: kTileRows rows times kVectors vectors
-// stay in registers while the depth runs, one broadcast of `a` feeding all vectors of a row of `b` (Goto & van de Geijn
-// 2008).
-// Elements are f32, or pairs of bf16 that are multiplied and summed in f32 (the AVX-512 BF16 instruction, or its
-// meaning spelled out). Compiled once per instruction set (Highway's foreach_target), hence the toggling guard.
+// The register-blocked product of attention's scores and of its weighted sums. kTileRows rows times kVectors vectors
+// stay in registers in the loop over the depth. One broadcast of `a` is used with all vectors of a row of `b` (Goto &
+// van de Geijn 2008). Elements are f32, or pairs of bf16 that are multiplied and summed in f32 (the AVX-512 BF16
+// instruction, or plain code with the same result). Compiled once per instruction set (Highway's foreach_target); the
+// include guard is made for that.
 #if defined(TEMPERA_BACKEND_CPU_KERNELS_PRODUCT_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TEMPERA_BACKEND_CPU_KERNELS_PRODUCT_TILE_INL_H_
 #undef TEMPERA_BACKEND_CPU_KERNELS_PRODUCT_TILE_INL_H_
@@ -25,9 +25,9 @@ constexpr int64_t kLanes = hn::MaxLanes(VectorTag());
 constexpr int kTileRows = kLanes >= 16 ? 12 : 6;
 constexpr int kTileVectors = 2;
 constexpr int64_t kTileColumns = kTileVectors * kLanes;
-// Depths are multiples of this: fewer turns of the loop let the processor predict its end.
+// Depths are multiples of this. With fewer iterations, the processor can predict the end of the loop.
 constexpr int kDepthStep = 4;
-// How far ahead of the sums b is fetched into the first-level cache, in steps of the depth.
+// The distance at which b is prefetched into the first-level cache, in steps of the depth.
 constexpr int kAhead = 12;
 constexpr int64_t kLineElements = 16;
 
@@ -36,7 +36,7 @@ struct BfloatPair {
   bf16 low, high;
 };
 
-// Both as the bits of an f32 vector.
+// Both, as the bits of an f32 vector.
 HWY_INLINE FloatVector broadcast(VectorTag d, const float* p) {
   return hn::Set(d, *p);
 }
@@ -54,7 +54,8 @@ HWY_INLINE FloatVector load_lanes(VectorTag d, const BfloatPair* p) {
   return hn::BitCast(d, hn::Load(bits, reinterpret_cast<const uint32_t*>(p)));
 }
 
-// sum + x y. As an instruction, because GCC otherwise picks forms that overwrite x or y and then spills half the tile.
+// sum + x y. Inline assembly, because GCC otherwise selects forms that overwrite x or y, and then spills half of the
+// tile.
 template <class Element>
 HWY_INLINE FloatVector multiply_add(FloatVector x, FloatVector y, FloatVector sum);
 
@@ -69,7 +70,7 @@ HWY_INLINE FloatVector multiply_add<float>(FloatVector x, FloatVector y, FloatVe
 #endif
 }
 
-// The processor must have AVX-512 BF16 where this is compiled for AVX-512.
+// If this is compiled for AVX-512, the processor must have AVX-512 BF16.
 template <>
 HWY_INLINE FloatVector multiply_add<BfloatPair>(FloatVector x, FloatVector y, FloatVector sum) {
 #if HWY_TARGET == HWY_AVX3
@@ -87,8 +88,8 @@ HWY_INLINE FloatVector multiply_add<BfloatPair>(FloatVector x, FloatVector y, Fl
 }
 
 // c (kTileRows x kVectors vectors, rows ldc apart) = a (kTileRows x depth, rows lda apart) times b (depth rows of
-// kVectors vectors, one after the other), plus, when kAccumulate, row r of c times factors[r]. b and c are aligned to
-// vectors; depth and lda count elements, pairs where these are pairs.
+// kVectors vectors, one after the other). With kAccumulate, row r of c times factors[r] is added. b and c are aligned
+// to vectors. depth and lda count elements; a pair is one element.
 template <int kVectors, bool kAccumulate, class Element>
 HWY_INLINE void product_tile(const Element* HWY_RESTRICT a, int64_t lda, const Element* HWY_RESTRICT b, int64_t depth,
                              const float* HWY_RESTRICT factors, float* HWY_RESTRICT c, int64_t ldc) {
@@ -125,8 +126,8 @@ HWY_INLINE void product_tile(const Element* HWY_RESTRICT a, int64_t lda, const E
   }
 }
 
-// The same for `columns` columns, a multiple of kLanes: panels of kTileColumns, then one of kLanes where that is left
-// over. Each panel of b is depth x its width.
+// The same for `columns` columns, a multiple of kLanes: panels of kTileColumns, then a panel of kLanes for a remainder.
+// Each panel of b is depth x its width.
 template <bool kAccumulate, class Element>
 HWY_INLINE void product_row(const Element* a, int64_t lda, const Element* b, int64_t depth, int64_t columns,
                             const float* factors, float* c, int64_t ldc) {

@@ -1,6 +1,6 @@
-// timestep_embedding, model_input, guidance, sampler_update and to_rgb8. Latents are small (0.5 MB at 1024 x 1024):
-// what counts here is precision, so sums run in f64 and plain loops suffice. A picture's coefficients are its row of
-// step (StepLayout), read when the kernel runs.
+// timestep_embedding, model_input, guidance, sampler_update and to_rgb8. Latents are small (0.5 MB at 1024 x 1024).
+// Precision is more important than speed, so sums are in f64 and plain loops suffice. A picture's coefficients are its
+// row of step (StepLayout), which is read when the kernel runs.
 #include <algorithm>
 #include <cmath>
 
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // elements
 
-// A tensor of f32 or bf16 read element by element.
+// Reads a tensor of f32 or bf16 element by element.
 struct Values {
   DType type;
   const std::byte* data;
@@ -31,7 +31,7 @@ void put(DType type, std::byte* data, int64_t i, float value) {
   }
 }
 
-// Angles in f32 as diffusers computes them: at timestep 999 their rounding is visible in the sines.
+// Angles are in f32 as in diffusers. At timestep 999 their rounding is visible in the sines.
 Launch bind_timestep_embedding(const Problem& problem, const Binding& at) {
   const auto op = std::get<TimestepEmbedding>(problem.op);
   const int64_t numbers = problem.inputs[0].shape.elements();
@@ -90,7 +90,7 @@ double deviation(int64_t n, const auto& value) {
   for (int64_t i = 0; i < n; ++i) mean += static_cast<double>(value(i));
   mean /= static_cast<double>(n);
   for (int64_t i = 0; i < n; ++i) m2 += (static_cast<double>(value(i)) - mean) * (static_cast<double>(value(i)) - mean);
-  return std::sqrt(m2);  // up to the factor that both deviations share
+  return std::sqrt(m2);  // without the factor that both deviations share
 }
 
 Launch bind_guidance(const Problem& problem, const Binding& at) {
@@ -126,8 +126,7 @@ Launch bind_guidance(const Problem& problem, const Binding& at) {
 
 constexpr int kMaxSlots = 16;
 
-// Sums begin with 0 and so are never -0: the zeros of slots that a picture's sampler does not have leave them as they
-// are.
+// Sums begin with 0 and so are never -0. So the zeros of unused slots do not change them.
 Launch bind_sampler_update(const Problem& problem, const Binding& at) {
   const int slots = std::get<SamplerUpdate>(problem.op).slots;
   const int64_t pictures = problem.output.shape[0], n = row_elements(problem.output) / slots;
@@ -143,7 +142,7 @@ Launch bind_sampler_update(const Problem& problem, const Binding& at) {
       const float* state = states + picture * slots * n;
       float* out = y + picture * slots * n;
       for (int64_t i = begin; i < end; ++i) {
-        double in[kMaxSlots + 2];  // all read before any is written: y may be state
+        double in[kMaxSlots + 2];  // all are read before any is written: y may be state
         for (int j = 0; j < slots; ++j) in[j] = static_cast<double>(state[j * n + i]);
         in[slots] = static_cast<double>(predictions[picture * n + i]);
         in[slots + 1] = static_cast<double>(noises[picture * n + i]);

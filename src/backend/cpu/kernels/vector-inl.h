@@ -1,5 +1,5 @@
-// Vectors of f32 over f32 or bf16 storage, loops with ragged ends, and the activations. Compiled once per instruction
-// set (Highway's foreach_target), hence the toggling guard.
+// Vectors of f32 over f32 or bf16 storage, loops with remainders, and the activations. Compiled once per instruction
+// set (Highway's foreach_target); the include guard is made for that.
 #if defined(TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_
 #undef TEMPERA_BACKEND_CPU_KERNELS_VECTOR_INL_H_
@@ -21,7 +21,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using VectorTag = hn::ScalableTag<float>;
-using ScalarTag = hn::CappedTag<float, 1>;  // for what a vector does not divide
+using ScalarTag = hn::CappedTag<float, 1>;  // for a remainder that does not fill a vector
 
 template <class D>
 HWY_INLINE hn::Vec<D> load(D d, const float* p) {
@@ -55,7 +55,7 @@ HWY_INLINE void store([[maybe_unused]] D d, hn::Vec<D> v, bf16* p) {
   hn::StoreU(hn::DemoteTo(narrow, hn::BitCast(wide_signed, bits)), narrow, reinterpret_cast<uint16_t*>(p));
 }
 
-// f(d, i) for vectors from `begin` on, then f with single elements for the rest up to `end`.
+// f(d, i) for whole vectors, beginning at `begin`, then f with single elements for the rest up to `end`.
 template <class F>
 HWY_INLINE void for_each_vector(int64_t begin, int64_t end, const F& f) {
   const VectorTag d;
@@ -66,8 +66,8 @@ HWY_INLINE void for_each_vector(int64_t begin, int64_t end, const F& f) {
   for (; i < end; ++i) f(one, i);
 }
 
-// e^x for |x| <= 87, clamped to that range; relative error below 2e-7. Polynomial of Cephes' expf (Moshier); adding 1.5
-// 2^23 rounds to an integer and leaves it in the low bits, ready to become the exponent.
+// e^x for |x| <= 87, clamped to that range; relative error below 2e-7. Polynomial of Cephes' expf (Moshier). Adding 1.5
+// * 2^23 rounds to an integer and leaves it in the low bits, from which it becomes the exponent.
 template <class D, class V>
 HWY_INLINE V exponential(D d, V x) {
   const hn::RebindToSigned<D> integer;
@@ -90,8 +90,8 @@ HWY_INLINE V sigmoid(D d, V x) {
   return hn::Div(one, hn::Add(one, exponential(d, hn::Neg(x))));
 }
 
-// x Phi(x) with erfc as Abramowitz & Stegun 7.1.26 (|error| <= 1.5e-7), evaluated on the side where it is small, so
-// that the negative tail keeps its digits.
+// x Phi(x) with erfc as Abramowitz & Stegun 7.1.26 (|error| <= 1.5e-7), evaluated on the side where it is small. So the
+// negative tail is precise.
 template <class D, class V>
 HWY_INLINE V gelu(D d, V x) {
   const V z = hn::Mul(hn::Abs(x), hn::Set(d, 0.70710678f));
@@ -116,7 +116,7 @@ HWY_INLINE V activate([[maybe_unused]] D d, V x) {
   return x;
 }
 
-// f(std::integral_constant<Activation, kind>): the switch outside, the loop inside.
+// f(std::integral_constant<Activation, kind>): the switch is outside of the loop.
 template <class F>
 HWY_INLINE void with_activation(Activation kind, const F& f) {
   switch (kind) {
@@ -135,7 +135,7 @@ HWY_INLINE void with_activation(Activation kind, const F& f) {
   }
 }
 
-// f(static_cast<T*>(p)) for the element type that `type` names, f32 or bf16.
+// f(static_cast<T*>(p)) for the element type `type`, f32 or bf16.
 template <class Void, class F>
 HWY_INLINE void with_type(DType type, Void* p, const F& f) {
   using Float = std::conditional_t<std::is_const_v<Void>, const float, float>;

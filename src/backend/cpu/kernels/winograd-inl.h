@@ -1,7 +1,7 @@
-// The one-dimensional transforms of F(4, 3), four results of a convolution with three taps from six values by six
+// The one-dimensional transforms of F(4, 3): four results of a convolution with three taps from six values, by six
 // products instead of twelve (Lavin & Gray 2016, arXiv 1509.09308, section 4.3): results = A^T [(G taps) (B^T values)].
 // In two dimensions every transform is applied to columns and then to rows. Compiled once per instruction set
-// (Highway's foreach_target), hence the toggling guard.
+// (Highway's foreach_target); the include guard is made for that.
 #if defined(TEMPERA_BACKEND_CPU_KERNELS_WINOGRAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TEMPERA_BACKEND_CPU_KERNELS_WINOGRAD_INL_H_
 #undef TEMPERA_BACKEND_CPU_KERNELS_WINOGRAD_INL_H_

@@ -1,4 +1,4 @@
-// Lanes are channels throughout: of the input for values, of the output for taps, products and results.
+// Lanes are channels: of the input for values, of the output for taps, products and results.
 #include "backend/cpu/kernels/targets.h"
 //
 #undef HWY_TARGET_INCLUDE
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kT = kWinogradTile, kP = kWinogradPatch;
 
-// The nine taps of kLanes output channels and one input channel to u, whose 36 places are `step` apart.
+// Transforms the nine taps of kLanes output channels and one input channel to u, whose 36 elements are `step` apart.
 template <class Load>
 HWY_INLINE void transform_weight(const Load& tap, float* u, int64_t step) {
   const VectorTag d;
@@ -61,7 +61,7 @@ void taps(DType type, const std::byte* weights, const WinogradBlock& block, int6
   }
 }
 
-// One patch of kLanes channels; value(y, x) is its value there.
+// One patch of kLanes channels. value(y, x) is its value at this position.
 template <class Value>
 HWY_INLINE void transform_patch(const Value& value, float* v, int64_t step) {
   const VectorTag d;
@@ -118,7 +118,7 @@ void multiply(const WinogradBlock& block, const WinogradScratch& s) {
                          s.products + place * s.products_step + row * s.products_row, s.products_row);
 }
 
-// The 4 x 4 results of kLanes channels, at `m`, to store(y, x, result).
+// Passes the 4 x 4 results of kLanes channels, computed from `m`, to store(y, x, result).
 template <class Store>
 HWY_INLINE void transform_tile(const float* m, int64_t step, const Store& store) {
   const VectorTag d;

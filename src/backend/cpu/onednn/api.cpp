@@ -45,9 +45,9 @@ Blocking blocking_of(const Desc& desc) {
 dnnl::matmul::primitive_desc matmul_descriptor(const dnnl::engine& engine, const Desc& src, const Desc& weights,
                                                const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr) {
   dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(src, weights, bias, dst), attr, engine);
-  // A depth of 32 n + 31 is rounded up to whole blocks, and for the last of them tiles are not configured anew where
-  // rows or columns are ragged: an illegal instruction (oneDNN's issue 1661). No layer of a model is as deep; tests
-  // are.
+  // oneDNN rounds a depth of 32 n + 31 up to whole blocks. For the last block it does not configure the tiles again if
+  // rows or columns have a remainder, which gives an illegal instruction (oneDNN's issue 1661). No layer of a model has
+  // such a depth, but tests do.
   if (src.data.dims[1] % 32 == 31)
     while (std::string_view(descriptor.impl_info_str()).find("amx") != std::string_view::npos)
       if (!descriptor.next_impl()) throw dnnl::error(dnnl_unimplemented, "no product of this depth without AMX");

@@ -1,5 +1,5 @@
-// The differences between oneDNN 2.6 (operation descriptors) and 3.x (primitive descriptors built at once), in one
-// place: everything else in this folder compiles against both. The only file that asks for the version.
+// The differences between oneDNN 2.6 (operation descriptors) and 3.x (primitive descriptors built at once) are here.
+// All other files of this folder compile with both. Only this one checks the version.
 #pragma once
 
 #include <dnnl.hpp>
@@ -11,7 +11,8 @@ namespace tempera::onednn {
 using Desc = dnnl::memory::desc;
 using Dims = dnnl::memory::dims;
 
-// weights of format `any` choose their own. An empty `bias` means none. Throw dnnl::error when nothing implements it.
+// weights of format `any` get the layout of the implementation. An empty `bias` means none. Throw dnnl::error when no
+// implementation exists.
 dnnl::matmul::primitive_desc matmul_descriptor(const dnnl::engine& engine, const Desc& src, const Desc& weights,
                                                const Desc& bias, const Desc& dst, const dnnl::primitive_attr& attr);
 dnnl::convolution_forward::primitive_desc convolution_descriptor(const dnnl::engine& engine, const Desc& src,

@@ -1,4 +1,5 @@
-// conv2d by oneDNN's direct convolution on NHWC images, weights in the layout it picks, everything that follows fused.
+// conv2d by oneDNN's direct convolution on NHWC images. Weights are in oneDNN's layout, and the whole epilogue is
+// fused.
 #include <algorithm>
 
 #include "backend/cpu/onednn/rows.h"
@@ -7,7 +8,7 @@
 namespace tempera::onednn {
 namespace {
 
-// One convolution, or, where x has a tail, a second that adds the tail's products to what the first wrote: nothing is
+// One convolution. If x has a tail, a second convolution adds the tail's products to the first result. Nothing is
 // rounded in between, since the result is f32.
 std::vector<ConvSpec> conv_specs(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
@@ -66,7 +67,7 @@ size_t conv2d_workspace(Library& library, const Problem& p) {
   return scratch;
 }
 
-// Of two convolutions, the first one's weights and then the second one's.
+// If there are two convolutions: the first one's weights, then the second one's.
 KernelInfo::Packed packed_conv2d(Library& library, const Problem& p, int input) {
   KernelInfo::Packed packed{0, ""};
   for (const ConvSpec& spec : conv_specs(p)) {

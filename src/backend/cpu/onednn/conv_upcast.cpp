@@ -1,8 +1,10 @@
-// conv2d for bf16 on processors without bf16 arithmetic: weights stay bf16 in memory and are expanded slice by slice of
-// output channels (upcast.cpp), pictures band by band of rows. Where oneDNN has its AVX2 kernel, as f32 images in
-// blocks of eight channels, (C / 8, rows, W, 8): it runs at 170 to 200 GFLOP/s on them, whatever their width, where the
-// same kernel on whole NHWC images falls from 170 to 100 as they become wider (two cores of Zen 3, 128 to 640 channels,
-// 64 to 512 pixels wide). Rows beyond the picture are zeros of the band's own, so that all bands are one problem.
+// conv2d for bf16 on processors without bf16 arithmetic. Weights stay bf16 in memory. They are expanded slice by slice
+// of output channels (upcast.cpp), pictures band by band of rows.
+//
+// If oneDNN has its AVX2 kernel, bands are f32 images in blocks of eight channels, (C / 8, rows, W, 8). On them the
+// kernel reaches 170 to 200 GFLOP/s for every width. On whole NHWC images it falls from 170 to 100 as they become wider
+// (two cores of Zen 3, 128 to 640 channels, 64 to 512 pixels wide). A band has its own zeros for rows outside the
+// picture, so that all bands are one problem.
 #include <array>
 
 #include "backend/cpu/onednn/pieces.h"
@@ -12,11 +14,12 @@ namespace {
 
 constexpr int64_t kBandBytes = 8 << 20;  // of input rows at a time, in f32
 constexpr int64_t kBlock = 8;            // channels
-constexpr int64_t kPixels = 8;           // turned round at a time,
-constexpr int64_t kChannels = 512;       // so many channels of them
+constexpr int64_t kPixels = 8;           // transposed at a time
+constexpr int64_t kChannels = 512;       // transposed at a time
 constexpr std::string_view kDirect = "jit:avx2";
 
-// Null where oneDNN's AVX2 kernel does not take it, or the processor has better ones, on which this was not measured.
+// Null if oneDNN's AVX2 kernel cannot run the problem, or if the processor has better kernels, on which this was not
+// measured.
 std::shared_ptr<const Plan> blocked_plan(Library& library, ConvSpec spec) {
   const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
   if (isa != dnnl::cpu_isa::avx2 && isa != dnnl::cpu_isa::avx2_vnni) return nullptr;
@@ -93,17 +96,17 @@ class UpcastConv {
     return {x_, w_, bias, nullptr, y_, scratch_};
   }
 
-  // Where channel c of pixel `column` in row i of a band is, of `rows` rows of `width` pixels of `channels` channels.
+  // The offset of channel c of pixel `column` in row i of a band of `rows` rows of `width` pixels of `channels`
+  // channels.
   int64_t place(int64_t i, int64_t column, int64_t c, int64_t rows, int64_t width, int64_t channels) const {
     if (!blocked_) return (i * width + column) * channels + c;
     return ((c / kBlock * rows + i) * width + column) * kBlock;
   }
 
-  // Some channels of neighbouring pixels, on their way between an image and a band.
+  // Some channels of neighbouring pixels, as a buffer between an image and a band.
   using Turned = std::array<std::array<float, kChannels>, kPixels>;
 
-  // Calls move(pixel, channel, how many) for all n channels of `count` pixels, in the pieces that lie together in a
-  // band.
+  // Calls move(pixel, channel, count) for all n channels of `count` pixels, in the pieces that are together in a band.
   template <class Move>
   void turn(int64_t n, int64_t count, const Move& move) const {
     const int64_t step = blocked_ ? kBlock : n;
@@ -111,7 +114,7 @@ class UpcastConv {
       for (int64_t p = 0; p < count; ++p) move(p, c, step);
   }
 
-  // `row` of all pictures' into row i of the band; channels of x first, those of the tail after them.
+  // Copies `row` of all pictures to row i of the band: first the channels of x, then those of the tail.
   void load(int64_t row, int64_t i) const {
     const int64_t width = x_shape_[2], channels = x_shape_[3];
     const auto part = [&](const std::byte* from, int64_t own, int64_t first) {
@@ -138,7 +141,7 @@ class UpcastConv {
       std::fill_n(x_ + place(i, 0, b * kBlock, spec_.height, width, channels), width * channels / blocks, 0.0f);
   }
 
-  // Row i of the band's output to the elements from `first` on.
+  // Copies row i of the band's output to the elements that begin at `first`.
   void store(int64_t i, int64_t first) const {
     const int64_t width = out_shape_[2], channels = out_shape_[3];
     Turned pixels;
@@ -174,7 +177,7 @@ class UpcastConv {
 
   Conv2d op_;
   int64_t head_;               // channels of x without the tail
-  Shape x_shape_, out_shape_;  // x's with it
+  Shape x_shape_, out_shape_;  // x's with the tail
   Binding at_;
   Store store_;
   int64_t band_;  // output rows at a time

@@ -1,4 +1,4 @@
-// linear and geglu_linear by oneDNN's matmul, weights in the layout it picks, everything that follows fused.
+// linear and geglu_linear by oneDNN's matmul. Weights are in oneDNN's layout, and the whole epilogue is fused.
 #include "backend/cpu/onednn/rows.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ Launch bind_linear(Library& library, const Problem& p, const Binding& at) {
 }
 
 // The two halves of a GEGLU, a block of rows at a time: gelu(gate) into scratch memory, then the value times it. Blocks
-// keep the gate small and in cache; rows that do not fill one are a second pair of plans.
+// keep the gate small and in the cache. A remainder of rows has a second pair of plans.
 struct GegluSpecs {
   int64_t rows, block;
   MatmulSpec gate, value;

@@ -1,4 +1,4 @@
-// oneDNN's part of the CPU table: convolutions and matrix products. Only files of this folder see its headers.
+// oneDNN's part of the CPU table: convolutions and matrix products. Only files of this folder include its headers.
 #pragma once
 
 #include <string>

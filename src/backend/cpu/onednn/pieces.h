@@ -1,4 +1,4 @@
-// What rows share that go through a problem piece by piece, with the piece at hand in f32 in scratch memory.
+// The shared part of rows that compute a problem piece by piece. The current piece is in f32 in scratch memory.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,8 @@
 
 namespace tempera::onednn {
 
-// Of n output channels with so many weights each, how many to expand at a time: the largest divisor of n up to some
-// hundreds and 24 MiB in f32; n itself where that would be a poor one (n is prime).
+// The number of output channels to expand at a time, of n with `weights` weights each: the largest divisor of n up to
+// several hundreds and 24 MiB in f32. It is n itself if that divisor would be too small (n is prime).
 inline int64_t slice_of(int64_t n, int64_t weights) {
   constexpr int64_t kSlice = 768, kSliceBytes = 24 << 20;
   for (int64_t d = std::min({n, kSlice, kSliceBytes / (weights * 4)}); d >= 64; --d)
@@ -23,7 +23,7 @@ inline int64_t slice_of(int64_t n, int64_t weights) {
   return n;
 }
 
-// The f32 plan's layout, holding bf16.
+// The f32 plan's layout, with bf16 elements.
 inline WeightLayout stored_bf16(WeightLayout layout) {
   layout.dtype = DType::bf16;
   layout.name = "bf16 in place of " + layout.name;
@@ -45,8 +45,8 @@ inline void store_row(const float* y, const float* residual, float* out, int64_t
   }
 }
 
-// Where results go: columns of the output's rows, which are `stride` elements apart, plus the residual's where there is
-// one; in bf16, or in f32 where the output is part of a wider residual stream.
+// The place of the results: columns of the output's rows, which are `stride` elements apart. The residual is added if
+// there is one. The output is bf16, or f32 if it is part of a wider residual stream.
 class Store {
  public:
   Store(const Problem& p, const Binding& at, bool residual)
@@ -55,14 +55,14 @@ class Store {
         out_(at.output),
         residual_(residual && at.output != nullptr ? at.inputs.back() : nullptr) {}
 
-  // y (rows, width) to the elements from `first` on.
+  // Writes y (rows, width) to the elements that begin at `first`.
   void operator()(const float* y, int64_t rows, int64_t width, int64_t first) const {
     parallel_ranges(rows, grain_for(width * 4), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) row(y + r * width, width, first + r * stride_);
     });
   }
 
-  // n values to the elements from `first` on.
+  // Writes n values to the elements that begin at `first`.
   void row(const float* y, int64_t n, int64_t first) const {
     if (to_ == DType::f32) {
       write<float>(y, n, first);
@@ -84,7 +84,7 @@ class Store {
   const std::byte* residual_;
 };
 
-// Takes pieces of f32 memory off a workspace, each aligned.
+// Allocates pieces of f32 memory in a workspace, each aligned.
 class Pieces {
  public:
   explicit Pieces(std::byte* base) : base_(base) {}
@@ -100,8 +100,8 @@ class Pieces {
   size_t used_ = 0;
 };
 
-// A row for inputs of one type. Run(library, problem, binding) is made with an empty binding to be asked: workspace(),
-// layout() and pieces() of weight 1, shares_layout() for whether all its products want that one.
+// A row for inputs of one type. A Run(library, problem, binding) with an empty binding only gives information:
+// workspace(), layout() and pieces() of weight 1, and shares_layout(), whether all its products read the same layout.
 template <class Run>
 void add_row_of_pieces(std::vector<Kernel>& table, const std::shared_ptr<Library>& library, std::string_view name,
                        OpKind op, DType dtype) {

@@ -47,7 +47,7 @@ dnnl::primitive_attr attributes(Activation activation, Operand operand, const De
   return attr;
 }
 
-// oneDNN's reference loops are right and hundreds of times slower: never to be taken unnoticed.
+// oneDNN's reference loops are correct but hundreds of times slower. They must never be selected silently.
 bool is_reference(std::string_view implementation) {
   return implementation.starts_with("ref") || implementation.find(":ref") != std::string_view::npos;
 }
@@ -64,8 +64,8 @@ std::shared_ptr<Plan> make_plan(const Descriptor& descriptor) {
   return plan;
 }
 
-// The best way to fuse the operand. A sum needs a copy of the operand in dst first, and a binary post-op may push some
-// kernels out: it is taken unless it changes the implementation.
+// The best way to fuse the operand. A sum needs a copy of the operand in dst first. A binary post-op needs none, but
+// some kernels do not support it. So it is used unless it changes the implementation.
 template <class Primitive, class Describe>
 std::shared_ptr<Plan> fuse(Operand operand, Activation activation, const Describe& describe) {
   if (operand == Operand::accumulate) return make_plan<Primitive>(describe(Fusing::sum));
@@ -74,7 +74,7 @@ std::shared_ptr<Plan> fuse(Operand operand, Activation activation, const Describ
     try {
       plan = make_plan<Primitive>(describe(Fusing::sum));
       plan->accumulates = true;
-    } catch (const dnnl::error&) {  // not after this activation: only the binary form is left
+    } catch (const dnnl::error&) {  // not supported after this activation: only the binary form remains
     }
   }
   try {
@@ -104,8 +104,8 @@ std::shared_ptr<Plan> translate(DType dtype, const Make& make) {
 
 namespace {
 
-// oneDNN takes AMX wherever the processor announces it and the system grants it, which is not enough (has_amx). Its own
-// variable goes before. Must come before anything else of oneDNN.
+// oneDNN uses AMX if the processor reports it and the system allows it, which is not enough (has_amx). The user's
+// ONEDNN_MAX_CPU_ISA has priority. This must be the first call of oneDNN.
 dnnl::engine start() {
   if (instruction_limit() == nullptr && !has_amx()) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
   return {dnnl::engine::kind::cpu, 0};
@@ -199,7 +199,7 @@ void Call::run() {
   }
   const auto move = [&](int index, const void* p) {
     const auto it = prepared_.memories.find(index);
-    // oneDNN has one memory class for what it reads and what it writes.
+    // oneDNN has one memory class for both inputs and outputs.
     if (it != prepared_.memories.end()) it->second.set_data_handle(const_cast<void*>(p));
   };
   move(DNNL_ARG_SRC, args_.src);

@@ -1,6 +1,6 @@
-// Plans: oneDNN's answer to one matrix product or convolution (which layout the weights take, how much scratch memory),
-// cached by problem, because lowering and binding ask for the same one many times. A Call is a plan at addresses: no
-// more than those, since a UNet in two passes makes thousands of them from two hundred plans.
+// A plan is oneDNN's implementation of one matrix product or convolution, with the layout of its weights and its
+// scratch memory. Plans are cached by problem, because lowering and binding need the same one many times. A Call is a
+// plan with addresses and nothing else, since a UNet in two passes makes thousands of calls from two hundred plans.
 #pragma once
 
 #include <functional>
@@ -17,12 +17,12 @@
 
 namespace tempera::onednn {
 
-// What follows the activation: dst = act(product + bias) (+ or *) operand, a tensor like dst; with `accumulate` plus
-// what dst holds.
+// The operation after the activation: dst = act(product + bias) (+ or *) operand, a tensor like dst. With `accumulate`,
+// the old value of dst is added.
 enum class Operand : uint8_t { none, add, multiply, accumulate };
 
-// dst (m, n) = act(src (m, k) weights + bias) op operand; weights are given as (n, k), row-major, before packing.
-// `dtype` is what src and weights are in, `to` what dst and operand are in.
+// dst (m, n) = act(src (m, k) weights + bias) op operand. Weights are (n, k), row-major, before packing. `dtype` is the
+// type of src and weights, `to` that of dst and operand.
 struct MatmulSpec {
   int64_t m = 0, k = 0, n = 0;
   DType dtype = DType::f32, to = DType::f32;
@@ -32,8 +32,8 @@ struct MatmulSpec {
   auto operator<=>(const MatmulSpec&) const = default;
 };
 
-// Images (N, H, W, C), or (N, C / 8, H, W, 8) where they are `blocked`; weights are given as (out, channels, kernel,
-// kernel) before packing. Pads are in pixels.
+// Images (N, H, W, C), or (N, C / 8, H, W, 8) if they are `blocked`. Weights are (out, channels, kernel, kernel) before
+// packing. Pads are in pixels.
 struct ConvSpec {
   int64_t batch = 0, height = 0, width = 0, channels = 0, out = 0;
   int64_t kernel = 3, stride = 1, pad_top = 1, pad_bottom = 1, pad_left = 1, pad_right = 1;
@@ -47,7 +47,7 @@ struct ConvSpec {
   int64_t out_width() const { return (width + pad_left + pad_right - kernel) / stride + 1; }
 };
 
-// A plan compiled, and what oneDNN's execute() reads: memory objects, which each call moves to its own addresses.
+// A compiled plan, and the memory objects for oneDNN's execute(). Each call sets their addresses.
 struct Prepared {
   dnnl::primitive primitive;
   std::unordered_map<int, dnnl::memory> memories;
@@ -59,7 +59,7 @@ struct Plan {
   std::string implementation;
   Operand operand = Operand::none;
   int operand_argument = 0;  // DNNL_ARG_... of the operand
-  bool accumulates = false;  // the operand is added to what dst holds: it must be copied there first
+  bool accumulates = false;  // the operand is added to dst, so it must be copied there first
   WeightLayout layout;
   std::function<dnnl::primitive()> create;
   mutable std::optional<Prepared> prepared;  // by Library::prepared()
@@ -70,12 +70,13 @@ class Library {
   // Throws Error(unavailable).
   Library();
 
-  // Throw Error(unavailable) when oneDNN does not implement it here, or, for bf16, only by loops that are no use.
+  // Throw Error(unavailable) if oneDNN does not implement it here, or, for bf16, only by loops that are too slow.
   std::shared_ptr<const Plan> plan(const MatmulSpec& spec);
   std::shared_ptr<const Plan> plan(const ConvSpec& spec);
 
-  // Shared by every call of the plan, which run one at a time: scratch memory is the caller's. Ends with the plan.
-  // Forgets the plans that nothing holds: planning a request asks for more than the request uses.
+  // Shared by all calls of the plan, which run one at a time, because the scratch memory is the caller's. It lives as
+  // long as the plan. The first call for a plan drops cached plans that are not in use: planning a request creates more
+  // plans than the request uses.
   Prepared& prepared(const Plan& plan);
 
   dnnl::stream& stream() { return stream_; }

@@ -1,7 +1,7 @@
-// Products of bf16 models on processors without bf16 arithmetic: weights stay bf16 in memory, in the order that the f32
-// kernel wants; a slice of output channels is expanded to f32 at a time, then the activations in blocks of rows, and
-// the results are rounded back. Half the memory of f32 at nearly its speed: the expansions are a small part of the
-// products. Convolutions likewise: conv_upcast.cpp.
+// Products of bf16 models on processors without bf16 arithmetic. Weights stay bf16 in memory, in the order of the f32
+// kernel. One slice of output channels at a time is expanded to f32, then the activations in blocks of rows, and the
+// results are rounded to bf16. This needs half the memory of f32 and is nearly as fast, because the expansions are a
+// small part of the work. Convolutions: conv_upcast.cpp.
 #include "backend/cpu/onednn/pieces.h"
 
 namespace tempera::onednn {
@@ -13,7 +13,7 @@ const bf16* as_bf16(const std::byte* p) {
   return reinterpret_cast<const bf16*>(p);
 }
 
-// linear, and geglu_linear as two of them.
+// linear, and geglu_linear as two products.
 class UpcastLinear {
  public:
   UpcastLinear(Library& library, const Problem& p, const Binding& at)
@@ -59,7 +59,7 @@ class UpcastLinear {
       if (gated_) expand(weights + (n_ / spec_.n + slice) * elements_, gate_w_, elements_);
       call_->set(args(n0));
       if (gated_) gate_call_->set(gate_args(n0));
-      // The last block ends with the matrix and may overlap the one before: the same numbers twice.
+      // The last block ends with the matrix. It may overlap the one before and then writes the same numbers twice.
       for (int64_t row = 0; row < rows_; row += spec_.m) block(std::min(row, rows_ - spec_.m), n0);
     }
   }

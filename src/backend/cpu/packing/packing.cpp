@@ -1,7 +1,7 @@
-// Packing is bound by memory: 5.1 GB of UNet weights are converted and reordered at every start. Blocks of rows are
-// converted into a buffer that stays in the first-level cache, then written in tiles of 4 x 4 32-bit units: one f32, or
-// two bf16 that are neighbours along `in`. Every blocked layout of oneDNN has such tiles; what has none goes
-// element-wise.
+// Packing is limited by memory: 5.1 GB of UNet weights are converted and reordered at every start. Blocks of rows are
+// converted into a buffer that stays in the first-level cache. Then they are written in tiles of 4 x 4 32-bit units. A
+// unit is one f32, or two bf16 that are neighbours along `in`. Every blocked layout of oneDNN has such tiles. Other
+// layouts are written element by element.
 #include "backend/cpu/packing/packing.h"
 
 #include <fmt/ranges.h>
@@ -50,7 +50,7 @@ void transpose_tile(const uint32_t* from, int64_t stride, uint32_t* const to[kTi
   for (int64_t k = 0; k < kTile; ++k) std::memcpy(to[k], &columns[k], sizeof columns[k]);
 }
 
-// One weight on its way into its layout.
+// Packs one weight into its layout.
 class Packer {
  public:
   Packer(const WeightLayout& layout, const WeightRows& rows, int64_t first_row, std::byte* destination)
@@ -113,7 +113,7 @@ class Packer {
            linear(layout_.offset_out, taps_ * s.in);
   }
 
-  // Whether runs of four rows lie side by side in units, and the parts of a unit too.
+  // Whether runs of four rows are neighbours in units, and the parts of a unit too.
   bool has_tiles() const {
     const auto &out = layout_.offset_out, &in = layout_.offset_in;
     for (size_t o = 0; o < out.size(); ++o)

@@ -20,7 +20,7 @@ struct Layout {
 constexpr WeightDims kConv{.out = 0, .in = 1, .y = 2, .x = 3};
 constexpr WeightDims kMatrix{.out = 1, .in = 0};
 
-// oneDNN's names for the layouts that its kernels ask for.
+// oneDNN's names for the layouts of its kernels.
 std::vector<Layout> layouts() {
   return {
       {"ab", {40, 24, 1}, kMatrix, {{24, 40}, {40, 1}, {}, {}}},
@@ -36,7 +36,7 @@ std::vector<Layout> layouts() {
   };
 }
 
-// Where index `i` of dimension `dim` lies, digit by digit.
+// The offset of index `i` of dimension `dim`, digit by digit.
 int64_t place(const Blocking& b, int dim, int64_t i) {
   int64_t block = 1;
   for (size_t k = 0; k < b.blocks.size(); ++k)
@@ -113,7 +113,7 @@ TEST(Packing, TakesAPieceOfTheRows) {
   EXPECT_EQ(packed[20], value({40, 24, 1}, 20, 1, 0));
 }
 
-// Large weights are packed band by band: all that was read is given back once, in order, a band at a time.
+// Large weights are packed band by band. All elements that were read are given back once, in order, a band at a time.
 TEST(Packing, GivesBackWhatItHasRead) {
   const WeightShape s{1000, 9000, 1};
   for (const Blocking& blocking :
@@ -131,7 +131,7 @@ TEST(Packing, GivesBackWhatItHasRead) {
   }
 }
 
-// Columns that are packed one part after the other are given back by the last.
+// If columns are packed one part after the other, the last part gives them back.
 TEST(Packing, GivesBackRowsOfTwoLayoutsOnce) {
   const WeightLayout left = weight_layout({{24, 40}, {40, 1}, {}, {}}, DType::f32, kMatrix, {40, 24, 1});
   const WeightLayout right = weight_layout({{16, 40}, {40, 1}, {}, {}}, DType::f32, kMatrix, {40, 16, 1});

@@ -1,6 +1,6 @@
-// The device code as the host sees it: one function per op, plain arguments, each enqueues one to three kernels on a
-// stream and checks nothing (the caller asks for the last error). Sums are made in f32 in a fixed order: the same
-// inputs give the same bytes. What each computes is said at the op (ir/ops.h).
+// The host's interface to the device code: one function per op with plain arguments. Each enqueues one to three kernels
+// on a stream and checks nothing (the caller checks the last error). Sums are in f32 in a fixed order: the same inputs
+// give the same bytes. ir/ops.h describes the results.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -13,7 +13,7 @@
 
 namespace tempera::cuda {
 
-// The dense elements of a tensor: f32, f16 or bf16 unless said otherwise.
+// The dense elements of a tensor: f32, f16 or bf16 if nothing else is noted.
 struct In {
   const void* data = nullptr;
   DType type = DType::f32;
@@ -23,11 +23,11 @@ struct Out {
   DType type = DType::f32;
 };
 
-// What the code that the current card runs was compiled for: 80, 90, 120; less than the card's own where it runs what
-// an older one was meant to, 0 where this build has nothing for it.
+// The architecture of the code that runs on the current card: 80, 90, 120. It is less than the card's own if the card
+// runs code for an older one, and 0 if this build has no code for it.
 int code_for_this_card();
 
-// elementwise.cu. The output may be the first input, where their types are equal.
+// elementwise.cu. The output may be the first input if their types are equal.
 void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream);
 void scale(float factor, float offset, In x, Out out, int64_t n, cudaStream_t stream);
 // Element i with factor[i % channels] and offset[i % channels].
@@ -47,8 +47,8 @@ struct AddArgs {
 };
 void add(const AddArgs& args, cudaStream_t stream);
 
-// What follows a product: out = act(x + bias) + residual, for `rows` rows of `columns`. Bias and residual have no data
-// where there is none. out may be x.
+// The operations after a product: out = act(x + bias) + residual, for `rows` rows of `columns`. An absent bias or
+// residual has no data. out may be x.
 struct EpilogueArgs {
   In x, bias, residual;
   Out out;
@@ -57,8 +57,8 @@ struct EpilogueArgs {
 };
 void epilogue(const EpilogueArgs& args, cudaStream_t stream);
 
-// out (rows, width) = (x[:width] + bias) * gelu(x[width:] + bias) of x (rows, 2 width); bias may have no data and is
-// of x's type.
+// out (rows, width) = (x[:width] + bias) * gelu(x[width:] + bias) of x (rows, 2 width). bias may have no data; it has
+// x's type.
 void gelu_gate(In x, In bias, Out out, int64_t rows, int64_t width, cudaStream_t stream);
 
 // movement.cu; sizes in bytes.
@@ -67,10 +67,10 @@ void concat(const void* a, const void* b, void* out, int64_t rows, int64_t a_byt
 // Output picture of out_height x out_width pixels, each from (y / 2, x / 2).
 void upsample2x(const void* x, void* out, int64_t pictures, int64_t in_height, int64_t in_width, int64_t out_height,
                 int64_t out_width, int64_t pixel_bytes, cudaStream_t stream);
-// Row i of out is row i * stride + ids[i] of x, for `rows` rows; ids are brought into [0, limit).
+// Row i of out is row i * stride + ids[i] of x, for `rows` rows. ids are clamped to [0, limit).
 void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes, int64_t stride,
             int64_t limit, cudaStream_t stream);
-// out: the first `guided` rows of x, then all its `rows` rows.
+// out: the first `guided` rows of x, then all of its `rows` rows.
 void branch_rows(const void* x, void* out, int64_t rows, int64_t row_bytes, int64_t guided, cudaStream_t stream);
 
 // sampling.cu. Rows of StepLayout on the device: picture n's begins at data + n * length.
@@ -108,7 +108,7 @@ void normal(const NormalArgs& args, float* out, cudaStream_t stream);
 struct GroupNormArgs {
   In x, tail, shift;  // shift (pictures, channels), or no data
   const float *gamma, *beta;
-  Out out;  // (pictures, pixels, channels); may be x where that is all
+  Out out;  // (pictures, pixels, channels); may be x if there is no tail
   int64_t pictures, pixels;
   int channels, head, groups;
   float eps;
@@ -121,8 +121,9 @@ void group_norm(const GroupNormArgs& args, cudaStream_t stream);
 void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps,
                 cudaStream_t stream);
 
-// softmax.cu: rows of `keys` scores become weights that sum to one, written over the scores, perhaps in a smaller type:
-// a row still starts where its scores did. causal: row r is query q = first_query + r % queries and sees keys [0, q].
+// softmax.cu: rows of `keys` scores become weights with a sum of one, written over the scores, also in a smaller type:
+// a row of weights starts at the address of its scores. causal: row r is query q = first_query + r % queries and uses
+// keys [0, q].
 struct SoftmaxArgs {
   In scores;
   Out weights;  // the same address
@@ -144,9 +145,9 @@ struct FlashArgs {
 };
 void attention_flash(const FlashArgs& args, cudaStream_t stream);
 
-// Our own convolutions; weights (out, kernel, kernel, in).
+// tempera's own convolutions; weights (out, kernel, kernel, in).
 struct ConvArgs {
-  In x, weights, bias, residual;  // bias and residual: no data where there is none
+  In x, weights, bias, residual;  // bias and residual have no data if absent
   Out out;
   int pictures, height, width, in, out_height, out_width, out_channels;
   int kernel, stride, pad;  // pad above and to the left
