@@ -11,7 +11,7 @@ namespace tempera {
 
 // The role of a stage in a request. Placement is by role.
 enum class Role : uint8_t { text, denoise, decode };
-inline constexpr size_t kRoles = 3;
+inline constexpr size_t kRoles = static_cast<size_t>(Role::decode) + 1;
 
 enum class Residency : uint8_t {
   resident,  // loaded once, stays
