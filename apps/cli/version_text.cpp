@@ -11,8 +11,8 @@ namespace tempera::cli {
 
 std::string version_text() {
   const BuildInfo info = build_info();
-  std::string text =
-      fmt::format("tempera {}\ncommit    {}\nbackends  {}\n\n", version(), info.commit, fmt::join(info.backends, ", "));
+  const std::string backends = info.backends.empty() ? "none" : fmt::format("{}", fmt::join(info.backends, ", "));
+  std::string text = fmt::format("tempera {}\ncommit    {}\nbackends  {}\n\n", version(), info.commit, backends);
   for (const BuildInfo::Library& library : info.libraries) {
     text += fmt::format("{:<15}{}{}\n", library.name, library.version,
                         library.linked ? "" : "  (headers; the library is opened when a card is used)");

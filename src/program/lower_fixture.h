@@ -77,7 +77,7 @@ class LowerTest : public testing::Test {
   }
   std::string error_of(const LowerOptions& options = {}) {
     try {
-      lowered(std::move(options));
+      lowered(options);
     } catch (const Error& error) {
       code = error.code();
       return error.what();

@@ -26,7 +26,7 @@ TEST(Version, NamesCommitBackendsAndLibraries) {
   ASSERT_EQ(ran.status, 0) << ran.err;
   EXPECT_THAT(ran.out, testing::StartsWith("tempera " TEMPERA_VERSION "\n"));
   EXPECT_THAT(ran.out, ContainsRegex("\ncommit    ([0-9a-f]{12,40}(-modified)?|unknown)\n"));
-  const std::string backends = kHasCpu ? (kHasCuda ? "cpu, cuda" : "cpu") : (kHasCuda ? "cuda" : "");
+  const std::string backends = kHasCpu ? (kHasCuda ? "cpu, cuda" : "cpu") : (kHasCuda ? "cuda" : "none");
   EXPECT_THAT(ran.out, HasSubstr("\nbackends  " + backends + "\n"));
   for (const char* library : {"libpng", "utf8proc", "fmt", "nlohmann/json", "CLI11"})
     expect_listed(ran.out, library, true);
