@@ -72,7 +72,7 @@ enum class FieldTrait : uint32_t {
   shapes_programs = 1 << 2,  // decides the kernels, their shapes and how often they run: bench_ops() reads it
   condition = 1 << 3,        // the same for all rows of a comparison (bench table)
   in_metadata = 1 << 4,      // in the text of a picture under its own name, if it is not the default
-  for_plans_only = 1 << 5,   // only plan() and bench_ops() read it; a Pipeline ignores it
+  for_plans_only = 1 << 5,   // only plan() and bench_ops() read it; a Pipeline refuses it
 };
 constexpr FieldTrait operator|(FieldTrait a, FieldTrait b) {
   return static_cast<FieldTrait>(static_cast<uint32_t>(a) | static_cast<uint32_t>(b));

@@ -1,5 +1,6 @@
 #include "source/open.h"
 
+#include "base/error.h"
 #include "source/default_model.h"
 
 namespace tempera {
@@ -14,6 +15,9 @@ OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
 }
 
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders) {
+  if (!options.preset.empty())
+    fail(ErrorCode::invalid_argument, "a {} has no weights to generate with: give a {}, or write one by tempera synth",
+         FieldName{"preset"}, FieldName{"model"});
   OpenOptions open = open_options(options, log);
   open.text_encoders = text_encoders;
   return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);

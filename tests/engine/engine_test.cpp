@@ -24,6 +24,17 @@ std::vector<Request> unlike_jobs() {
   return {plain, history, noisy, unguided, rescaled};
 }
 
+// Not with the default model instead.
+TEST(Engine, RefusesAPreset) {
+  try {
+    const Engine engine({.preset = "tiny", .device = "cpu"});
+    FAIL() << "opened";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("preset"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Engine, DecodesBetweenStepsWithoutChangingThePicture) {
   Engine engine(small_engine());
   for (const Request& request : unlike_jobs()) {
