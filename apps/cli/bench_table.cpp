@@ -132,7 +132,8 @@ Run add_bench_table(CLI::App& app) {
   app.add_flag("--json", options->json, "the table as JSON on standard output")->group("Output");
   app.add_flag("--markdown", options->markdown, "the table as Markdown on standard output")->group("Output");
   add("--pictures", options->task.pictures, "DIR",
-      "folder for the values of the pictures; they are compared with the fp32 row of an earlier call in this folder",
+      "folder for the pixel values of all rows; if it has the fp32 row of an earlier call, pictures are compared with "
+      "that row",
       "Output");
   // Of the processes that this one starts; in no group, so that no help shows them.
   add("--task", options->task.what, "NAME", "", "");

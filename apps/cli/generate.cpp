@@ -111,8 +111,8 @@ int run(const Options& options) {
 
 std::string footer() {
   return fmt::format("Samplers: {}", fmt::join(scheduler_list(), ", ")) +
-         "\n\nFiles that --output names are replaced. Without --output no file is replaced: the next free number is "
-         "used. "
+         "\n\nWith --output, an existing file of that name is replaced. Without it, no file is replaced: the next free "
+         "number is added to the name. "
          "Several pictures with one plain name become NAME.png, NAME-1.png, NAME-2.png, ...\n\n"
          "Exit status: 0 success, 1 failure, 2 mistake in the request or a file, 130 stopped by Ctrl-C.";
 }
