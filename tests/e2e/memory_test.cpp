@@ -1,5 +1,5 @@
-// The promise of a plan, kept: what --json says of memory before and after, for a small SDXL of 120 MB (of the tiny
-// one's memory most is the process), and pictures that do not depend on where the parameters were.
+// Planned and measured memory, by --json: of a small SDXL of 120 MB and of the model that comes with tempera. Pictures
+// do not depend on the place of the parameters.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
@@ -17,9 +17,13 @@ namespace {
 
 using nlohmann::json;
 
-// Beside 5 %: a plan holds for code, stacks, generated kernels, pages of the file and the vocabulary what full-size
-// models take on any processor, more than this small one.
-constexpr double kMore = 2e6, kLess = 16e6;
+// How much more or less than planned may be measured: a share of the plan, and bytes. The measured peak is of one
+// stage; the plan counts 8 MB for copying parameters in, also if another stage does that. oneDNN generates code of
+// another size on each kind of processor.
+struct Bounds {
+  double share, more, less;
+};
+constexpr Bounds kSmall{0.05, 2e6, 9e6}, kEmbedded{0.03, 2e6, 2e6};
 
 class Memory : public ::testing::Test {
  protected:
@@ -32,11 +36,18 @@ class Memory : public ::testing::Test {
 
   static std::string model() { return folder_->path() / "small"; }
 
-  // The picture; what was measured is checked against what was planned.
-  static std::vector<uint8_t> draw(const std::vector<std::string>& options) {
+  // The picture of 256 x 256. Checks measured against planned memory.
+  static std::vector<uint8_t> draw(std::vector<std::string> options) {
+    options.insert(options.begin(), {"--model", model()});
+    return draw_by_default(options, kSmall);
+  }
+
+  // The same of the model that comes with tempera, unless the options name another.
+  static std::vector<uint8_t> draw_by_default(const std::vector<std::string>& options,
+                                              const Bounds& bounds = kEmbedded) {
     const std::string picture = folder_->path() / "a.png";
-    std::vector<std::string> words = {"generate", "a red apple", "--model",  model(),    "--device", "cpu",
-                                      "--width",  "256",         "--height", "256",      "--steps",  "1",
+    std::vector<std::string> words = {"generate", "a red apple", "--device", "cpu",      "--width",
+                                      "256",      "--height",    "256",      "--steps",  "1",
                                       "--seed",   "7",           "--json",   "--output", picture};
     words.insert(words.end(), options.begin(), options.end());
     const Ran ran = run_tempera(words);
@@ -46,8 +57,9 @@ class Memory : public ::testing::Test {
     const auto measured = memory.at("measured_peak_bytes").get<double>();
     const std::string said = fmt::format("{}: planned {:.1f} MB, measured {:.1f} MB", fmt::join(options, " "),
                                          planned / 1e6, measured / 1e6);
-    EXPECT_LE(measured, 1.05 * planned + kMore) << said;
-    EXPECT_GE(measured, 0.95 * planned - kLess) << said;
+    fmt::print("{}\n", said);
+    EXPECT_LE(measured, (1 + bounds.share) * planned + bounds.more) << said;
+    EXPECT_GE(measured, (1 - bounds.share) * planned - bounds.less) << said;
     const std::string bytes = read_file(picture);
     return read_png(std::as_bytes(std::span(bytes)), picture).image.rgb;
   }
@@ -68,6 +80,16 @@ TEST_F(Memory, IsWhatThePlanSays) {
 // From all of it to the least, where parameters travel through what activations leave free.
 TEST_F(Memory, KeepsToItsBudget) {
   for (const char* budget : {"400MiB", "230MiB", "165MiB", "95MiB"}) draw({"--memory-budget", budget});
+}
+
+TEST_F(Memory, OfTheEmbeddedModelIsWhatThePlanSays) {
+  for (const char* offload : {"none", "auto", "model", "sequential"}) draw_by_default({"--offload", offload});
+  draw_by_default({"--dtype", "fp32"});
+  draw_by_default({"--images", "4"});
+  draw_by_default({"--eager"});
+  draw_by_default({"--tiny-vae", "model"});
+  draw_by_default({"--vae-tiling", "--vae-tile-size", "128"});
+  draw_by_default({"--memory-budget", "60MiB"});
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "backend/cpu/onednn/plan.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <string_view>
 
@@ -11,6 +13,9 @@ namespace tempera::onednn {
 namespace {
 
 using Tag = dnnl::memory::format_tag;
+
+// One request of SDXL has about 90 plans, of some 10 KB each.
+constexpr std::ptrdiff_t kMostUnused = 128;
 
 dnnl::memory::data_type type_of(DType type) {
   return type == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
@@ -169,8 +174,10 @@ Prepared& Library::prepared(const Plan& plan) {
   const std::scoped_lock lock(mutex_);
   if (plan.prepared) return *plan.prepared;
   const auto unused = [](const auto& cached) { return cached.second.use_count() == 1; };
-  std::erase_if(matmuls_, unused);
-  std::erase_if(convolutions_, unused);
+  if (std::ranges::count_if(matmuls_, unused) + std::ranges::count_if(convolutions_, unused) > kMostUnused) {
+    std::erase_if(matmuls_, unused);
+    std::erase_if(convolutions_, unused);
+  }
   Prepared& made = plan.prepared.emplace();
   made.primitive = plan.create();
   const auto put = [&](int index, const Desc& desc) {

@@ -75,8 +75,8 @@ class Library {
   std::shared_ptr<const Plan> plan(const ConvSpec& spec);
 
   // Shared by all calls of the plan, which run one at a time, because the scratch memory is the caller's. It lives as
-  // long as the plan. The first call for a plan drops cached plans that are not in use: planning a request creates more
-  // plans than the request uses.
+  // long as the plan. The first call for a plan drops the cached plans that are not in use, if they are many: a search
+  // for a plan within a budget creates more plans than the request uses.
   Prepared& prepared(const Plan& plan);
 
   dnnl::stream& stream() { return stream_; }
