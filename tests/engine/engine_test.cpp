@@ -26,8 +26,10 @@ std::vector<Request> unlike_jobs() {
 
 // Not with the default model instead.
 TEST(Engine, RefusesAPreset) {
+  EngineOptions options = small_engine();
+  options.preset = "tiny";
   try {
-    const Engine engine({.preset = "tiny", .device = "cpu"});
+    const Engine engine(options);
     FAIL() << "opened";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
