@@ -96,21 +96,54 @@ TEST(CudaTransfers, ThrowWhatPackingThrew) {
   EXPECT_THROW(transfers->finish(), Error);
 }
 
+bool any(const cuda::TuningChoice&) {
+  return true;
+}
+
+bool none(const cuda::TuningChoice&) {
+  return false;
+}
+
 TEST(CudaTuning, RemembersInItsFile) {
   const auto file = std::filesystem::path(testing::TempDir()) / "tempera-tuning" / "algorithms.txt";
   std::filesystem::remove_all(file.parent_path());
   const cuda::TuningKey key{"cuDNN 9.1.0", "product"};
-  cuda::Tuning first(file, "card one");
-  first.remember(key, 1, "engine 4", 3.5);
-  first.remember(key, 2, "engine 7", 3.25);
-  for (const cuda::Tuning& tuning : {first, cuda::Tuning(file, "card one")}) {
-    ASSERT_NE(tuning.known(key), nullptr);
-    EXPECT_EQ(tuning.known(key)->candidate, 2);
-    EXPECT_EQ(tuning.known(key)->name, "engine 7");
-    EXPECT_EQ(tuning.known({"cuDNN 9.2.0", "product"}), nullptr);
-    EXPECT_EQ(tuning.known({"cuDNN 9.1.0", "another"}), nullptr);
+  cuda::Tuning first(file, "card one"), later(file, "card one");
+  first.settle(key, 1, "engine 4", 3.5, none);
+  first.settle(key, 2, "engine 7", 3.25, none);
+  for (cuda::Tuning* tuning : {&first, &later}) {
+    ASSERT_NE(tuning->known(key), nullptr);
+    EXPECT_EQ(tuning->known(key)->candidate, 2);
+    EXPECT_EQ(tuning->known(key)->name, "engine 7");
+    EXPECT_EQ(tuning->known({"cuDNN 9.2.0", "product"}), nullptr);
+    EXPECT_EQ(tuning->known({"cuDNN 9.1.0", "another"}), nullptr);
   }
   EXPECT_EQ(cuda::Tuning(file, "card two").known(key), nullptr);
+  std::filesystem::remove_all(file.parent_path());
+}
+
+// Two engines of one process, or two processes, that are open at the same time. Each of them read the file before the
+// other one measured.
+TEST(CudaTuning, ChoosesAsTheOtherEnginesThatAreOpen) {
+  const auto file = std::filesystem::path(testing::TempDir()) / "tempera-tuning-two" / "algorithms.txt";
+  std::filesystem::remove_all(file.parent_path());
+  const cuda::TuningKey key{"library", "problem"};
+  cuda::Tuning one(file, "card"), two(file, "card");
+  EXPECT_EQ(one.known(key), nullptr);
+  EXPECT_EQ(two.known(key), nullptr);
+  EXPECT_EQ(one.settle(key, 1, "second", 2, any).candidate, 1);
+  EXPECT_EQ(two.settle(key, 0, "first", 1.5, any).candidate, 1) << "it measured at the same time";
+  EXPECT_EQ(two.known(key)->name, "second");
+  const cuda::TuningKey other{"library", "other problem"};
+  two.settle(other, 0, "first", 1, any);
+  ASSERT_NE(one.known(other), nullptr) << "added since the file was read";
+  EXPECT_EQ(cuda::read_tuning(file).size(), 2u);
+  // Another file under the name: nothing of what is known is lost.
+  std::filesystem::remove(file);
+  EXPECT_EQ(one.known(key)->candidate, 1);
+  EXPECT_EQ(cuda::Tuning(file, "card").settle(key, 3, "fourth", 1, any).candidate, 3);
+  EXPECT_EQ(two.settle({"library", "third"}, 2, "x", 1, any).candidate, 2);
+  EXPECT_EQ(cuda::read_tuning(file).size(), 2u);
   std::filesystem::remove_all(file.parent_path());
 }
 
@@ -118,7 +151,7 @@ TEST(CudaTuning, AFileThatCannotBeReadIsNone) {
   const cuda::TuningKey key{"cuDNN 9.1.0", "product"};
   cuda::Tuning tuning(testing::TempDir(), "card");  // a folder
   EXPECT_EQ(tuning.known(key), nullptr);
-  tuning.remember(key, 1, "engine 4", 3.5);
+  tuning.settle(key, 1, "engine 4", 3.5, any);
   EXPECT_NE(tuning.known(key), nullptr);
 }
 
@@ -132,7 +165,7 @@ TEST(CudaTuning, TakesWhatIsKnownWhileItsNameIsTheSame) {
                              return [](cudaStream_t) {};
                            }};
   };
-  tuning.remember({"library", "problem"}, 1, "second", 1);
+  tuning.settle({"library", "problem"}, 1, "second", 1, any);
   EXPECT_TRUE(cuda::fastest(tuning, {"library", "problem"}, {candidate("first"), candidate("second")}, nullptr));
   EXPECT_THAT(asked, testing::ElementsAre("second"));
   // With another order of candidates, or fewer, it would be measured. Here no candidate can run.

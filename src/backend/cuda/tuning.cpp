@@ -1,37 +1,42 @@
 #include "backend/cuda/tuning.h"
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "backend/cuda/device.h"
-#include "base/error.h"
 
 namespace tempera::cuda {
 
-Tuning::Tuning(std::filesystem::path file, std::string card) : file_(std::move(file)), card_(std::move(card)) {
-  try {
-    for (TuningChoice& choice : read_tuning(file_))
-      if (choice.card == card_) choices_.emplace(std::pair(choice.library, choice.problem), std::move(choice));
-  } catch (const Error&) {
-    choices_.clear();
-  }
-}
+Tuning::Tuning(std::filesystem::path file, std::string card) : file_(std::move(file)), card_(std::move(card)) {}
 
-const TuningChoice* Tuning::known(const TuningKey& key) const {
+const TuningChoice* Tuning::find(const TuningKey& key) const {
   const auto it = choices_.find({key.library, key.problem});
   return it == choices_.end() ? nullptr : &it->second;
 }
 
-void Tuning::remember(const TuningKey& key, int candidate, const std::string& name, double microseconds) {
-  const TuningChoice choice{card_, key.library, key.problem, candidate, name, microseconds};
-  choices_[{key.library, key.problem}] = choice;
-  if (file_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::create_directories(file_.parent_path(), ignored);
-  // One write of one line at the end of the file: lines of concurrent processes do not mix.
-  std::ofstream(file_, std::ios::app | std::ios::binary) << tuning_line(choice);
+void Tuning::read_new() {
+  for (TuningChoice& choice : file_.read_new())
+    if (choice.card == card_) choices_.insert_or_assign(std::pair(choice.library, choice.problem), std::move(choice));
+}
+
+const TuningChoice* Tuning::known(const TuningKey& key) {
+  if (const TuningChoice* choice = find(key)) return choice;
+  read_new();
+  return find(key);
+}
+
+const TuningChoice& Tuning::settle(const TuningKey& key, int candidate, const std::string& name, double microseconds,
+                                   const std::function<bool(const TuningChoice&)>& usable) {
+  file_.add([&]() -> std::optional<TuningChoice> {
+    read_new();
+    if (const TuningChoice* added = find(key); added != nullptr && usable(*added)) return std::nullopt;
+    const TuningChoice own{card_, key.library, key.problem, candidate, name, microseconds};
+    choices_[{key.library, key.problem}] = own;
+    return own;
+  });
+  return *find(key);
 }
 
 namespace {
@@ -65,12 +70,16 @@ double time_on_device(cudaStream_t stream, const Enqueue& run) {
 
 Enqueue fastest(Tuning& tuning, const TuningKey& key, const std::vector<Candidate>& candidates, cudaStream_t stream,
                 int most) {
-  if (const TuningChoice* known = tuning.known(key);
-      known != nullptr && static_cast<size_t>(known->candidate) < candidates.size()) {
-    const Candidate& candidate = candidates[static_cast<size_t>(known->candidate)];
-    if (candidate.name == known->name)
-      if (Enqueue run = candidate.bind()) return run;
-  }
+  const auto candidate_of = [&candidates](const TuningChoice& choice) -> const Candidate* {
+    const auto number = static_cast<size_t>(choice.candidate);
+    return number < candidates.size() && candidates[number].name == choice.name ? &candidates[number] : nullptr;
+  };
+  const auto bind = [&candidate_of](const TuningChoice& choice) {
+    const Candidate* candidate = candidate_of(choice);
+    return candidate == nullptr ? Enqueue() : candidate->bind();
+  };
+  if (const TuningChoice* known = tuning.known(key))
+    if (Enqueue run = bind(*known)) return run;
   Enqueue best;
   size_t choice = 0;
   int tried = 0;
@@ -85,8 +94,12 @@ Enqueue fastest(Tuning& tuning, const TuningKey& key, const std::vector<Candidat
     best_time = time;
     choice = i;
   }
-  if (best) tuning.remember(key, static_cast<int>(choice), candidates[choice].name, best_time);
-  return best;
+  if (!best) return best;
+  const auto usable = [&](const TuningChoice& added) { return candidate_of(added) != nullptr; };
+  const TuningChoice& valid = tuning.settle(key, static_cast<int>(choice), candidates[choice].name, best_time, usable);
+  if (static_cast<size_t>(valid.candidate) == choice) return best;
+  Enqueue run = bind(valid);
+  return run ? run : best;
 }
 
 }  // namespace tempera::cuda

@@ -23,18 +23,25 @@ struct TuningKey {
   std::string problem;
 };
 
+// Of one engine. Choices that other engines and processes add to the file count from then on, so that all of them
+// compute the same bytes.
 class Tuning {
  public:
   // A file that cannot be read or written is not an error. This process then measures again.
   Tuning(std::filesystem::path file, std::string card);
 
-  // Null if nothing is known. Valid until the next remember().
-  const TuningChoice* known(const TuningKey& key) const;
-  // Stores a choice, also in the file.
-  void remember(const TuningKey& key, int candidate, const std::string& name, double microseconds);
+  // Null if nothing is known, also not in the file. Valid until the next call.
+  const TuningChoice* known(const TuningKey& key);
+  // Stores a choice, also in the file, if no `usable` one was added to it meanwhile. Returns the valid choice, until
+  // the next call.
+  const TuningChoice& settle(const TuningKey& key, int candidate, const std::string& name, double microseconds,
+                             const std::function<bool(const TuningChoice&)>& usable);
 
  private:
-  std::filesystem::path file_;
+  const TuningChoice* find(const TuningKey& key) const;
+  void read_new();
+
+  TuningFile file_;
   std::string card_;
   std::map<std::pair<std::string, std::string>, TuningChoice> choices_;  // of this card, by library and problem
 };

@@ -1,5 +1,10 @@
 #include "backend/cuda/tuning_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -87,6 +92,51 @@ std::vector<TuningChoice> read_tuning(const std::filesystem::path& file) {
     fail(ErrorCode::io, "cannot read {}, where the choices of algorithms are kept", file.string());
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   return parse_tuning(text);
+}
+
+namespace {
+
+struct Descriptor {
+  int fd;
+  explicit Descriptor(int opened) : fd(opened) {}
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);  // a lock ends with it
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
+}  // namespace
+
+std::vector<TuningChoice> TuningFile::read_new() {
+  if (path_.empty()) return {};
+  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status {};
+  if (file.fd < 0 || ::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  if (status.st_ino != inode_ || status.st_size < read_) read_ = 0;
+  inode_ = status.st_ino;
+  std::string text(static_cast<size_t>(status.st_size - read_), '\0');
+  const ssize_t bytes = text.empty() ? 0 : ::pread(file.fd, text.data(), text.size(), read_);
+  // A line without its end is still being written, so it is read the next time.
+  const size_t end = bytes > 0 ? text.rfind('\n', static_cast<size_t>(bytes) - 1) : text.npos;
+  if (end == text.npos) return {};
+  read_ += static_cast<off_t>(end) + 1;
+  return parse_tuning(std::string_view(text).substr(0, end + 1));
+}
+
+void TuningFile::add(const std::function<std::optional<TuningChoice>()>& choose) {
+  if (!path_.empty()) {
+    std::error_code ignored;
+    std::filesystem::create_directories(path_.parent_path(), ignored);
+  }
+  const Descriptor file(path_.empty() ? -1 : ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  // A file system without locks: only engines that measure one problem at the same moment can then differ.
+  if (file.fd >= 0) static_cast<void>(::flock(file.fd, LOCK_EX));
+  const std::optional<TuningChoice> choice = choose();
+  if (!choice || file.fd < 0) return;
+  const std::string line = tuning_line(*choice);
+  // One write of one line. If it is cut short, for example on a full disk, the rest of the line is no choice.
+  if (::write(file.fd, line.data(), line.size()) < 0) return;
 }
 
 }  // namespace tempera::cuda

@@ -5,9 +5,14 @@
 // fields), whose problems are measured again. Needs no card and no CUDA.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tempera::cuda {
@@ -36,5 +41,23 @@ std::string tuning_line(const TuningChoice& choice);
 
 // The choices of the file; none if there is no file. Throws Error(io) if it cannot be read.
 std::vector<TuningChoice> read_tuning(const std::filesystem::path& file);
+
+// The file, read and extended by several engines and processes at a time. A file that cannot be read or written is
+// not an error: nothing is read from it then.
+class TuningFile {
+ public:
+  explicit TuningFile(std::filesystem::path path) : path_(std::move(path)) {}
+
+  // The choices in the lines that were added since the last call, the last one for each problem.
+  std::vector<TuningChoice> read_new();
+  // Calls `choose` while no other engine or process can add a line, then adds the line of its result, if there is one.
+  // `choose` may call read_new().
+  void add(const std::function<std::optional<TuningChoice>()>& choose);
+
+ private:
+  std::filesystem::path path_;
+  off_t read_ = 0;   // bytes, up to the end of a line
+  ino_t inode_ = 0;  // of the file that was read: another one is read from its start
+};
 
 }  // namespace tempera::cuda
