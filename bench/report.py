@@ -197,7 +197,7 @@ def commits(run: Json) -> str:
 
 def measured_by(runs: list[Json]) -> str:
     words = {"driver": "what the driver counts", "resident set": "the process's resident set",
-             "allocator": "what PyTorch's allocator handed out (in brackets what it had reserved)"}
+             "allocator": "what PyTorch's allocator gave to tensors (in brackets what it had reserved)"}
     found = []
     for run in runs:
         kinds = sorted({row["measured_by"] for row in run["rows"] if worked(row)})
@@ -275,7 +275,7 @@ def ops_conditions(document: Json) -> str:
     ceilings = [f"{c['flops_per_second'] / 1e12:.3g} TFLOP/s ({c['dtype']})" for c in document["ceilings"]["arithmetic"]]
     memory = document["ceilings"]["memory"]["bytes_per_second"]
     pictures = "1 picture" if document["images"] == 1 else f"{document['images']} pictures"
-    return (f"{Path(document['model']).name}, {pictures} of {document['width']} x {document['height']}; ceilings measured just before: "
+    return (f"{Path(document['model']).name}, {pictures} of {document['width']} x {document['height']}; ceilings, measured in the same process before the kernels: "
             f"{', '.join(ceilings)}, {memory / 1e9:,.0f} GB/s")
 
 

@@ -43,7 +43,8 @@ struct Ceilings {
   } memory;
 };
 
-// The equal steps of one run, added. Every figure is the sum over these `calls` steps.
+// All steps of one run with the same op and kernel (in `shapes`, also with the same shape). Every figure is the sum
+// over these `calls` steps.
 struct OpTime {
   std::string op;      // "conv2d"
   std::string kernel;  // "conv2d/onednn"

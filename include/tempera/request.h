@@ -50,7 +50,7 @@ struct EngineOptions {
   std::string device = "auto";      // auto, cpu, cuda
   std::string dtype = "auto";       // auto, fp32, bf16, fp16
   std::string attention = "flash";  // flash, naive
-  bool eager = false;               // without passes, and without hoisting of constants per request
+  bool eager = false;               // without passes and prologue: constants of a request are computed in every step
   int threads = 0;  // of this engine; 0: OpenMP's number when the engine is made (OMP_NUM_THREADS, else all cores)
   std::string tiny_vae = {};     // used instead of the model's autoencoder: a path, or "model" for the model's tiny one
   std::string offload = "auto";  // which parameters leave the device: auto, none, model, sequential

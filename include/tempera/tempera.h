@@ -117,8 +117,8 @@ struct TraceEvent;  // tempera/bench.h
 struct Callbacks {
   std::function<void(const Progress&)> progress;
   std::function<bool()> cancelled;  // polled between kernels; true stops with Error(cancelled)
-  // Called with each span of the generation after its end. While it is set, the engine waits for every run of a program
-  // and replays no recordings.
+  // Receives each span of the generation when the span has ended. If a request has this callback, the engine waits for
+  // every run of a program and replays no recordings.
   std::function<void(const TraceEvent&)> trace;
 };
 
@@ -144,10 +144,11 @@ class Pipeline {
   // Throws Error(invalid_argument) before any work if the request is not possible.
   Result generate(const Request& request, const Callbacks& callbacks = {});
 
-  // Runs the text encoders on the request's prompts and writes the embeddings, for Request::prompt_embeds. The pictures
-  // are then the same without text encoders. `out` ends in .safetensors. An existing file is replaced, and an
-  // incomplete file never appears. EngineOptions::offload decides where the encoders' parameters are. With a
-  // memory_budget, the two encoders use the same memory in turn; the limit itself is not checked here.
+  // Runs the text encoders on the request's prompts and writes the embeddings, for Request::prompt_embeds. A
+  // request with these embeddings gives the same pictures and opens no text encoder. `out` ends in .safetensors. An
+  // existing file is replaced, and an incomplete file never appears. EngineOptions::offload decides where the encoders'
+  // parameters are. With a memory_budget, the two encoders use the same memory in turn; the limit itself is not checked
+  // here.
   EncodeResult encode(const Request& request, const std::filesystem::path& out, const Callbacks& callbacks = {});
 
   // Reads the device's energy counter, in joules; on a CPU, the sum over its packages. The energy between two calls is
