@@ -43,8 +43,9 @@ int run(const Options& options) {
 
 std::string footer() {
   return fmt::format("Presets: {}", fmt::join(preset_list(), ", ")) +
-         "\n\nWeights and inputs are random, so a preset needs no file. The ceilings are measured first, on the same "
-         "device. Arithmetic: the fastest product of square matrices by the device's own kernel for linear "
+         "\n\nWeights and inputs are random, so a preset needs no file. The ceilings are the highest rates of the "
+         "device. They are measured first, on the same device. Arithmetic: the fastest product of square matrices by "
+         "the device's own kernel for linear "
          "layers. Memory: the sum of two large tensors. Bytes are those of a kernel's inputs and output, each once. "
          "The column 'ceiling' is the least time that the ceilings allow, divided by the measured time. It can exceed "
          "100% if the data is in caches.";

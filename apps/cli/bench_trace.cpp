@@ -70,8 +70,9 @@ Run add_bench_trace(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_flag("--json", options->json, "the seconds as JSON on standard output")->group("Output");
   app.footer(
-      fmt::format("Without a prompt: {}.\n\nThe picture is not kept. The command waits for every run of a program and "
-                  "replays no recordings. So it needs somewhat more time than tempera generate. An existing file of "
+      fmt::format("Without a prompt: {}.\n\nThe picture is not kept. The command waits for the end of every run of a "
+                  "program, and does not use CUDA graphs. So it needs somewhat more time than tempera generate. An "
+                  "existing file of "
                   "the name in --output is replaced.",
                   kBenchPrompt));
   return [options] { return run(*options); };

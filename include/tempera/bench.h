@@ -43,8 +43,8 @@ struct Ceilings {
   } memory;
 };
 
-// All steps of one run with the same op and kernel (in `shapes`, also with the same shape). Every figure is the sum
-// over these `calls` steps.
+// All steps of one run with the same op and kernel (in BenchPart::shapes, also with the same shape). Every figure is
+// the sum over these `calls` steps.
 struct OpTime {
   std::string op;      // "conv2d"
   std::string kernel;  // "conv2d/onednn"
@@ -124,7 +124,7 @@ struct AlgorithmChoices {
 // The current content of the file. Needs no card. Throws Error(io) if the file cannot be read.
 AlgorithmChoices algorithm_choices();
 
-// Removes the file if there is one. Every problem is then measured again. Throws Error(io) if that fails.
+// Removes the file if there is one. Throws Error(io) if it cannot be removed. Every problem is then measured again.
 void forget_algorithm_choices();
 
 // The difference of two pictures, in levels of 8 bits.

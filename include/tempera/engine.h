@@ -74,9 +74,9 @@ class Engine {
   // has failed. If an error interrupts a step, the jobs of its batch have failed.
   //
   // Jobs with the same picture size share a batch if that is faster and there is enough memory. Their samplers, steps,
-  // seeds and guidance scales may differ. Each result equals that of a job that is stepped alone: on a CPU bit for bit,
-  // on a card within the rounding of another batch size (docs/NUMERICS.md). Jobs with other sizes run one after the
-  // other.
+  // seeds and guidance scales may differ. Each result equals that of a job that is stepped alone. On a CPU it is equal
+  // bit for bit. On a card the last bits can differ, because kernels for another batch size can round differently. Jobs
+  // with other sizes run one after the other.
   //
   // On a CPU, kernels for another size can read parameters in another form. Step such jobs in one call: then both forms
   // stay packed. In separate calls, the parameters that differ are packed again each time.

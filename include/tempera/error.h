@@ -24,9 +24,9 @@ enum class ErrorCode {
   internal,          // an error in tempera itself
 };
 
-// A sentence, and the positions of the field names in it: fields of request_fields() by Field::name, and members of
-// other option structures. Values from the user (file names, prompts, numbers) are never marked, even if they contain a
-// field name.
+// A sentence, and the positions of the field names in it. A field name is a Field::name of request_fields(), or the
+// name of a member of another option structure. Values from the user (file names, prompts, numbers) are never marked,
+// even if they contain a field name.
 struct Message {
   struct Mention {
     size_t begin, length;  // bytes of `text`

@@ -52,7 +52,7 @@ std::string describe(const Stages& stages, const ProgramOptions& o, size_t pictu
   }
   if (static_cast<size_t>(o.images_per_forward) < pictures) text += ", one picture at a time";
   if (o.two_passes) text += ", guidance in two passes";
-  if (o.placement.tight) text += ", parameters where activations leave room";
+  if (o.placement.tight) text += ", parameters placed in the arena";
   return text;
 }
 
