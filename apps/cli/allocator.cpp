@@ -8,7 +8,7 @@ namespace tempera::cli {
 
 void keep_large_blocks_apart() {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 256 << 10);  // a set value is not adapted to freed sizes any more
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);  // once set, glibc does not adapt the value to freed sizes
 #endif
 }
 
