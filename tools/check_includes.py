@@ -111,7 +111,7 @@ def check_own(name, header):
     if header.startswith("tempera/"):
         if layer in PUBLIC_USERS or is_test(name):
             return None
-        return "the public interface stands on top of this folder: include base/ instead"
+        return "this folder is below the public interface: include base/ instead"
     if "/" not in header or (ROOT / name).parent.joinpath(header).exists():
         return None  # in the same folder
     target = layer_of_include(header)
@@ -135,10 +135,10 @@ def check_vendor(name, header):
             return f"belongs in {', '.join(allowed)}"
     else:
         if not STANDARD.match(header) and not SYSTEM.match(header) and "/" in header:
-            return "third-party header unknown to tools/check_includes.py"
+            return "the third-party header is not in the table of tools/check_includes.py"
         return None
     if header == "nlohmann/json.hpp" and name.startswith("src/") and name.endswith(".h"):
-        return "heavy: headers include nlohmann/json_fwd.hpp"
+        return "slow to compile: include nlohmann/json_fwd.hpp in headers"
     return None
 
 
@@ -158,7 +158,7 @@ def main():
                 print(f"{name}:{number}: includes {header}: {wrong}")
             if name.startswith("include/") and not own and not STANDARD.match(header):
                 violations += 1
-                print(f"{name}:{number}: includes {header}: the public interface is the standard library alone")
+                print(f"{name}:{number}: includes {header}: the public interface may include only the standard library")
     print(f"check_includes: {len(names)} files, {violations} violations")
     return 1 if violations else 0
 

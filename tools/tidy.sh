@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # clang-tidy (.clang-tidy), about ten seconds for each file:
 #   tools/tidy.sh                    all sources of src and apps; their headers are checked with them
-#   tools/tidy.sh --changed [BASE]   files that differ from BASE. Default: the last common commit with main, or on main the
-#                                    previous commit. For a header, one source that includes it is checked.
+#   tools/tidy.sh --changed [BASE]   files that differ from BASE. Default: the last common commit with main, or on main
+#                                    the previous commit. For a header, one source that includes it is checked.
 #   tools/tidy.sh FILE...            these files
 # Sources of the CUDA backend are checked if there is a toolkit. Its kernels (.cu, .cuh) are not, because only nvcc
 # compiles them.
@@ -46,7 +46,7 @@ cmake --preset dev -B "$build" -DTEMPERA_CUDA=AUTO >/dev/null
 compiled=$(sed -n "s#^ *\"file\": \"$PWD/\(.*\)\".*#\1#p" "$build/compile_commands.json" | sort -u)
 missing=$(comm -23 <(sort -u <<<"$files") <(echo "$compiled"))
 if grep -v '^src/backend/cuda/' <<<"$missing" | grep .; then
-  echo "tidy: these are not compiled by $build" >&2
+  echo "tidy: $build does not compile these files" >&2
   exit 2
 fi
 [[ -z $missing ]] || echo "Not checked without a CUDA toolkit:" $missing

@@ -15,7 +15,7 @@ void keep_large_blocks_apart() {
 Callbacks trimmed_after_planning(Callbacks callbacks) {
 #ifdef __GLIBC__
   callbacks.progress = [report = std::move(callbacks.progress), trimmed = false](const Progress& progress) mutable {
-    // The first report of a request comes after planning and before the long part.
+    // The first report of a request is made after planning and before the long part.
     if (!std::exchange(trimmed, true)) malloc_trim(0);
     report(progress);
   };

@@ -18,7 +18,7 @@ PIECES = regex.compile(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|
 
 
 def byte_symbols() -> list[str]:
-    """One printable character for each byte: printable bytes stand for themselves, the others for U+0100 and up."""
+    """One printable character for each byte: printable bytes are unchanged, the others are U+0100 and up."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     symbols = {b: chr(b) for b in printable}
     for b in range(256):

@@ -102,7 +102,8 @@ __device__ inline void store(Out to, int64_t at, const Numbers<V>& x) {
   }
 }
 
-// The elements that load() reads, not converted: half the registers, for kernels that load many before they use them.
+// The elements that load() reads, without conversion. They need half the registers, for kernels that load many elements
+// before they use them.
 template <int V, DType T>
 using Packed = std::conditional_t<V == kVector && T != DType::f32, uint4, Numbers<V>>;
 

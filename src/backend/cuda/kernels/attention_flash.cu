@@ -195,7 +195,7 @@ __global__ void __launch_bounds__(Warps * 32, Dim <= 64 ? 16 / Warps : 2) flash_
   asm volatile("cp.async.commit_group;" ::: "memory");
   for (int tile = 0; tile * Keys < end; ++tile) {
     if ((tile + 1) * Keys < end) copy_stage(tile + 1);
-    asm volatile("cp.async.commit_group;" ::: "memory");  // may be empty, so that all groups but one include this tile
+    asm volatile("cp.async.commit_group;" ::: "memory");  // may be empty, so that wait_group 1 waits for this tile
     asm volatile("cp.async.wait_group 1;" ::: "memory");
     __syncthreads();
     const uint32_t stage = tiles + static_cast<uint32_t>(tile % 2) * 2 * kTile;

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kParts = 8;
-constexpr int kAhead = 4;  // pixels that a thread loads before it uses the first, packed: registers limit the blocks
+// Pixels that a thread loads before it uses the first one. They are packed, because registers limit the blocks.
+constexpr int kAhead = 4;
 
 // Threads along the channels, and rows of such threads.
 template <int V>

@@ -1,7 +1,8 @@
 // How a product is divided into tiles, their layout in the shared memory of a block, and the order of the tiles.
 //
 // Barriers; one use is one phase:
-//    full[s], empty[s]  of stage s
+//    full[s]            stage s is filled
+//    empty[s]           stage s may be filled again
 //    ready[c]           consumer c may use its staging memory (which holds the residual)
 //    staged[c]          consumer c has written its staging memory
 //    turn[c]            the other consumer has seen all its stages filled, if each has its own tiles
