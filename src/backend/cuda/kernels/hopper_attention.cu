@@ -2,8 +2,8 @@
 // ring of stages with the copy engine. Each other warpgroup (consumer) computes 64 queries and keeps their running
 // maximum, sum and output in registers.
 //
-// The exponentials limit attention with heads this small. So while a consumer computes the exponentials of a
-// tile, tensor cores multiply the weights of the previous tile with its values. It waits only for the scores.
+// The exponentials limit attention with heads this small. So while a consumer computes the exponentials of a tile,
+// tensor cores multiply the weights of the previous tile with its values. The consumer waits only for the scores.
 //
 // A block computes many groups of queries (jobs), one after the other. The keys of the next job are loaded while the
 // last keys of this job are used, and its queries while the output is written.
@@ -270,7 +270,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   extern __shared__ __align__(1024) unsigned char shared[];
   const Places<C> at{shared_address(shared)};
   if (threadIdx.x == 0) {
-    if (at.base % 1024 != 0) __trap();  // the swizzle pattern starts there
+    if (at.base % 1024 != 0) __trap();  // the swizzle pattern starts at multiples of 1024
     barrier_init(at.queries_full(), 1);
     barrier_init(at.queries_empty(), 4 * C::kConsumers);
     for (int s = 0; s < C::kStages; ++s) {

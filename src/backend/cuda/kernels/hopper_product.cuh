@@ -272,7 +272,7 @@ __global__ void __launch_bounds__(kThreads, 1) product_kernel(const __grid_const
   b.first = static_cast<int>(blockIdx.x) / C::kCluster;
   b.step = static_cast<int>(gridDim.x) / C::kCluster;
   if (threadIdx.x == 0) {
-    if (b.memory % 1024 != 0) __trap();  // the swizzle pattern starts there
+    if (b.memory % 1024 != 0) __trap();  // the swizzle pattern starts at multiples of 1024
     for (int i = 0; i < C::kStages; ++i) {
       barrier_init(b.barriers.full(i), 1);
       barrier_init(b.barriers.empty(i), C::kReleases);

@@ -1,5 +1,6 @@
 // Linear layers on Hopper's tensor cores, with all operations after the product fused into it:
-//   out (m, n) = act(x w^T + bias) + residual, or, gated, out (m, n) = (x wv^T + bv) * gelu(x wg^T + bg)
+//   out (m, n) = act(x w^T + bias) + residual
+//   out (m, n) = (x wv^T + bv) * gelu(x wg^T + bg)  if gated
 // Types are f16, bf16 and f32. Sums are in f32, added in a fixed order and rounded once. f32 operands are used with 21
 // bits, and those that are not finite give NaN. The fastest variant depends on the shape: the caller times those that
 // can run and keeps one.
@@ -58,8 +59,8 @@ struct HopperParams {
 // A product bound to addresses: launch() enqueues one kernel and may be captured into a graph.
 class HopperProduct {
  public:
-  // Runs on the device that is current now. Throws Error if hopper_can_run() is false or a call of
-  // the driver fails.
+  // Runs on the device that is current now. Throws Error if hopper_can_run() is false or a call of the
+  // driver fails.
   HopperProduct(const HopperVariant& variant, const HopperProductSpec& spec, const HopperProductArgs& args);
   void launch(cudaStream_t stream) const;
 

@@ -242,7 +242,7 @@ __global__ void __launch_bounds__(kThreadsF32, 1) split_product_kernel(const __g
   const uint32_t memory = shared_address(shared);
   const SplitBarriers barriers{memory + C::kBarriers};
   if (threadIdx.x == 0) {
-    if (memory % 1024 != 0) __trap();  // the swizzle pattern starts there
+    if (memory % 1024 != 0) __trap();  // the swizzle pattern starts at multiples of 1024
     for (int i = 0; i < C::kStages; ++i) {
       barrier_init(barriers.full(i), 1);
       barrier_init(barriers.empty(i), 8);  // warps
