@@ -28,11 +28,11 @@ NONE = "–"
 
 @dataclass
 class Table:
-    name: str                 # of its place: <!-- budgets:NAME -->
+    name: str                 # of its place in the document: <!-- budgets:NAME -->
     request: str              # for `tempera plan`
     budgets: tuple[str, ...]
-    results: Path             # what `tempera bench table --output` wrote; need not exist
-    everywhere: bool          # whether every machine plans the same; --check passes over other tables
+    results: Path             # the output of `tempera bench table --output`; may be missing
+    everywhere: bool          # whether the plan is the same on every machine; --check skips other tables
 
     @property
     def place(self) -> re.Pattern[str]:

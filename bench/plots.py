@@ -1,7 +1,7 @@
 """The benchmarks' pictures as SVG: latency against memory, and how much of the ceilings each kind of kernel reaches.
 
-Text stays text; every picture has its own ground, dark where the reader's page is, so that it reads on either. The same input
-gives the same bytes. Standard library only.
+Text is SVG text. Every picture has its own background, light or dark like the reader's page. The same input gives the same
+bytes. Standard library only.
 """
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ text.e0,text.e1,text.e2,text.e3{stroke:#fff;stroke-width:3px;paint-order:stroke}
 </style>"""
 LINE, SIZE = 13, 11                         # of a label, in pixels
 RADIUS = 4.5                                # of a point
-NEAR = 11.0                                 # points of one engine this close share a label
+NEAR = 11.0                                 # points of one engine that are this close share a label
 
 
 def text_width(text: str, size: float = SIZE) -> float:
-    """Rather too much than too little: the reader's font is not known."""
+    """The width of a text in pixels: an upper estimate, because the reader's font is unknown."""
     def em(char: str) -> float:
         return 0.36 if char in " .,:;il|'()" else 0.95 if char in "mwMW" else 0.74 if char.isupper() or char == "+" else 0.63
     return size * sum(map(em, text))
@@ -46,7 +46,7 @@ def text_at(x: float, y: float, text: str, kind: str = "", anchor: str = "start"
 
 @dataclass(frozen=True)
 class Axis:
-    """Values to pixels: logarithmic where the largest is over five times the smallest, and from 0 unless all are close."""
+    """Values to pixels. Logarithmic if the largest is over five times the smallest; starts at 0 unless all are close."""
 
     low: float
     high: float
@@ -84,7 +84,7 @@ class Axis:
 
 @dataclass
 class Point:
-    """One row of one engine; `hollow` for other conditions than the rest (one picture)."""
+    """One row of one engine. `hollow`: measured with other conditions than the other rows (one picture)."""
 
     engine: int
     label: str
@@ -120,7 +120,7 @@ class Box:
 
 @dataclass
 class Label:
-    """The points it speaks for (close together, of one engine), its lines, and where it came to stand."""
+    """The points that the label names (close together, of one engine), its lines, and its position."""
 
     points: list[Point]
     lines: list[str]
@@ -154,7 +154,7 @@ def labels_of(points: list[Point]) -> list[Label]:
 
 
 def _candidates(label: Label) -> list[tuple[float, Box]]:
-    """Boxes round the points, the nearest first, the sides before the corners."""
+    """Boxes around the points: the nearest first, the sides before the corners."""
     wide, high = label.size()
     x, y = label.middle()
     turns = (0, 16, 8, 24, 4, 28, 12, 20, 2, 30, 14, 18, 6, 26, 10, 22, *range(1, 32, 2))
@@ -182,7 +182,7 @@ def _cross(a: Line, b: Line) -> bool:
 
 
 def _cost(label: Label, box: Box, has_leader: bool, others: list[Label], marks: list[Box], area: Box) -> float:
-    """0 where the box touches no label, point, leader or edge; else how much it does."""
+    """0 if the box touches no label, point, leader or edge; else a measure of the overlap."""
     cost = 4 * box.outside(area) + sum(box.overlap(mark) for mark in marks) + 4 * sum(box.overlap(other.box) for other in others)
     line = _leader(label, box)
     for other in others:
@@ -194,7 +194,7 @@ def _cost(label: Label, box: Box, has_leader: bool, others: list[Label], marks: 
 
 
 def place(labels: list[Label], points: list[Point], area: Box) -> None:
-    """Each label to the nearest place that touches nothing: first the most crowded, then all again until none gains."""
+    """Moves each label to the nearest place that touches nothing: the most crowded first, then all until none improves."""
     marks = [Box(p.x - RADIUS - 1, p.y - RADIUS - 1, p.x + RADIUS + 1, p.y + RADIUS + 1) for p in points]
     crowd = lambda label: -sum(math.hypot(p.x - label.middle()[0], p.y - label.middle()[1]) < 110 for p in points)  # noqa: E731
     order, placed = sorted(labels, key=crowd), []
@@ -252,7 +252,7 @@ def number(value: float) -> str:
 
 
 def scatter(title: str, subtitle: str, engines: list[str], points: list[Point], hollow: str = "") -> str:
-    """Latency against memory, a mark for every row of every engine. `hollow` says what hollow marks are."""
+    """Latency against memory, with a mark for every row of every engine. `hollow`: the meaning of hollow marks."""
     width, height = 860, 560
     area = Box(62, 74, width - 22, height - 52)
     across = Axis.of([p.gib for p in points], area.left, area.right)
@@ -290,11 +290,11 @@ class Bar:
     note: str
 
 
-LONGEST = 1.25              # of the ceiling; what passes it (caches do) is cut there, and its note says how far it goes
+LONGEST = 1.25              # of the ceiling; longer bars (caches cause them) are cut there, and their note gives the value
 
 
 def bars(title: str, subtitle: str, groups: list[tuple[str, list[Bar]]]) -> str:
-    """Horizontal bars under headings; the dashed line is the ceiling."""
+    """Horizontal bars below headings; the dashed line is the ceiling."""
     width, row, head = 860, 21, 34
     left = 28 + max(text_width(bar.label) for _, group in groups for bar in group)
     right = width - 30 - max(text_width(bar.note) for _, group in groups for bar in group)

@@ -31,7 +31,7 @@ PLACE = re.compile(
 ANY_MARK = re.compile(r"<!-- /?bench:")
 GIB = 2**30
 NONE, NOT_RUN = "–", "not run"
-# Key, name in tables, name in pictures. The last ones are tempera's own; one_picture is everybody's.
+# Key, name in tables, name in pictures. Of the last rows, only one_picture is measured with every engine.
 ROWS = (
     ("fp32", "fp32, default attention", "fp32"),
     ("fp16", "half precision", "half"),
@@ -59,7 +59,7 @@ def three(value: float) -> str:
     if value == 0:
         return "0"
     digits = 2 - math.floor(math.log10(abs(value)))
-    digits = 2 - math.floor(math.log10(abs(round(value, digits))))          # 9.996 has become 10.0
+    digits = 2 - math.floor(math.log10(abs(round(value, digits))))          # rounding may add a digit: 9.996 becomes 10.0
     return f"{round(value, digits):.{max(0, digits)}f}"
 
 
@@ -83,7 +83,7 @@ def cell(row: Json | None, text, own: bool) -> str:
 
 
 def ratio(ours: Json | None, theirs: Json | None, name: str) -> str:
-    """Their figure / ours; empty if the numbers of pictures differ."""
+    """Their value / our value; empty if the numbers of pictures differ."""
     if not worked(ours) or not worked(theirs) or ours["images"] != theirs["images"] or not ours[name]:
         return NONE
     return three(theirs[name] / ours[name])
@@ -119,7 +119,7 @@ def markdown(header: list[str], lines: list[list[str]]) -> str:
 
 
 def keys_of(tempera: Json | None, peer: Json | None) -> list[tuple[str, str]]:
-    """The ten rows whether they were run or not, and of the others those that were."""
+    """The ten rows of the report, also if they were not run, and the other rows that were run."""
     return [(key, name) for i, (key, name, _) in enumerate(ROWS) if i < 10 or row_of(tempera, key) or row_of(peer, key)]
 
 
@@ -221,7 +221,7 @@ def notes(document: Json, runs: list[Json]) -> str:
 
 
 def runs_of(document: Json) -> tuple[Json | None, list[Json]]:
-    """tempera's run, and the others'."""
+    """The run of tempera, and the runs of other engines."""
     runs = document.get("runs", [document])
     return next((run for run in runs if run["engine"] == "tempera"), None), [run for run in runs if run["engine"] != "tempera"]
 
@@ -247,13 +247,13 @@ def scatter(document: Json) -> str:
 
 
 def parts_of(document: Json) -> list[Json]:
-    """The programs that take at least 1% of the request."""
+    """The programs that need at least 1% of the time of the request."""
     total = sum(part["steps_seconds"] * part["runs"] for part in document["parts"])
     return [part for part in document["parts"] if not part["once"] and part["steps_seconds"] * part["runs"] >= 0.01 * total]
 
 
 def groups_of(part: Json) -> list[Json]:
-    """The kernels that take at least 1% of the part, the slowest first, and the others as one."""
+    """The kernels that need at least 1% of the time of the part, the slowest first, and the other kernels as one."""
     groups = sorted(part["groups"], key=lambda group: -group["seconds"])
     large = [group for group in groups if group["seconds"] >= 0.01 * part["steps_seconds"]]
     rest = groups[len(large):]
@@ -355,7 +355,7 @@ def rewritten(text: str, results: dict[str, Json], document: Path, root: Path) -
 
 
 def wanted_files(root: Path) -> dict[Path, str | None]:
-    """Every file that follows from the results, and what is to be in it; None for a picture that no document shows."""
+    """Every file that is made from the results, and its content; None for a picture that no document shows."""
     results = read_results(root)
     files: dict[Path, str | None] = {path: None for path in sorted((root / PICTURES).glob("bench-*.svg"))}
     for path in (root / name for name in DOCUMENTS):

@@ -1,15 +1,18 @@
-# TEMPERA_CUDA: AUTO builds the CUDA backend where nvcc, cuDNN's and cuBLASLt's headers are found, ON and REQUIRED stop
-# where they are not, OFF does not look. Of the libraries only the run time's static part is linked: the driver, cuBLASLt
-# and cuDNN are opened when a card is used, so that one binary runs everywhere.
+# TEMPERA_CUDA:
+#   AUTO          build the CUDA backend if nvcc and the headers of cuDNN and cuBLASLt are found
+#   ON, REQUIRED  build it, and stop with an error if they are not found
+#   OFF           do not look for them
+# Only the static CUDA runtime is linked. The driver, cuBLASLt and cuDNN are opened when a card is used, so that the
+# binary also runs on machines without them.
 #
-# CMAKE_CUDA_ARCHITECTURES says for which cards: a list of 80 (which is also 86 and 89) to 120, for example "80;90a;120".
-# Without it, or with "native": those of the cards in this machine, and 90a where there is none. Hopper's kernels need
-# 90a; a build for plain 90 runs the portable ones there.
+# CMAKE_CUDA_ARCHITECTURES is the list of card architectures from 80 (also for 86 and 89) to 120, for example
+# "80;90a;120". Without it, or with "native", the list has the architectures of the cards in this machine, or 90a if
+# there is no card. Hopper's kernels need 90a. A build for 90 runs the portable kernels there.
 set(TEMPERA_CUDA OFF CACHE STRING "Build the CUDA backend: AUTO, ON, REQUIRED or OFF")
 set(TEMPERA_HAS_CUDA OFF)
 
-# Sets `result` to the architectures of the cards that CMake found when it tried the compiler, "90-real;86-real", less
-# what is older than our kernels.
+# Sets `result` to the architectures of the cards that CMake found when it tested the compiler, such as
+# "90-real;86-real", without those that are too old for our kernels.
 function(tempera_native_architectures result)
   set(list)
   foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES_NATIVE)
@@ -27,7 +30,7 @@ function(tempera_native_architectures result)
   set(${result} ${list} PARENT_SCOPE)
 endfunction()
 
-# Stops at an architecture that the kernels are not written for.
+# Stops with an error if the kernels do not support an architecture.
 function(tempera_check_architectures)
   foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES)
     string(REGEX MATCH "^[0-9]+" number "${architecture}")
@@ -39,14 +42,14 @@ endfunction()
 
 if(NOT TEMPERA_CUDA STREQUAL "OFF")
   include(CheckLanguage)
-  # CMake's own default would be the oldest that nvcc knows, kept in the cache.
+  # CMake's default would be the oldest architecture that nvcc supports, and it would stay in the cache.
   set(native OFF)
   if(CMAKE_CUDA_ARCHITECTURES STREQUAL "native" OR NOT (DEFINED CMAKE_CUDA_ARCHITECTURES OR DEFINED ENV{CUDAARCHS}))
     set(native ON)
     set(CMAKE_CUDA_ARCHITECTURES 90a)
   endif()
   check_language(CUDA)
-  set(missing)  # what, if anything is
+  set(missing)  # the reason why CUDA cannot be built, if there is one
   if(CMAKE_CUDA_COMPILER)
     execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE nvcc_version ERROR_QUIET)
     string(REGEX MATCH "release ([0-9.]+)" nvcc_version "${nvcc_version}")
@@ -62,7 +65,7 @@ if(NOT TEMPERA_CUDA STREQUAL "OFF")
       tempera_native_architectures(CMAKE_CUDA_ARCHITECTURES)
     endif()
     tempera_check_architectures()
-    # CMake 3.25 does not know nvcc's flag for C++20.
+    # CMake 3.25 does not have nvcc's flag for C++20.
     if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)

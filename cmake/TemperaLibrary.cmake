@@ -1,6 +1,6 @@
-# tempera::tempera, what programs link: one static library of all layers that the public interface uses and of the backends
-# that are built. Installed with its headers, a CMake package and a pkg-config file. The layers stay libraries of their own
-# inside the build; their tests link them one by one.
+# tempera::tempera, the library that programs link. It is one static library of all layers that the public interface
+# uses, with the backends of this build. It is installed with its headers, a CMake package and a pkg-config file. Inside
+# the build each layer is also a separate library, which the tests of that layer link.
 
 # Appends to `result` the layers that `target` links, itself included.
 function(tempera_layers_of target result)
@@ -17,8 +17,8 @@ function(tempera_layers_of target result)
   set(${result} ${found} PARENT_SCOPE)
 endfunction()
 
-# Appends to `result` the flags that link the library file: "-L/opt/lib -lhwy", without the folder where the linker looks
-# there anyway.
+# Appends to `result` the flags that link the library file, such as "-L/opt/lib -lhwy". The folder is left out if it is
+# one of the linker's default folders.
 function(tempera_link_flags result file)
   get_filename_component(folder ${file} DIRECTORY)
   get_filename_component(name ${file} NAME_WE)
@@ -39,8 +39,8 @@ target_compile_features(tempera_library INTERFACE cxx_std_20)
 target_include_directories(tempera_library INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
-# What the layers link, three times: as targets, for pkg-config by name, and for pkg-config as flags where a library has no
-# file there. temperaConfig.cmake.in finds the targets.
+# The libraries that the layers link, in three forms: targets, names for pkg-config, and flags for pkg-config if a
+# library has no pkg-config file. temperaConfig.cmake.in finds the targets.
 set(pc_requires "fmt libpng")
 set(pc_libs "-pthread")
 target_link_libraries(tempera_library PRIVATE fmt::fmt PNG::PNG tempera::utf8proc Threads::Threads)
@@ -77,7 +77,7 @@ configure_package_config_file(cmake/temperaConfig.cmake.in ${PROJECT_BINARY_DIR}
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/temperaConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES cmake/TemperaFindLibrary.cmake ${PROJECT_BINARY_DIR}/temperaConfig.cmake
   ${PROJECT_BINARY_DIR}/temperaConfigVersion.cmake DESTINATION ${package})
-# By its own place, so that the prefix may be chosen when it is installed.
+# The prefix is relative to the pkg-config file, so that it can be chosen at installation.
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_prefix ${pc_prefix})
 configure_file(cmake/tempera.pc.in ${PROJECT_BINARY_DIR}/tempera.pc @ONLY)

@@ -1,5 +1,5 @@
-# The three kinds of target in this project. Every layer is a static library tempera_<layer>; its unit tests sit beside its
-# code as <name>_test.cpp and become one executable per layer.
+# The three kinds of target in this project: layers, tests and fuzzers. Every layer is a static library tempera_<layer>.
+# Its unit tests are in the folder of its code as <name>_test.cpp, and are built as one executable per layer.
 
 find_package(Threads REQUIRED)
 
@@ -15,7 +15,7 @@ if(TEMPERA_SANITIZE)
 endif()
 
 if(TEMPERA_FUZZERS)
-  # Coverage of the libraries, not of the fuzz targets alone, is what guides a fuzzer.
+  # A fuzzer is guided by the coverage of the libraries, not only of the fuzz target.
   target_compile_options(tempera_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
@@ -26,7 +26,7 @@ function(tempera_layer name)
   target_link_libraries(tempera_${name} PUBLIC tempera_flags ${ARG_LIBS})
 endfunction()
 
-# tempera_test(NAME SOURCES ... [LIBS ...] [LABELS ...]): the executable NAME, its cases known to ctest one by one.
+# tempera_test(NAME SOURCES ... [LIBS ...] [LABELS ...]): the executable NAME, which ctest runs as one test.
 function(tempera_test name)
   if(NOT TEMPERA_TESTS)
     return()

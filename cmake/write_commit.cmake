@@ -1,8 +1,8 @@
-# Writes FILE, the C++ file that defines tempera::commit(), where what it says has changed. Run by every build, with SOURCE
-# (the project's folder) and FILE.
+# Writes FILE, the C++ file that defines tempera::commit(), if its content has changed. Every build runs this script
+# with SOURCE (the project's folder) and FILE.
 cmake_minimum_required(VERSION 3.25)
 
-# A folder inside another project's checkout is not one of ours: its prefix there is not empty.
+# If the folder is inside another project's checkout, its prefix is not empty, and git describes the other project.
 set(commit unknown)
 find_program(GIT git)
 if(GIT)
@@ -17,7 +17,7 @@ if(GIT)
   endif()
 endif()
 
-# Leaves a file alone that says the same.
+# This does not write the file if its content is the same.
 file(CONFIGURE OUTPUT ${FILE} @ONLY CONTENT [[
 #include "pipeline/commit.h"
 

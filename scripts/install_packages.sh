@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian and Ubuntu; does nothing, and asks for nothing, when everything is there.
+# Installs missing packages on Debian and Ubuntu. Does nothing if all are installed.
 #   scripts/install_packages.sh build           to build tempera
 #   scripts/install_packages.sh build test      ... and its tests
 #   scripts/install_packages.sh build test check  ... and to run the sanitizers, fuzzers and linters of .ci/run
@@ -22,7 +22,7 @@ for group in "$@"; do
 done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  echo "This is not Debian or Ubuntu: install the counterparts of these packages yourself: ${wanted[*]}" >&2
+  echo "This is not Debian or Ubuntu: install the equivalents of these packages yourself: ${wanted[*]}" >&2
   exit 0
 fi
 

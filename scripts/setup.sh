@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh clone to a picture: installs what is missing, builds, draws. With CUDA where its toolkit and cuDNN are
-# installed; TEMPERA_CUDA=OFF scripts/setup.sh does not look for them.
+# From a new clone to a picture: installs missing packages, builds, and draws. Builds with CUDA if its toolkit and cuDNN
+# are installed. TEMPERA_CUDA=OFF scripts/setup.sh does not look for them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,7 @@ cmake --build --preset release
 
 tempera=build/release/bin/tempera
 picture=build/first-picture.png
-# With the model that lies in this repository.
+# With the model in this repository.
 "$tempera" generate "a red apple" --seed 1 --output "$picture" >/dev/null
 
 echo

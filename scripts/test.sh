@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh clone to a tested build: installs what is missing, builds, runs the tests. Arguments go to ctest; without
-# any, all but the tests labelled slow run.
+# From a new clone to a tested build: installs missing packages, builds, and runs the tests. Arguments are passed to
+# ctest. Without arguments, it runs all tests except those labelled slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,5 @@ cmake --build --preset dev
 if [[ $# -eq 0 ]]; then
   set -- --label-exclude slow
 fi
-# Threads that spin while they wait for each other gain nothing on problems as small as the tests' and cost much on a
-# busy machine.
+# Threads that spin while they wait do not make small problems faster, and they make the tests slow on a busy machine.
 OMP_WAIT_POLICY=passive ctest --preset dev "$@"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Folder (of src/, or a top folder) -> folders of src/ that it may include besides itself.
+# Folder (of src/, or a top folder) -> other folders of src/ that it may include.
 LAYERS = {
     "base": [],
     "weights": ["base"],
@@ -35,22 +35,22 @@ LAYERS = {
     "apps": [],
 }
 
-# Folder of a layer -> its neighbours that it may not include: what both need lies in neither.
+# Folder of a layer -> neighbours that it may not include. Code that both need is in neither.
 APART = {
     "backend/cpu/kernels": ["backend/cpu/onednn"],
     "backend/cpu/onednn": ["backend/cpu/kernels"],
     "backend/cpu/packing": ["backend/cpu/kernels", "backend/cpu/onednn"],
 }
 
-# Of the backends, the pipeline sees what makes them (and, without a card, CUDA's kernel table to plan with), and measure
-# the file of CUDA's choices; nothing of their insides.
+# The only headers of the backends that pipeline and measure include: the functions that make a backend, CUDA's kernel
+# table (for plans without a card), and the file of CUDA's choices.
 GRANTED_HEADERS = {
     "pipeline": ["backend/cpu/cpu.h", "backend/cuda/cuda.h", "backend/cuda/table.h", "backend/reference/reference.h"],
     "measure": ["backend/cuda/tuning_file.h"],
 }
 
-# The public interface is the standard library alone; base/error.h and base/log.h carry its names into src/. runtime fills
-# the structures of tempera/bench.h.
+# The public interface uses only the standard library. base/error.h and base/log.h make its names available in src/.
+# runtime fills the structures of tempera/bench.h.
 PUBLIC_USERS = ["base", "runtime", "source", "pipeline", "measure", "apps", "include"]
 
 # Vendor header (prefix) -> path prefixes that may include it.
@@ -106,14 +106,14 @@ def is_test(name):
 
 
 def check_own(name, header):
-    """What is wrong with `name` including our own `header`, or None."""
+    """The reason why file `name` may not include our own `header`, or None."""
     layer = layer_of(name)
     if header.startswith("tempera/"):
         if layer in PUBLIC_USERS or is_test(name):
             return None
-        return "the public interface stands on top of this folder: include base/ instead"
+        return "this folder is below the public interface: include base/ instead"
     if "/" not in header or (ROOT / name).parent.joinpath(header).exists():
-        return None  # a neighbour
+        return None  # in the same folder
     target = layer_of_include(header)
     if not (ROOT / "src" / header).exists():
         return None if is_test(name) else "no such file in src/"
@@ -135,10 +135,10 @@ def check_vendor(name, header):
             return f"belongs in {', '.join(allowed)}"
     else:
         if not STANDARD.match(header) and not SYSTEM.match(header) and "/" in header:
-            return "third-party header unknown to tools/check_includes.py"
+            return "the third-party header is not in the table of tools/check_includes.py"
         return None
     if header == "nlohmann/json.hpp" and name.startswith("src/") and name.endswith(".h"):
-        return "heavy: headers include nlohmann/json_fwd.hpp"
+        return "slow to compile: include nlohmann/json_fwd.hpp in headers"
     return None
 
 
@@ -158,7 +158,7 @@ def main():
                 print(f"{name}:{number}: includes {header}: {wrong}")
             if name.startswith("include/") and not own and not STANDARD.match(header):
                 violations += 1
-                print(f"{name}:{number}: includes {header}: the public interface is the standard library alone")
+                print(f"{name}:{number}: includes {header}: the public interface may include only the standard library")
     print(f"check_includes: {len(names)} files, {violations} violations")
     return 1 if violations else 0
 

@@ -43,11 +43,11 @@ class Unmeasured(Exception):
 
 
 class Unknown(Unmeasured):
-    """valgrind does not know an instruction that a library takes on this processor."""
+    """valgrind does not support an instruction that a library uses on this processor."""
 
 
 def counts_by_object(profile):
-    """Callgrind's own counts (not those of callees) of each shared object; generated code has none and is "???"."""
+    """The instructions of each shared object, without those of callees. Generated code has no object: its name is "???"."""
     names, counts, current, of_call = {}, {}, None, False
     for line in profile.read_text().splitlines():
         if match := re.match(r"(c?)ob=\((\d+)\)(?: (.*))?$", line):
@@ -57,7 +57,7 @@ def counts_by_object(profile):
             if not called:
                 current = names[number]
         elif line.startswith("calls="):
-            of_call = True  # the next line is what the call took
+            of_call = True  # the next line is the cost of the callee
         elif re.match(r"[+*\d-]", line):
             fields = line.split()
             if not of_call and len(fields) > 1:
@@ -76,7 +76,7 @@ def measure(binary, arguments):
         if done.returncode != 0:
             found = re.search(r"Unrecognised instruction.*\n.*?: (.+)", done.stderr)
             if found:
-                raise Unknown(f"valgrind does not know an instruction that this processor is given, at {found[1]}")
+                raise Unknown(f"valgrind does not support an instruction that libraries use on this processor, at {found[1]}")
             raise Unmeasured(f"'{' '.join(command)}' ended with {done.returncode}: {done.stderr.strip()[-500:]}")
         counts = counts_by_object(profile)
     own = sum(n for name, n in counts.items() if name == str(binary))
@@ -85,14 +85,14 @@ def measure(binary, arguments):
 
 
 def made_with(binary):
-    """What the counts depend on beside our code: compiler and oneDNN."""
+    """The compiler and the oneDNN of the program, on which the counts depend."""
     build = binary.parent.parent
     for file in build.glob("CMakeFiles/*/CMakeCXXCompiler.cmake"):
         text = file.read_text()
         compiler = " ".join(re.search(rf'set\(CMAKE_CXX_COMPILER_{what} "([^"]*)"\)', text)[1] for what in ("ID", "VERSION"))
         break
     else:
-        raise Unmeasured(f"'{binary}' is in no build folder of CMake: give one with --binary")
+        raise Unmeasured(f"'{binary}' is not in a build folder of CMake: give a built program with --binary")
     kind = re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", (build / "CMakeCache.txt").read_text(), re.M)[1]
     libraries = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
     onednn = re.search(r"libdnnl\S* => (\S+)", libraries)
@@ -109,13 +109,13 @@ def differences(golden, now):
             elif abs(count - before) > TOLERANCE * before + 100_000:
                 yield f"{run}: {whose} {before} -> {count} ({(count - before) / before if before else 1:+.1%})"
     for run in golden.keys() - now.keys():
-        yield f"{run}: is measured no longer"
+        yield f"{run}: is no longer measured"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path, default=ROOT / "build/dev/bin/tempera")
-    parser.add_argument("--update", action="store_true", help="write what is measured as the golden values")
+    parser.add_argument("--update", action="store_true", help="write the measured values as the golden values")
     arguments = parser.parse_args()
     binary = arguments.binary.resolve()
     start = time.monotonic()
@@ -143,7 +143,7 @@ def main():
     for line in wrong:
         print(line)
     if wrong:
-        print(f"Beyond {TOLERANCE:.0%}: if this is meant, say why in the commit, with tools/check_instructions.py --update")
+        print(f"Beyond {TOLERANCE:.0%}: if the change is intended, use --update and give the reason in the commit")
     return 1 if wrong else 0
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# flake8 (.flake8) over all Python files, those without a suffix too.
+# flake8 (.flake8) over all Python files, also those without a suffix.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks without compiling: unfinished work, paths of one machine, long files, the size of the tree, and that the library
-names fields and no options of the command line.
+"""Checks without compiling: unfinished work, paths of one machine, long files, and the size of the tree. The library must
+name fields, not options of the command line.
 
-Prints one line per violation; exit status 1 if there is any. A file over 400 lines (the target) is a note, a file over 600
-lines is a violation.
+Prints one line per violation; exit status 1 if there is any. A file with more than 400 lines (the target) gives a note, one
+with more than 600 lines is a violation.
 """
 import re
 import subprocess
@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT_BYTES = 40 * 1024 * 1024
 TARGET_LINES, MOST_LINES = 400, 600
 
-# Written so that this file does not contain what it looks for.
+# The words are split, so that this file does not contain them.
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK|not imple" r"mented|unimple" r"mented)\b")
 MACHINE_PATHS = re.compile(r"(/(work|farm|home|root)/[a-z.]|/(tmp)/[a-z])")
-# A flag in a text of the library; the list of fields has them, and a benchmark of kernels is a program of its own.
+# A flag in a text of the library. The list of fields has them, and the benchmark of kernels is a separate program.
 FLAG = re.compile(r'"[^"]*--[a-z]')
 FLAGS_ALLOWED = ("src/pipeline/request_fields.cpp", "src/backend/cpu/kernels/bench.cpp")
 FIELD_NAME = re.compile(r'FieldName\{"(\w+)"\}')
@@ -55,17 +55,17 @@ def main():
         lines = data.decode(errors="replace").splitlines()
         for number, line in enumerate(lines, 1):
             if UNFINISHED.search(line):
-                violations.append(f"{name}:{number}: unfinished by its own words: {line.strip()}")
+                violations.append(f"{name}:{number}: says that it is unfinished: {line.strip()}")
             if MACHINE_PATHS.search(line):
                 violations.append(f"{name}:{number}: a path of one machine: {line.strip()}")
         violations += messages(name, lines, fields)
         if name.endswith(CODE):
             if len(lines) > MOST_LINES:
-                violations.append(f"{name}: {len(lines)} lines; split what holds two ideas")
+                violations.append(f"{name}: {len(lines)} lines; split a file that has two ideas")
             elif len(lines) > TARGET_LINES:
                 print(f"note: {name}: {len(lines)} lines, the target is {TARGET_LINES}")
     if total > LIMIT_BYTES:
-        violations.append(f"the tree holds {total / 2**20:.1f} MiB; the limit is {LIMIT_BYTES >> 20}")
+        violations.append(f"the tree has {total / 2**20:.1f} MiB; the limit is {LIMIT_BYTES >> 20}")
     print("\n".join(violations), end="\n" if violations else "")
     print(f"check_text: {total / 2**20:.1f} MiB, {len(violations)} violations")
     return 1 if violations else 0

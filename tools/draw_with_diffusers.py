@@ -3,9 +3,9 @@
 
 usage: draw_with_diffusers.py --out DIR [--model models/emoji-xl] [--diffusers SRC] [--only NAME,...]
 
-DIR gets cases.json and the pictures: NAME.png, or NAME.I.png where a case has several.
+Writes cases.json and the pictures to DIR: NAME.png, or NAME.I.png if a case has several.
 A case is a request: tempera's field names and their texts or numbers.
-Needs PyTorch, transformers and diffusers, and a CUDA device: some cases take their noise from PyTorch's CUDA generator. TF32 is off.
+Needs PyTorch, transformers and diffusers, and a CUDA device: some cases use the noise of PyTorch's CUDA generator. TF32 is off.
 """
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from typing import Any
 
 Case = dict[str, Any]
 
-# tempera's scheduler presets: diffusers' class and its configuration. The noise levels and the prediction type are the model's.
+# tempera's scheduler presets: diffusers' class and its configuration. The model has the noise levels and the prediction
+# type.
 LEADING: Case = {"timestep_spacing": "leading", "steps_offset": 1}
 TRAILING: Case = {"timestep_spacing": "trailing", "steps_offset": 0}
 SCHEDULERS: dict[str, tuple[str, Case]] = {
@@ -90,7 +91,7 @@ def make_scheduler(diffusers: Any, model: Any, name: str) -> Any:
 
 
 def draw(diffusers: Any, pipe: Any, model_scheduler: Any, case: Case) -> list[Any]:
-    """The pictures of a case; picture i has a generator of its own with seed + i."""
+    """The pictures of a case. Picture i has its own generator with seed + i."""
     import torch
 
     case = dict(case)
@@ -99,7 +100,7 @@ def draw(diffusers: Any, pipe: Any, model_scheduler: Any, case: Case) -> list[An
     scheduler = diffusers.EulerDiscreteScheduler.from_config(model_scheduler) if own else make_scheduler(diffusers, model_scheduler, name)
     pipe.register_modules(scheduler=scheduler)
     generators = [torch.Generator(device).manual_seed(seed + i) for i in range(case.get("num_images_per_prompt", 1))]
-    # tempera has width before height and x before y, diffusers the other way round.
+    # tempera has width before height and x before y, diffusers has the opposite order.
     pairs = {key: tuple(int(n) for n in reversed(re.split("[x,]", case.pop(key)))) for key in PAIRS if key in case}
     return pipe(generator=generators, **pairs, **case).images
 

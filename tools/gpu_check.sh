@@ -19,7 +19,7 @@ fi
 mkdir -p "$logs"
 failed=0
 
-# check NAME COMMAND...: one line; the log's end where it fails.
+# check NAME COMMAND...: prints one line, and the errors in the log if the command fails.
 check() {
   local name=$1 log=$logs/${1// /_}.log start=$SECONDS
   shift
@@ -46,7 +46,7 @@ check "equivalence" "$(find_test equivalence_test)" --gtest_brief=1
 check "engines" env TEMPERA_TEST_DEVICE=cuda "$(find_test engine_test)" --gtest_brief=1
 model=$logs/sdxl
 [[ -d "$model" ]] || "$(find_test tempera)" synth --preset sdxl-base "$model" >/dev/null
-cp -r models/emoji-xl/tokenizer models/emoji-xl/tokenizer_2 "$model"  # random weights read any tokens
+cp -r models/emoji-xl/tokenizer models/emoji-xl/tokenizer_2 "$model"  # any tokenizer fits random weights
 check "unlike requests at full size" "$(find_test engine_full_size_check)" "$model" cuda fp16
 grep -a "planned\|against" "$logs/unlike_requests_at_full_size.log" | cut -c1-150
 for dtype in fp32 fp16 bf16; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes tests/fuzz/seeds/{png,infotext,tokenizer}: small inputs from which the fuzzers of the same names start.
+"""Makes tests/fuzz/seeds/{png,infotext,tokenizer}: small inputs with which the fuzzers of the same names start.
 
-Run from the repository root; needs nothing but Python.
+Run from the repository root. Needs only Python.
 """
 
 import json
@@ -23,7 +23,7 @@ def png(width, height, depth, colour, rows, before=b"", after=b"", interlace=0):
 
 
 def rows(height, length):
-    """`height` rows of `length` bytes, each with another filter."""
+    """`height` rows of `length` bytes, with different filters."""
     return b"".join(bytes([y % 5]) + bytes((x * 73 + y * 11) % 256 for x in range(length)) for y in range(height))
 
 

@@ -5,8 +5,8 @@ usage: make_sampling_goldens.py OUT_DIR      (with torch, scipy and diffusers im
 
 samplers.json  for many configurations and step counts: the timesteps, the sigmas, and two numbers after every
                evaluation of a stand-in for the UNet (fake_model below; both are mirrored in src/sampling/golden_test.cpp)
-noise.json     a few values of torch.randn after successive calls of different lengths, on the CPU and, where there is
-               one, on a CUDA device (the committed file: PyTorch 2.11, H100)
+noise.json     a few values of torch.randn after successive calls of different lengths, on the CPU and on a CUDA device
+               if there is one (the committed file: PyTorch 2.11, H100)
 """
 import inspect
 import json
@@ -37,7 +37,7 @@ def case(cls, steps, *options, first=0, eta=None):
 def cases():
     E, A, H, L = 'EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler', 'HeunDiscreteScheduler', 'LMSDiscreteScheduler'
     K, KA = 'KDPM2DiscreteScheduler', 'KDPM2AncestralDiscreteScheduler'
-    for cls in (E, A, H, L, K, KA):   # the walkers in sigma
+    for cls in (E, A, H, L, K, KA):   # the samplers that step in sigma
         yield case(cls, 1, LEADING)
         yield case(cls, 2)
         yield case(cls, 9)

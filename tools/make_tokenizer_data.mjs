@@ -1,5 +1,5 @@
-// Makes tests/data/text: two small tokenizers of CLIP's kind, one in each layout, and what the `tokenizers` library makes
-// of some texts with them. From the repository root, with a folder DIR outside it:
+// Makes tests/data/text: two small tokenizers like CLIP's, one in each layout, and the ids that the `tokenizers` library
+// gives for some texts. Run from the repository root, with a folder DIR outside of it:
 //   npm install --prefix DIR tokenizers@0.23.2 && NODE_PATH=DIR/node_modules node tools/make_tokenizer_data.mjs
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,7 +18,7 @@ watercolour sketch of a street in the rain with umbrellas, don't look down, it's
 an isometric drawing of a tiny house with a garden, high contrast black and white photograph, a bowl of fruit,
 masterpiece, sharp focus, depth of field, golden hour, a castle on a hill under a starry sky, naïve café ☕ ß`;
 
-// GPT-2's printable names of the 256 bytes, in the order of CLIP's vocabulary: printable bytes first.
+// GPT-2's printable characters for the 256 bytes, in the order of CLIP's vocabulary: printable bytes first.
 function byteCharacters() {
   const printable = [];
   for (let b = 0; b < 256; ++b) if ((b >= 0x21 && b <= 0x7e) || (b >= 0xa1 && b <= 0xac) || b >= 0xae) printable.push(b);
@@ -30,7 +30,7 @@ function byteCharacters() {
   return { table, order };
 }
 
-// Plain byte-pair training: join the most frequent neighbours, the first in the alphabet among equals.
+// Plain byte-pair training: merges the most frequent pair of neighbours, of equal ones the first in the alphabet.
 function train(text, table, count) {
   const words = new Map();
   for (const word of text.toLowerCase().match(/\p{L}+|\p{N}|[^\s\p{L}\p{N}]+/gu)) {
@@ -116,8 +116,8 @@ for (const [left, right] of merges) vocab[left + right] = Object.keys(vocab).len
 for (const token of [BOS, EOS]) vocab[token] = Object.keys(vocab).length;
 const size = Object.keys(vocab).length;
 
-// One folder as the SDXL repository writes it, with BOS and EOS looked for in normalised text; the other as transformers 5
-// does, with "!" for padding and two tokens more.
+// One folder has the form of the SDXL repository, which searches BOS and EOS in normalised text. The other has that of
+// transformers 5, with "!" for padding and two more tokens.
 const write = (path, value) => fs.writeFileSync(`${OUT}/${path}`, typeof value === 'string' ? value : JSON.stringify(value, null, 1) + '\n');
 for (const folder of ['two_files', 'one_file']) fs.mkdirSync(`${OUT}/${folder}`, { recursive: true });
 const normalised = (content) => ({ __type: 'AddedToken', content, lstrip: false, normalized: true, rstrip: false, single_word: false });

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# clang-tidy (.clang-tidy), some ten seconds a file:
+# clang-tidy (.clang-tidy), about ten seconds for each file:
 #   tools/tidy.sh                    all sources of src and apps; their headers are checked with them
-#   tools/tidy.sh --changed [BASE]   what differs from BASE; without it, from where this branch left main, or on main
-#                                    from the commit before. Of a header, one source that includes it is checked.
-#   tools/tidy.sh FILE...            these
-# Sources of the CUDA backend are checked where there is a toolkit. Its kernels (.cu, .cuh) are not: nvcc alone compiles them.
+#   tools/tidy.sh --changed [BASE]   files that differ from BASE. Default: the last common commit with main, or on main
+#                                    the previous commit. For a header, one source that includes it is checked.
+#   tools/tidy.sh FILE...            these files
+# Sources of the CUDA backend are checked if there is a toolkit. Its kernels (.cu, .cuh) are not, because only nvcc
+# compiles them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sources=('src/*.cpp' 'apps/*.cpp')
@@ -17,7 +18,7 @@ base_of_changes() {
   echo "$base"
 }
 
-# The source beside a header, or else the first that includes it.
+# The source next to a header, or else the first source that includes it.
 source_of() {
   if [[ -e ${1%.h}.cpp ]]; then
     echo "${1%.h}.cpp"
@@ -45,9 +46,9 @@ cmake --preset dev -B "$build" -DTEMPERA_CUDA=AUTO >/dev/null
 compiled=$(sed -n "s#^ *\"file\": \"$PWD/\(.*\)\".*#\1#p" "$build/compile_commands.json" | sort -u)
 missing=$(comm -23 <(sort -u <<<"$files") <(echo "$compiled"))
 if grep -v '^src/backend/cuda/' <<<"$missing" | grep .; then
-  echo "tidy: these are not compiled by $build" >&2
+  echo "tidy: $build does not compile these files" >&2
   exit 2
 fi
-[[ -z $missing ]] || echo "Without a CUDA toolkit not checked:" $missing
+[[ -z $missing ]] || echo "Not checked without a CUDA toolkit:" $missing
 comm -12 <(sort -u <<<"$files") <(echo "$compiled") |
   xargs -r -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet --extra-arg=-Wno-unknown-warning-option

@@ -14,11 +14,11 @@ std::string ops_table(const BenchOps& bench);
 nlohmann::ordered_json ops_json(const BenchOps& bench);
 nlohmann::ordered_json ceilings_json(const Ceilings& ceilings);
 
-// By card and library, the slowest first; one sentence where there are none.
+// By card and library, the slowest first; one sentence if there are none.
 std::string algorithms_table(const AlgorithmChoices& choices);
 nlohmann::ordered_json algorithms_json(const AlgorithmChoices& choices);
 
-// Of the table of rows; docs/MEASURING.md describes the fields of `document`.
+// The text of the table of rows. docs/MEASURING.md describes the fields of `document`.
 std::string table_text(const nlohmann::ordered_json& document);
 std::string table_markdown(const nlohmann::ordered_json& document);
 

@@ -135,7 +135,7 @@ Run add_bench_table(CLI::App& app) {
       "folder for the pixel values of all rows; if it has the fp32 row of an earlier call, pictures are compared with "
       "that row",
       "Output");
-  // Of the processes that this one starts; in no group, so that no help shows them.
+  // Options for the processes that this one starts. They have no group, so that --help does not show them.
   add("--task", options->task.what, "NAME", "", "");
   add("--embeddings", options->task.embeddings, "FILE", "", "");
   app.footer(footer());

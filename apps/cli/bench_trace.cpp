@@ -1,4 +1,4 @@
-// tempera bench trace: where the seconds of one generation go.
+// tempera bench trace: the time of one generation, by kernel and stage.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>

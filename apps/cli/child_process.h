@@ -1,4 +1,4 @@
-// This program once more, as a process of its own: its memory begins empty and its clock at nothing.
+// Runs this program in a new process, so that its memory is empty and its clock is 0 at the start.
 #pragma once
 
 #include <sys/types.h>
@@ -26,13 +26,13 @@ class ChildProcess {
   // When it is true, SIGTERM is sent to the process, and the rest of its output is read.
   std::optional<std::string> read_line(const std::function<bool()>& stop);
 
-  // Waits for the end: "" where it exited with 0, else a sentence.
+  // Waits for the end. Returns "" if the exit status is 0, else a sentence.
   std::string end();
 
  private:
-  pid_t process_ = -1;  // -1: has been waited for
+  pid_t process_ = -1;  // -1: the process was waited for
   int out_ = -1;
-  std::string text_;  // read, not given yet
+  std::string text_;  // read, but not returned yet
   bool asked_ = false;
 };
 

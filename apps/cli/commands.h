@@ -13,14 +13,14 @@ namespace tempera::cli {
 
 using Run = std::function<int()>;
 
-// What to do, by command.
+// The functions to run, by command.
 using Commands = std::map<const CLI::App*, Run>;
 
-// What `tempera bench` draws without a prompt.
+// The default prompt of `tempera bench`.
 inline constexpr const char* kBenchPrompt = "a photo of an astronaut riding a horse on mars";
 
-// Adds `name` to `app`, the program or a command that has commands of its own. What neither it nor its options claim is
-// left over for refuse_left_over.
+// Adds `name` to `app`, which is the program or a command that has commands of its own. Arguments that neither the
+// command nor its options accept are left over for refuse_left_over.
 void add_command(CLI::App& app, Commands& commands, const char* name, const char* description,
                  Run (*declare)(CLI::App&));
 

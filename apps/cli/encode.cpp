@@ -1,4 +1,4 @@
-// tempera encode: prompts in, a file of embeddings out.
+// tempera encode: writes the embeddings of prompts to a file.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>

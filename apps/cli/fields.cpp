@@ -32,7 +32,7 @@ std::string names_of(const Field& field) {
   return field.name == "prompt" ? "prompt," + names : names;
 }
 
-// With flags in the place of fields in backquotes.
+// Replaces fields in backquotes by their flags.
 std::string with_flags(std::string_view text) {
   std::string result;
   while (!text.empty()) {
@@ -93,7 +93,7 @@ void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Fi
       continue;
     }
     const auto set = [&app, &field, &inputs](const CLI::results_t& values) {
-      // One value; newer CLI11 appends a mark of its own to the text "{}", which is its empty list.
+      // One value: newer CLI11 appends a mark to the text "{}", because it means an empty list there.
       refuse_flag_as_value(app, field, values.front());
       field.set(inputs.request, inputs.engine, values.front());
       inputs.prompt_given = inputs.prompt_given || field.name == "prompt";

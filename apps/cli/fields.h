@@ -25,8 +25,8 @@ struct Inputs {
 // "--num-inference-steps"). The prompt may also be given without an option. `inputs` must outlive the parsing.
 void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Field&)>& wanted);
 
-// The option for a field, "--steps" for "num_inference_steps". What is on no list is an option of one command and
-// called alike: "--repeats" for "repeats".
+// The option for a field, "--steps" for "num_inference_steps". A name that is not in the list is an option of one
+// command with the same name: "--repeats" for "repeats".
 std::string flag_of(std::string_view name);
 
 // The message of the error, with options for the fields in it: "--steps is 0: ...".

@@ -1,4 +1,4 @@
-// tempera generate: a prompt in, PNG files out.
+// tempera generate: draws the pictures of a prompt and writes PNG files.
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>

@@ -60,7 +60,7 @@ std::string usage(const CLI::App& app) {
   if (!app.get_subcommands([](const CLI::App*) { return true; }).empty()) return text + " COMMAND [options]\n";
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_positional()) continue;
-    const bool needed = option->get_lnames().empty();  // a positional that is an option too may be given as that
+    const bool needed = option->get_lnames().empty();  // a positional argument with a name may be given as an option
     text += needed ? " " + option->get_type_name() : " [" + option->get_type_name() + "]";
   }
   return text + " [options]\n";

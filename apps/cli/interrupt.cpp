@@ -7,7 +7,7 @@
 namespace tempera::cli {
 namespace {
 
-// A signal handler can reach nothing but a global.
+// A signal handler can only access globals.
 std::atomic<int> g_signal = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
 

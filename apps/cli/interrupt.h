@@ -3,7 +3,7 @@
 
 namespace tempera::cli {
 
-// From here on the first SIGINT or SIGTERM is only remembered. A signal that the parent chose to ignore stays ignored.
+// From now on, the first SIGINT or SIGTERM only sets the flag. A signal that the parent process ignores stays ignored.
 void catch_interrupts();
 
 // Writing to a closed pipe, or past a limit on file sizes, becomes an error of the write instead of ending the process.
@@ -12,7 +12,7 @@ void ignore_write_signals();
 
 bool interrupted();
 
-// The shell's convention for a process ended by the signal that came: 130 for Ctrl-C, 143 for SIGTERM.
+// The shell's convention for a process that was ended by this signal: 130 for Ctrl-C, 143 for SIGTERM.
 int interrupted_exit_status();
 
 }  // namespace tempera::cli

@@ -1,4 +1,4 @@
-// JSON as it is printed: indented, one final line break, and always valid UTF-8, whatever a file is called.
+// JSON in its printed form: indented, one final line break, and always valid UTF-8, even if the name of a file is not.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// The command line of tempera: which command, and how its outcome becomes an exit status.
+// The command line of tempera: runs the command and returns its exit status:
 //   0 done   1 it failed   2 the request or a file is wrong   130 stopped by Ctrl-C (143 by SIGTERM)
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -47,7 +47,7 @@ std::string_view name_of(ErrorCode code) {
   return "internal";
 }
 
-// A wrong request, a wrong file and a device that is not there are for the user to mend; the rest is a failure.
+// The user can correct a wrong request, a wrong file and a missing device. All other errors are failures.
 int exit_status(ErrorCode code) {
   if (code == ErrorCode::cancelled && interrupted()) return interrupted_exit_status();
   const bool mistake =

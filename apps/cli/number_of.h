@@ -1,4 +1,4 @@
-// Whole numbers of options that are no fields of a request.
+// Whole numbers of options that are not fields of a request.
 #pragma once
 
 #include <fmt/format.h>

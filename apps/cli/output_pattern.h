@@ -1,7 +1,8 @@
-// Where pictures go. --output is a name or a pattern with {seed} and {index}; names within one run never collide.
+// The names of picture files. --output is a name or a pattern with {seed} and {index}. Names within one run are never
+// equal.
 //
-// The rule: files that --output names are replaced, as by other programs' -o; without --output nothing is replaced and
-// the next free number is taken.
+// Files that --output names are replaced, like those of -o in other programs. Without --output, no file is replaced and
+// the next free number is used.
 #pragma once
 
 #include <cstdint>

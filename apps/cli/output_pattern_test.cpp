@@ -39,7 +39,7 @@ TEST(OutputPattern, TakenNamesAreLeftAlone) {
 }
 
 TEST(OutputPattern, NamesMadeUpNeverMeetNamesAskedFor) {
-  // Picture 1 would be "1-1.png" by its seed and picture 0's name is "1.png": no two are equal whatever the seeds are.
+  // Picture 1 would be "1-1.png" by its seed, and the name of picture 0 is "1.png": no two are equal for any seeds.
   EXPECT_THAT(OutputPattern("{seed}.png").names({5, 5, 5}), ElementsAre("5.png", "5-1.png", "5-2.png"));
 }
 

@@ -37,7 +37,7 @@ class ProgressBar {
 
   bool is_terminal() const { return terminal_; }
 
-  // Takes the line away, so that other text can be printed; the next update draws it again.
+  // Removes the line, so that other text can be printed. The next update draws it again.
   void clear();
 
  private:
@@ -47,7 +47,7 @@ class ProgressBar {
   bool terminal_;
   bool shown_ = false;
   std::string label_;
-  double first_done_ = 0;  // where the stage's clock started
+  double first_done_ = 0;  // `done` when the stage's clock started
   Clock::time_point started_, drawn_;
 };
 

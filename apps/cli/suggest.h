@@ -7,8 +7,8 @@
 
 namespace tempera::cli {
 
-// The name with the fewest edits (insert, delete, replace, swap of neighbours) to `typed`, where those are few for its
-// length: at most a third of it. Nothing otherwise; the first of equals.
+// The name with the fewest edits (insert, delete, replace, swap of neighbours) to `typed`, if they are at most a third
+// of its length. Of equal ones, the first. Nothing if there is none.
 std::string nearest(std::string_view typed, const std::vector<std::string>& names);
 
 }  // namespace tempera::cli

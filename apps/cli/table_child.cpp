@@ -73,12 +73,12 @@ void leave_pictures(const TableTask& task, const std::vector<Image>& images) {
   }
 }
 
-// "f16" as --dtype has it.
+// The value of --dtype: "fp16" for "f16".
 std::string option_of(const std::string& dtype) {
   return dtype == "f32" ? "fp32" : dtype == "f16" ? "fp16" : dtype;
 }
 
-// Of one run. The text encoders run in the first alone: later ones find the prompt's embeddings.
+// The flops of one run. The text encoders run only in the first one: later runs reuse the prompt's embeddings.
 double flops_of(const Plan& plan, bool with_text) {
   double flops = plan.flops;
   for (const StagePlan& stage : plan.stages)
@@ -116,14 +116,15 @@ Json measure_row(const TableTask& task, Inputs inputs) {
   std::vector<double> seconds;
   for (int i = 0;; ++i) {
     const bool is_last = i + 1 == task.runs;
-    // Not before the first run, whose time counts from the start of the process.
+    // Not in the first run, whose time is measured from the start of the process.
     const std::optional<double> before = is_last && i > 0 ? watch.joules() : std::nullopt;
     const Clock::time_point start = Clock::now();
     const Result result = pipeline.generate(inputs.request, watch.callbacks(i, task.runs));
     seconds.push_back(seconds_since(start));
     if (i == 0) say({{"pictures", result.images.size()}});
     if (!is_last) continue;
-    // Counters are updated at intervals, on a card of tens of milliseconds. An unchanged counter is no measurement.
+    // Counters are updated at intervals, those of cards every tens of milliseconds. An unchanged counter is no
+    // measurement.
     const double spent = before ? watch.joules().value_or(0) - before.value_or(0) : 0;
     leave_pictures(task, result.images);
     return result_json(result, seconds, inputs.request.num_inference_steps.value(),
@@ -142,7 +143,7 @@ Json write_embeddings(const TableTask& task, const Inputs& inputs) {
 
 Json describe_machine(const TableTask& task, const Inputs& inputs) {
   EngineOptions engine = inputs.engine;
-  engine.tiny_vae.clear();  // one row's
+  engine.tiny_vae.clear();  // only for the row tiny_vae
   const Plan planned = plan(engine, inputs.request);
   std::vector<std::string> dtypes;
   for (const TableRow& row : find_rows(task.rows)) {

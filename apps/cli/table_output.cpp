@@ -31,7 +31,7 @@ std::string decimals(const Json& value, int digits) {
 Cells cells(const Json& row) {
   const Json& difference = row.at("difference");
   const auto compared = [&](const char* field) { return difference.is_null() ? Json() : difference.at(field); };
-  // Equal pictures have none.
+  // Equal pictures have no PSNR.
   const std::string psnr = compared("max") == 0 ? "equal" : decimals(compared("psnr"), 1);
   return {row.at("dtype").get<std::string>(),
           fmt::format("{}", row.at("images").get<int>()),

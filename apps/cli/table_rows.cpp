@@ -112,7 +112,7 @@ EngineOptions row_engine(const TableRow& row, const EngineOptions& conditions, s
     if (field.group != FieldGroup::engine || !field.has(FieldTrait::condition)) continue;
     if (const std::optional<std::string> value = field.get(request, conditions)) field.set(request, engine, *value);
   }
-  if (row.engine.tiny_vae.empty()) engine.tiny_vae.clear();  // named for the rows that decode with one
+  if (row.engine.tiny_vae.empty()) engine.tiny_vae.clear();  // set only for the rows that decode with it
   return engine;
 }
 

@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-// A folder that goes with everything in it.
+// A temporary folder, removed with its content.
 class Scratch {
  public:
   Scratch() {
@@ -56,7 +56,7 @@ class Scratch {
   fs::path path_;
 };
 
-// The whole command, without the name that the program was called by.
+// The whole command, with "tempera" as the name of the program.
 std::string command_line() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
@@ -102,7 +102,7 @@ class Table {
                   fmt::format("cannot make the folder '{}' of --pictures: name another one", task_.pictures.string()));
   }
 
-  // The exit status: 1 where a row failed.
+  // Returns the exit status: 1 if a row failed.
   int run() {
     const std::vector<TableRow> rows = find_rows(options_.rows);
     write_model();
@@ -127,9 +127,9 @@ class Table {
   }
 
  private:
-  // A process has ended.
+  // The result of a process that has ended.
   struct Said {
-    Json result;  // null where it failed
+    Json result;  // null if it failed
     double first_picture_seconds = 0;
     std::string failed;
     ErrorCode code = ErrorCode::internal;
@@ -147,7 +147,7 @@ class Table {
     engine.preset.clear();
   }
 
-  // What the rows have in common. A mistake of the request ends the table here.
+  // Collects the data that all rows share. A mistake of the request ends the table here.
   void describe() {
     task_.what = kMachineTask;
     task_.rows = options_.rows;
@@ -267,8 +267,8 @@ class Table {
     throw Error(ErrorCode::internal, fmt::format("no ceiling was measured for {}", dtype));
   }
 
-  // Of the row's pictures from those of the first row of all, as many as both have. Null where there are none or, of an
-  // earlier call, of another size.
+  // The difference of the row's pictures from those of the first row of the table, for as many as both have. Null if
+  // there are none, or if those of an earlier call have another size.
   Json difference(int images) const {
     const TableTask reference{table_rows().front().key, {}, 1, task_.pictures, {}};
     if (task_.what == reference.what) return nullptr;

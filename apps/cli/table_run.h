@@ -1,4 +1,4 @@
-// The table of rows, measured: one process after the other, and one document that grows.
+// Measures the table of rows: one process after the other, with all results in one document.
 #pragma once
 
 #include <optional>
@@ -11,15 +11,15 @@
 namespace tempera::cli {
 
 struct TableOptions {
-  Inputs inputs;  // every field that is a condition is filled in, but for model and preset: with neither, tempera's own
-  std::string rows, output;                  // as the options of these names
-  std::string commit = build_info().commit;  // also
+  Inputs inputs;             // all conditions are set except model and preset; without both, tempera's own
+  std::string rows, output;  // values of the options of these names
+  std::string commit = build_info().commit;  // likewise
   std::optional<int> runs;                   // at least 1
   bool quick = false, json = false, markdown = false;
   TableTask task;  // the task of a process that was started for a table
 };
 
-// Measures, prints and writes. The exit status: 1 where a row failed. Throws Error where no row can be measured.
+// Measures, prints and writes. Returns the exit status: 1 if a row failed. Throws Error if no row can be measured.
 int run_table(const TableOptions& options);
 
 }  // namespace tempera::cli

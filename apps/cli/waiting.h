@@ -3,12 +3,14 @@
 
 namespace tempera::cli {
 
-// Lets them spin about as long as sleeping and waking takes, and sleep then, unless the user's environment says how
-// (OMP_WAIT_POLICY or GOMP_SPINCOUNT). libgomp spins for milliseconds, which other programs on the same cores turn into
-// a standstill: the thread that is waited for does not run while others spin. docs/MEASURING.md has the figures.
+// Threads that wait spin for about the time that sleeping and waking needs, and then sleep, unless the user's
+// environment sets this (OMP_WAIT_POLICY or GOMP_SPINCOUNT). By default, libgomp spins for milliseconds. If other
+// programs use the same cores, this can stop the work: the thread that others wait for does not run while they spin.
+// docs/MEASURING.md has the figures.
 //
-// libgomp reads its environment when it is loaded, so the program starts itself again, with the same arguments: call
-// this first in main. Returns where the user has chosen, the second time, and where starting again is not possible.
+// libgomp reads its environment when it is loaded, so the program starts itself again with the same arguments. Call
+// this first in main. It returns if the user has set the environment, in the second start, or if a second start is not
+// possible.
 void limit_spinning(char** argv);
 
 }  // namespace tempera::cli

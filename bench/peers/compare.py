@@ -63,7 +63,7 @@ def condition_options(args: argparse.Namespace) -> list[str]:
 
 
 class Engine:
-    """One side: its command, the rows it has, and what it said of each in every round."""
+    """One side of the comparison: its command, its rows, and its result for each row in every round."""
 
     def __init__(self, name: str, command: list[str], keys: list[str], pictures: Path) -> None:
         self.name, self.command, self.keys = name, command, keys
@@ -89,7 +89,7 @@ class Engine:
             print(f"{self.name:<12} {measuring.summary(row)}", flush=True)
 
     def result(self, shown: str) -> Json:
-        """The document over all rounds so far."""
+        """The document with the median over all rounds so far."""
         rows = [merged_rounds(self.said[key]) for key in self.keys if key in self.said]
         return {**self.document, "command": shown, "rows": rows}
 
@@ -114,13 +114,13 @@ def merged_rounds(rounds: list[Json]) -> Json:
     for name in ("measured_peak_bytes", "reserved_peak_bytes", "driver_peak_bytes", "planned_peak_bytes"):
         if name in last:
             row[name] = max(r[name] for r in rounds)
-    if last.get("ceiling_share") is not None:        # least seconds by the ceiling of each round, over the median of all rounds
+    if last.get("ceiling_share") is not None:        # median time at the ceiling / median time
         row["ceiling_share"] = statistics.median(r["ceiling_share"] * r["median_seconds"] for r in rounds) / row["median_seconds"]
     return row
 
 
 def _differing(old: Json, new: Json) -> str:
-    """What keeps two documents of one engine from being one table; empty where nothing does."""
+    """The reason why two documents of one engine cannot be one table; empty if they can."""
     for name in ("prompt", "width", "height", "images", "steps", "guidance_scale", "scheduler", "seed", "runs", "model"):
         if old["conditions"].get(name) != new["conditions"].get(name):
             return f"{name} {old['conditions'].get(name)} and {new['conditions'].get(name)}"
@@ -132,7 +132,7 @@ def _differing(old: Json, new: Json) -> str:
 
 
 def joined(old: Json, new: Json) -> Json:
-    """One engine's rows of two calls; where both have one, the new. Rows of another commit than the document's say so."""
+    """The rows of one engine from two calls; the new one if both have it. Rows of another commit have a field for it."""
     if differs := _differing(old, new):
         raise SystemExit(f"compare: error: --add: {old['engine']} was measured with another {differs}: write another file")
     if old["commit"] != new["commit"]:
@@ -143,7 +143,7 @@ def joined(old: Json, new: Json) -> Json:
 
 
 def merged(file: Json, documents: list[Json], command: str) -> Json:
-    """The file with these documents in it. `file` is empty, or what an earlier call wrote."""
+    """The file with these documents in it. `file` is empty or the output of an earlier call."""
     runs = {document["engine"]: document for document in file.get("runs", [])}
     for document in documents:
         old = runs.get(document["engine"])
@@ -185,7 +185,7 @@ def main() -> int:
         for name in ("tempera", "peer"):
             (pictures / name).mkdir(parents=True, exist_ok=True)
         sides = engines(args, rows, pictures)
-        programs = (["tempera"], ["python3", f"bench/peers/{PEERS[args.peer]}"])      # for the one word, and the two, that start them
+        programs = (["tempera"], ["python3", f"bench/peers/{PEERS[args.peer]}"])      # shown instead of the words that start the command
         shown = [measuring.shown_command([*program, *side.command[len(program):], "--rows", ",".join(side.keys)])
                  for program, side in zip(programs, sides)]
         for turn in [[key] for key in rows] if args.turns == "rows" else [rows]:

@@ -57,13 +57,13 @@ class Card:
         return text.value.decode()
 
     def memory(self) -> tuple[int, int]:
-        """Bytes of the whole card, and in use by all processes together."""
+        """The bytes of the whole card, and the bytes that all processes together use."""
         memory = _Memory()
         self._call("nvmlDeviceGetMemoryInfo", self._handle, ctypes.byref(memory))
         return memory.total, memory.used
 
     def joules(self) -> float | None:
-        """Counted since the driver was loaded; None where the card does not count (before Volta, most virtual ones)."""
+        """The energy since the driver was loaded; None if the card does not measure it (before Volta, most virtual ones)."""
         millijoules = ctypes.c_ulonglong()
         try:
             self._call("nvmlDeviceGetTotalEnergyConsumption", self._handle, ctypes.byref(millijoules))

@@ -124,7 +124,7 @@ class CardMemory:
         import torch
         self.torch = torch
         torch.cuda.init()
-        torch.zeros(1, device="cuda")            # the context is there now, and no part of what follows
+        torch.zeros(1, device="cuda")            # creates the context, so that its memory is not counted below
         self.before = self.used() - torch.cuda.memory_reserved()
 
     def used(self) -> int:
@@ -159,7 +159,7 @@ def measure(key: str, request: Json, started: float) -> Json:
         start = time.perf_counter()
         pictures = pipe(**what, latents=noise(request, pipe, images, dtype), num_images_per_prompt=images,
                         num_inference_steps=request["steps"], guidance_scale=request["guidance_scale"], width=request["width"],
-                        height=request["height"], output_type="pil").images        # in the CPU's memory: nothing is pending
+                        height=request["height"], output_type="pil").images        # in the CPU's memory, so all work is complete
         seconds.append(time.perf_counter() - start)
         if run == 0:
             first = time.monotonic() - started
@@ -184,7 +184,7 @@ def answer(task: str, request: Json, started: float) -> Json:
         return {"result": measure(task, request, started)}
     except ModuleNotFoundError as error:
         return {"missing": error.name}
-    except Exception as error:               # a row that fails is a result of its own
+    except Exception as error:               # a failed row is a result too
         traceback.print_exc()
         return {"failed": measuring.sentence(f"{type(error).__name__}: {error}")}
 

@@ -3,7 +3,7 @@
 
 usage: diffusers_table.py --model DIR [--device cuda] [--output NAME.json]
 
-DIR is a diffusers folder of fp16 safetensors, for example what `tempera synth DIR --preset sdxl-base` writes. Needs the Python
+DIR is a diffusers folder of fp16 safetensors, for example the output of `tempera synth DIR --preset sdxl-base`. Needs the Python
 packages torch, diffusers, transformers and accelerate, and downloads nothing. Every row runs in its own process
 (diffusers_row.py). So memory and first picture of a row do not depend on other rows.
 """

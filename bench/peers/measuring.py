@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 TABLE_SCHEMA, SCHEMA = "tempera-bench-table/1", "tempera-bench/1"
 PROMPT = "a photo of an astronaut riding a horse on mars"
-# The ten of the well-known report and one more, in the order of the table. tempera has others of its own.
+# The ten rows of the well-known report and one more, in the order of the table. tempera has more rows.
 KEYS = ("fp32", "fp16", "attention", "compiled", "model_offload", "sequential_offload", "vae_slicing", "vae_slicing_sequential",
         "prompt_embeds", "tiny_vae", "one_picture")
 
@@ -92,7 +92,7 @@ def times(seconds: list[float]) -> Json:
 
 
 def difference(references: list[bytes], pictures: list[bytes]) -> Json | None:
-    """Of pictures from those of the same seeds, in levels of 8 bits; as many as both have."""
+    """The difference of pictures from those of the same seeds, in levels of 8 bits. Compares as many as both have."""
     counts: Counter[int] = Counter()
     for reference, picture in zip(references, pictures):
         if len(reference) != len(picture):
@@ -114,7 +114,7 @@ def read_pictures(folder: Path, row: str) -> list[bytes]:
 
 
 def difference_from_fp32(folder: Path, row: str) -> Json | None:
-    """None for fp32 itself and where it was not run."""
+    """The difference from the pictures of fp32; None for fp32 itself and if fp32 was not run."""
     return None if row == "fp32" else difference(read_pictures(folder, "fp32"), read_pictures(folder, row))
 
 
@@ -125,7 +125,7 @@ def _paeth(left: int, above: int, corner: int) -> int:
 
 
 def _unfiltered(kind: int, line: bytearray, above: bytes, width: int) -> None:
-    """Undoes a PNG filter in place (ISO 15948, 9.2); `width` is the bytes of a pixel."""
+    """Reverses a PNG filter in place (ISO 15948, 9.2). `width`: bytes per pixel."""
     for i in range(len(line) if kind else 0):
         left = line[i - width] if i >= width else 0
         corner = above[i - width] if i >= width else 0
@@ -174,7 +174,7 @@ def sentence(text: str, most: int = 300) -> str:
 
 
 def write_json(path: Path, document: Json) -> None:
-    """Never leaves an incomplete file."""
+    """Writes the file atomically: an interrupted call leaves no incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")

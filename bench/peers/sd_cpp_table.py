@@ -39,9 +39,9 @@ STAGES = {"text": re.compile(r"get_learned_condition completed, taking ([\d.]+)"
 class Row:
     title: str
     options: tuple[str, ...] = ()            # {half} and {tiny} are filled in
-    on_cpu: tuple[str, ...] | None = None    # in their place, where it has others there
+    on_cpu: tuple[str, ...] | None = None    # the options on the CPU, if they are others
     one: bool = False
-    lacks: str = ""                          # what it has not, for the sentence
+    lacks: str = ""                          # the missing feature, for the message
     lacks_on_cpu: str = ""
 
 
@@ -61,7 +61,7 @@ ROWS = {
     "tiny_vae": Row("flash attention + tiny autoencoder", (*_HALF, "--taesd", "{tiny}")),
     "one_picture": Row("flash attention, one picture", _HALF, one=True),
 }
-# As they are in the program's own --help.
+# The names in the program's --help.
 _TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 
 
@@ -117,7 +117,7 @@ class Program:
         started = time.monotonic()
         process = subprocess.Popen(self.command(options, images, folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    stdin=subprocess.DEVNULL, text=True, errors="replace")
-        for line in process.stdout:                     # its progress bar ends lines with \r, which counts too
+        for line in process.stdout:                     # \r of its progress bar also ends a line
             if not line.strip():
                 continue
             last = line.strip() if "error" in line.lower() or not last else last
@@ -134,7 +134,7 @@ class Program:
         process.returncode = os.waitstatus_to_exitcode(status)
         said["peak"] = watch.stop() if watch else usage.ru_maxrss * 1024
         if process.returncode != 0 or "seconds" not in said:
-            last = re.sub(r"^\[ERROR\s*\]\s*\S+\s+-\s+", "", last)           # where in its source it was said
+            last = re.sub(r"^\[ERROR\s*\]\s*\S+\s+-\s+", "", last)           # without the position in the source code
             return {"failed": measuring.sentence(f"{ENGINE}: {last or f'it ended with status {process.returncode}'}")}
         return said
 

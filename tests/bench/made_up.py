@@ -1,4 +1,4 @@
-"""Documents of the benchmarks' schemas with made-up figures, for the tests in this folder alone."""
+"""Documents with the schemas of the benchmarks and invented figures, only for the tests in this folder."""
 from __future__ import annotations
 
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/peers: times, pictures, joined rounds, and each script with stand-ins for the programs it measures (stubs/)."""
+"""bench/peers: times, pictures, joined rounds, and each script with stubs of the programs that it measures (stubs/)."""
 import argparse
 import json
 import os
@@ -239,7 +239,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual(
             [(r["row"], r["seconds"], r["rounds"]) for r in theirs["rows"]], [("fp32", [2.25] * 2, 2), ("attention", [2.25] * 2, 2)]
         )
-        self.assertEqual(theirs["rows"][1]["difference"]["max"], 3)  # pictures are kept from call to call
+        self.assertEqual(theirs["rows"][1]["difference"]["max"], 3)  # --pictures keeps the pictures of earlier calls
         self.assertIn("--rows fp32,attention,automatic", ours["command"])
         self.assertNotIn("--json", ours["command"])
         for command in (ours["command"], theirs["command"], *file["commands"]):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/report.py and bench/plots.py: tables, marked places, pictures, --check. All figures are made up."""
+"""bench/report.py and bench/plots.py: tables, marked places, pictures, --check. All figures are invented."""
 import contextlib
 import io
 import itertools
@@ -18,7 +18,7 @@ import report
 
 
 def cells(text: str, title: str) -> list[str]:
-    """The cells after the title of the first line that has it."""
+    """The cells after the title, of the first line with this title."""
     line = next(line for line in text.splitlines() if line.startswith(f"| {title} |"))
     return [cell.strip() for cell in line.split("|")[2:-1]]
 
@@ -113,7 +113,7 @@ class Pictures(unittest.TestCase):
     KEYS = [key for key, _, _ in report.ROWS]
 
     def crowded(self) -> dict:
-        """Three engines whose points lie close together."""
+        """Three engines whose points are close together."""
         return bench(*(run(engine, [row(key, base + 0.02 * i, 7 + 0.15 * ((i * k) % 5), images=1 if key == "one_picture" else 4)
                                     for i, key in enumerate(self.KEYS)])
                        for k, (engine, base) in enumerate((("tempera", 3), ("diffusers", 3.2), ("stable-diffusion.cpp", 3.5)), 1)))
@@ -128,7 +128,7 @@ class Pictures(unittest.TestCase):
         root = xml.fromstring(report.picture_of("x", self.crowded()))
         svg = "{http://www.w3.org/2000/svg}"
         marks = [e for e in root.iter() if e.get("class", "").startswith("e") and e.tag != f"{svg}text"]
-        self.assertEqual(len(marks), 3 * len(self.KEYS) + 4)            # the legend's four
+        self.assertEqual(len(marks), 3 * len(self.KEYS) + 4)            # and four in the legend
         words = " ".join(e.text for e in root.iter(f"{svg}text"))
         for _, _, name in report.ROWS:
             self.assertGreaterEqual(words.count(name), 3)
@@ -160,7 +160,7 @@ class Pictures(unittest.TestCase):
     def test_ops(self):
         text = report.ops_table(ops([group("conv2d/a", 0.9, 0.45), group("add/b", 0.1, 0.05)]), small=False)
         self.assertEqual(cells(text, "conv2d/a"), ["2", "90%", "50%", "arithmetic"])
-        self.assertEqual(text.count("unet"), 1)                         # what runs once a request is left out
+        self.assertEqual(text.count("unet"), 1)                         # programs that run once per request are left out
 
 
 class Places(unittest.TestCase):

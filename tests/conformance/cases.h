@@ -1,4 +1,4 @@
-// The list of problems by family of ops, and what the families share.
+// The list of problems by family of ops, and the common code of the families.
 #pragma once
 
 #include "conformance/problems.h"

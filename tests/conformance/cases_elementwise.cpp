@@ -1,4 +1,4 @@
-// Ops that move elements or look at one at a time, lookups, and the sampler's.
+// Elementwise ops, ops that move elements, lookups, and the sampler's ops.
 #include "conformance/cases.h"
 
 namespace tempera {
@@ -12,7 +12,7 @@ void add_maps(std::vector<Case>& cases, DType d) {
     for (DType to : kFloats) cases.push_back(make_case(Cast{to}, {activations(d, shape)}));
     cases.push_back(make_case(Add{}, {activations(d, shape), activations(d, shape)}));
   }
-  // A latent's deviations and means, and more channels than a vector.
+  // The deviations and means of a latent, and more channels than a vector has.
   cases.push_back(make_case(Scale{{8, 5.5f, 0.25f, 7}, {-1.5f, 0, 0.5f, 2}}, {activations(d, {2, 5, 7, 4})}));
   cases.push_back(make_case(Scale{{2, -3, 0.5f}, {1, 0, -1}}, {activations(d, {1, 1, 1, 3})}));
   Scale wide{{}, {}};
@@ -31,7 +31,7 @@ void add_sums(std::vector<Case>& cases, DType d) {
                          Shape{1, 1, 7, 12}, Shape{2, 5, 1, 12}, Shape{1, 1, 1, 1}})
     cases.push_back(make_case(Add{}, {activations(d, image), activations(d, b)}));
   cases.push_back(make_case(Add{}, {activations(d, {2, 16, 16, 320}), activations(d, {2, 1, 1, 320})}));
-  // Position embeddings come from the checkpoint.
+  // Position embeddings are parameters of the checkpoint.
   cases.push_back(make_case(Add{}, {activations(d, {2, 77, 64}), parameters(d, {1, 77, 64})}));
 }
 

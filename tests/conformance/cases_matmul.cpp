@@ -6,7 +6,7 @@
 namespace tempera {
 namespace {
 
-// A matrix whose products with normal vectors of `depth` numbers are about normal.
+// A matrix whose products with normal vectors of `depth` numbers are approximately normal.
 CaseInput matrix(DType dtype, Shape shape, int64_t depth) {
   return parameters(dtype, shape, 1 / std::sqrt(static_cast<double>(depth)));
 }
@@ -23,7 +23,7 @@ void conv(std::vector<Case>& cases, DType dtype, Shape x, int64_t out, Conv2d op
   cases.push_back(make_case(op, inputs, size));
 }
 
-// A convolution of one pixel over x and a tail of `tail` channels.
+// A 1 x 1 convolution over x and a tail of `tail` channels.
 void conv_with_tail(std::vector<Case>& cases, DType dtype, Shape x, int64_t tail, int64_t out, DType to,
                     bool bias = true, bool residual = false, CaseSize size = CaseSize::quick) {
   Conv2d op{1, 1, 0, 0, bias, Activation::none, residual};
@@ -62,7 +62,7 @@ constexpr Conv2d kOne{1, 1, 0, 0};
 constexpr Conv2d kThree{3, 1, 1, 1};
 constexpr Conv2d kHalve{3, 2, 1, 1};                                // the UNet's downsampler
 constexpr Conv2d kHalveAfter{3, 2, 0, 1};                           // the VAE encoder's: padded below and to the right
-constexpr Conv2d kReluNoBias{3, 1, 1, 1, false, Activation::relu};  // the tiny autoencoder's
+constexpr Conv2d kReluNoBias{3, 1, 1, 1, false, Activation::relu};  // of the tiny autoencoder
 
 Conv2d with_residual(Conv2d op) {
   op.residual = true;
@@ -79,7 +79,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {1, 16, 16, 320}, 4, kThree);
   conv(cases, d, {1, 5, 5, 512}, 256, kThree);
   conv(cases, d, {1, 16, 16, 128}, 3, kThree);
-  // Many channels on both sides, wide pictures: where turning images round pays.
+  // Many channels on both sides and wide pictures, where a change of the layout pays.
   conv(cases, d, {2, 3, 130, 128}, 128, with_residual(kThree));
   conv(cases, d, {1, 6, 5, 256}, 264, kHalve);
   conv(cases, d, {1, 7, 6, 264}, 256, with_residual(kHalveAfter));
@@ -102,7 +102,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {1, 6, 7, 5}, 8, {5, 1, 2, 2});
   conv(cases, d, {1, 6, 7, 5}, 8, {2, 2, 0, 0});
   conv(cases, d, {1, 7, 7, 6}, 10, {4, 1, 2, 1, false});
-  // A handful of channels on one side: beside every tile's edge, without padding, parts of steps of channels.
+  // Few channels on one side: sizes next to the edge of every tile, no padding, incomplete steps of channels.
   conv(cases, d, {2, 5, 77, 4}, 328, kThree);
   conv(cases, d, {1, 3, 67, 2}, 8, with_residual(kThree));
   conv(cases, d, {1, 6, 65, 4}, 40, {3, 1, 0, 0});
@@ -115,7 +115,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {1, 3, 5, 584}, 3, kThree);
   conv(cases, d, {1, 9, 7, 16}, 4, kHalve);
   conv(cases, d, {1, 6, 7, 16}, 3, {5, 1, 2, 2});
-  // Pictures large enough for transforms to pay, which tiles of four by four do not fill.
+  // Pictures large enough for Winograd transforms to pay, but not multiples of the tiles of four by four.
   conv(cases, d, {1, 33, 35, 48}, 64, kThree);
   conv(cases, d, {2, 65, 67, 16}, 32, with_residual(kThree));
   conv(cases, d, {1, 66, 66, 32}, 32, {3, 1, 0, 0});
@@ -124,7 +124,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
     for (bool bias : {false, true})
       for (bool residual : {false, true}) conv(cases, d, {2, 5, 7, 12}, 20, {3, 1, 1, 1, bias, a, residual});
   if (d == DType::f32) return;
-  // A residual stream wider than the products.
+  // A residual stream with a wider dtype than the products.
   for (bool residual : {false, true}) {
     conv(cases, d, {1, 6, 6, 320}, 320, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {2, 7, 5, 12}, 20, {3, 2, 1, 1, true, Activation::silu, residual, DType::f32});
@@ -222,7 +222,7 @@ void add_full_size(std::vector<Case>& cases) {
   // The text encoders.
   linear(cases, b, {2, 77, 768}, 3072, {true, Activation::quick_gelu}, kFull);
   linear(cases, b, {2, 77, 1280}, 5120, {true, Activation::gelu}, kFull);
-  // The VAE decoder, f32 as models ask for and bf16.
+  // The VAE decoder, in f32, as models require (force_upcast), and in bf16.
   for (DType d : {f, b}) {
     conv(cases, d, {1, 64, 64, 512}, 512, with_residual(kThree), kFull);
     conv(cases, d, {1, 512, 512, 128}, 3, kThree, kFull);

@@ -1,4 +1,4 @@
-// Norms and attention: SDXL's widths, head sizes and lengths, every flag and packing, and inputs that break careless
+// Norms and attention: SDXL's widths, head sizes and lengths, every flag and packing, and inputs that need careful
 // arithmetic (a large mean, large scores).
 #include <cmath>
 
@@ -44,7 +44,7 @@ struct Tokens {
   int64_t dim;
 };
 
-// `deviation` of q: 1 gives scores about normal.
+// `deviation`: of q. With 1, the scores are approximately normal.
 void attention(std::vector<Case>& cases, DType dtype, Tokens t, Attention::Packing packing, bool causal = false,
                CaseSize size = CaseSize::quick, double deviation = 1) {
   using Packing = Attention::Packing;
@@ -75,7 +75,7 @@ void add_quick_attention(std::vector<Case>& cases, DType d) {
     for (auto packing : {kSeparate, kQkv, kQKv}) attention(cases, d, {1, 33, 33, 2, dim}, packing);
   attention(cases, d, {1, 64, 64, 1, 512}, kSeparate);
   attention(cases, d, {1, 100, 100, 1, 512}, kQkv);
-  // Ones, primes, lengths beside every block size, head sizes that are no multiple of a vector.
+  // Ones, primes, lengths next to every block size, head sizes that are not a multiple of a vector.
   attention(cases, d, {1, 1, 1, 1, 8}, kSeparate);
   attention(cases, d, {3, 1, 1, 1, 1}, kSeparate);
   attention(cases, d, {1, 1, 77, 2, 64}, kQKv);
@@ -91,7 +91,7 @@ void add_quick_attention(std::vector<Case>& cases, DType d) {
   attention(cases, d, {1, 40, 70, 2, 64}, kSeparate, false, CaseSize::quick, 40);
 }
 
-// SDXL's skip connections on small pictures, where a group may lie in both parts; then parts that end within vectors.
+// SDXL's skip connections on small pictures, where a group may be in both parts; then parts that end within vectors.
 void add_norms_with_tails(std::vector<Case>& cases, DType d) {
   const GroupNorm silu{32, 1e-5f, Activation::silu};
   group_norm_with_tail(cases, d, {2, 6, 6, 640}, 320, silu);
@@ -107,7 +107,7 @@ void add_norms_with_tails(std::vector<Case>& cases, DType d) {
   group_norm_with_tail(cases, d, {1, 11, 13, 2}, 31, {1, 1e-5f});
   group_norm_with_tail(cases, d, {1, 16, 16, 40}, 24, {8, 1e-5f}, CaseSize::quick, 8);
   if (d == DType::f32) return;
-  // From a wider residual stream, where x has the bytes of the result.
+  // From a residual stream of a wider dtype, where x has the bytes of the result.
   group_norm_with_tail(cases, DType::f32, {2, 8, 8, 64}, 64, {32, 1e-5f, Activation::silu, false, d});
   group_norm_with_tail(cases, DType::f32, {1, 5, 3, 18}, 17, {5, 1e-5f, Activation::none, true, d});
 }
@@ -133,7 +133,7 @@ void add_quick_norms(std::vector<Case>& cases, DType d) {
   layer_norm(cases, d, {2, 3, 5, 1001});
   layer_norm(cases, d, {1, 64, 640}, CaseSize::quick, 8);
   if (d == DType::f32) return;
-  // From a wider residual stream.
+  // From a residual stream of a wider dtype.
   group_norm(cases, DType::f32, {2, 8, 8, 64}, {32, 1e-5f, Activation::silu, false, d});
   group_norm(cases, DType::f32, {1, 5, 3, 35}, {5, 1e-5f, Activation::none, true, d});
   layer_norm(cases, DType::f32, {2, 19, 320}, CaseSize::quick, 0, {1e-5f, d});

@@ -1,5 +1,5 @@
-// Every row of every backend's table on every problem of its op. A row that runs nothing fails: it is either useless or
-// never tested. Rows that this processor cannot run must say so with the words "this machine" and are skipped.
+// Runs every row of every backend's table on every problem of its op. A row that runs no problem fails, because it is
+// useless or never tested. Rows that this processor cannot run are skipped; their reason must contain "this machine".
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace tempera {
 namespace {
 
-// Backends, problems and the reference's results, kept for all tests of the process.
+// Backends, problems and the results of the reference, kept for all tests of the process.
 struct Suite {
   std::vector<Case> cases = all_cases();
   Oracle oracle;
@@ -54,7 +54,7 @@ std::string test_name(const testing::TestParamInfo<Row>& info) {
   return name;
 }
 
-// What a row did with a list of problems.
+// The results of a row for a list of problems.
 class Tally {
  public:
   Tally(Harness& harness, const Kernel& kernel) : harness_(harness), kernel_(kernel) {}
@@ -114,7 +114,7 @@ TEST_P(Conformance, Row) {
   EXPECT_GT(tally.ran(), 0) << "no problem of the list was run by this row";
 }
 
-// Layers of the real model. The reference would only be compared with itself.
+// Layers of the real model. Not for the reference, which would only be compared with itself.
 TEST_P(Conformance, SlowRow) {
   if (GetParam().backend == "reference") GTEST_SKIP() << "the reference itself";
   Tally tally(harness(), kernel());

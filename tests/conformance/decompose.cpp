@@ -23,7 +23,7 @@ struct Parts {
     inputs.erase(tail);
     return inputs;
   }
-  // The product itself, then what was fused to it.
+  // The product itself, then the operations fused to it.
   template <class Op>
   std::optional<ValueId> product(Op op, std::vector<ValueId> inputs) const {
     if (op.activation == Activation::none && !op.residual && inputs == in) return std::nullopt;
@@ -51,7 +51,7 @@ struct Parts {
     op.shift = op.tail = false;
     return act(graph.add(op, {x, in[1], in[2]}), activation);
   }
-  // Those that stand for themselves.
+  // Ops that are not fused.
   template <OneOf<Input, Weight, GeluGate, LayerNorm, Attention, Activate, Add, Scale, Concat, Upsample2x, Embed,
                   GatherRow, TimestepEmbedding, View, Cast, BranchRows, ModelInput, Guidance, SamplerUpdate, ToRgb8>
                 T>

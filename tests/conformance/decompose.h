@@ -1,4 +1,4 @@
-// A fused node as the nodes it stands for (ir/ops.h).
+// A fused node as the equivalent nodes (ir/ops.h).
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace tempera {
 
-// A graph with inputs "x<i>", weights "w<i>" for input i of the case and the output "y". Nothing when the op is not
+// A graph with inputs "x<i>", weights "w<i>" for input i of the case and the output "y". Nothing if the op is not
 // fused.
 std::optional<Graph> decompose(const Case& c);
 

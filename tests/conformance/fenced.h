@@ -1,4 +1,4 @@
-// Device memory of an exact size between two fences of known bytes, which are nan in every floating-point dtype.
+// Device memory of an exact size between two fences of known bytes. The bytes are NaN in every floating-point dtype.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@ namespace tempera {
 
 class Fenced {
  public:
-  // At an address that is a multiple of the target's alignment and, as far as this can tell, of no more.
+  // At an address with the alignment of the target, and if possible with no larger alignment.
   Fenced(Backend& backend, Queue& queue, size_t bytes)
       : backend_(backend),
         queue_(queue),

@@ -78,7 +78,7 @@ Difference compare(const TensorDesc& desc, std::span<const std::byte> result, st
   }
   out.relative = norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
   if (!out.fault.empty()) return out;
-  // One wrong element hardly moves the norm of a large tensor; honest rounding errors are spread evenly.
+  // A wrong element changes the norm of a large tensor very little, while rounding errors are distributed evenly.
   const double typical = std::sqrt(norm / static_cast<double>(std::max<size_t>(1, a.size())));
   for (size_t i = 0; i < a.size() && out.fault.empty(); ++i) {
     const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
@@ -149,7 +149,7 @@ class Harness::Run {
     return output_.read();
   }
 
-  // Weight i in the kernel's form, from fenced host memory.
+  // Weight i in the format of the kernel, from fenced host memory.
   std::vector<std::byte> packed(size_t i) {
     const int index = static_cast<int>(i);
     const KernelInfo::Packed promise = kernel_.info.packed(c_.problem, index);
@@ -234,7 +234,7 @@ std::string Harness::check_decomposed(const Kernel& kernel, const Case& c) {
   try {
     return run(fused) == run(*nodes) ? "" : "claims to round as its nodes do but differs from them";
   } catch (const Error& error) {
-    // A node that nothing here runs apart from the fused op leaves nothing to compare with.
+    // If the backend cannot run one of the separate nodes, there is no result to compare with.
     return error.code() == ErrorCode::unavailable ? "" : error.what();
   }
 }

@@ -1,4 +1,4 @@
-// Holds a kernel to its row: its result against the reference, every promise about memory, and determinism.
+// Checks a kernel against its row: its result against the reference, every promise about memory, and determinism.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 
 namespace tempera {
 
-// What the reference backend computes, remembered by case.
+// The results of the reference backend, cached by case.
 class Oracle {
  public:
   Oracle();
@@ -22,8 +22,8 @@ class Oracle {
   std::map<std::string, std::vector<std::byte>> outputs_;
 };
 
-// ||result - expected|| / ||expected|| (the norm itself where expected is zero), and what is wrong beyond that:
-// numbers that are not finite where the reference's are, or single elements far off. For u8, levels.
+// |result - expected|| / ||expected|| (the norm itself where expected is zero), and other faults: values that are
+// not finite where the reference's are, or single elements with a large error. For u8, in levels.
 struct Difference {
   double relative = 0;
   std::string fault;
@@ -32,9 +32,9 @@ Difference compare(const TensorDesc& desc, std::span<const std::byte> result, st
                    double tolerance);
 
 struct Verdict {
-  std::optional<std::string> refused;  // why the row does not run the problem
-  std::vector<std::string> faults;     // empty: it conforms
-  double relative = 0;                 // its difference from the reference
+  std::optional<std::string> refused;  // the reason why the row does not run the problem
+  std::vector<std::string> faults;     // empty: the kernel conforms
+  double relative = 0;                 // relative difference from the reference
 };
 
 class Harness {
@@ -42,11 +42,13 @@ class Harness {
   // Both must outlive it.
   Harness(Backend& backend, Oracle& oracle);
 
-  // Runs the problem twice, bound anew, and in place where the row allows it. The output is poisoned before each run
-  // and every buffer is fenced: inputs, output, workspace and packed weights have exactly the promised sizes.
+  // Runs the problem twice, with a new binding each time, and in place if the row allows it. The output is poisoned
+  // before each run, and every buffer is fenced: inputs, output, workspace and packed weights have exactly the promised
+  // sizes.
   Verdict check(const Kernel& kernel, const Case& c);
-  // For rows that claim Numerics::rounding, of a fused problem: the nodes it stands for, run on the same backend by the
-  // same row where it takes them, give the same bytes. Nothing when they do or the claim is not made.
+  // For rows with Numerics::rounding and fused problems: the separate nodes must give the same bytes on the same
+  // backend. They are run by the same row if it supports them. Returns "" if the bytes are equal or the check does not
+  // apply.
   std::string check_decomposed(const Kernel& kernel, const Case& c);
 
  private:
@@ -55,9 +57,9 @@ class Harness {
   Backend& backend_;
   Oracle& oracle_;
   std::unique_ptr<Queue> queue_;
-  std::unique_ptr<Backend> host_;  // for memory that weights are packed in
+  std::unique_ptr<Backend> host_;  // for the memory of packed weights
   std::unique_ptr<Queue> host_queue_;
-  // The packed bytes of each weight in each layout: rows that use one layout name share memory, so they must agree.
+  // The packed bytes of each weight in each layout. Rows with the same layout name share memory, so they must agree.
   std::map<std::string, uint64_t> packed_;
 };
 

@@ -1,4 +1,4 @@
-// The harness finds what it is there to find: each kind of fault, put into a kernel that is otherwise right.
+// The harness finds every kind of fault, each put into a kernel that is otherwise correct.
 #include "conformance/harness.h"
 
 #include <gmock/gmock.h>
@@ -28,7 +28,7 @@ const Case& scale_case() {
 
 class HarnessTest : public testing::Test {
  protected:
-  // The reference's row for the op, to be spoilt.
+  // The reference's row for the op, to put faults in.
   Kernel row(OpKind op) const {
     for (const Kernel& kernel : backend_->kernels())
       if (kernel.info.op == op) {
@@ -38,7 +38,7 @@ class HarnessTest : public testing::Test {
       }
     fail(ErrorCode::internal, "no row for {}", name(op));
   }
-  // The row with `spoil` run after it.
+  // The row, followed by `spoil`.
   Kernel spoilt(OpKind op, std::function<void(const Problem&, const Binding&)> spoil) const {
     Kernel kernel = row(op);
     kernel.bind = [right = kernel.bind, spoil](const Problem& p, const Binding& b) -> Launch {
@@ -190,7 +190,7 @@ TEST_F(HarnessTest, ReportsExceptionsAndRefusals) {
   EXPECT_EQ(harness.check(kernel, linear_case()).refused, "needs a moon");
 }
 
-// A backend whose activate row differs by one bit from what its fused rows do.
+// A backend whose activate row differs by one bit from its fused rows.
 class Deviant final : public HostBackend {
  public:
   explicit Deviant(std::vector<Kernel> kernels) : kernels_(std::move(kernels)) {

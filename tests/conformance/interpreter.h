@@ -1,4 +1,4 @@
-// Runs a program on a backend in the plainest way: one buffer per space, one launch per step.
+// Runs a program on a backend in the simplest way: one buffer per space, one launch per step.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace tempera {
 
 class Interpreter {
  public:
-  // `weights`: every parameter the program names. Memory starts out as nan, so that a read before the write shows.
+  // `weights`: every parameter of the program. Memory is NaN at the start, so that a read before the write is found.
   Interpreter(Backend& backend, const Program& program, const std::map<std::string, SourceWeight::Part>& weights);
 
   void set_input(std::string_view name, std::span<const std::byte> bytes);

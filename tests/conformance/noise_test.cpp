@@ -1,5 +1,5 @@
-// A device that makes noise itself makes the host's: the generator of sampling/rng.h is the definition. One that says
-// it makes none writes nothing, and says so every time: callers ask once.
+// A device that generates noise must generate that of the host: the generator of sampling/rng.h is the definition. A
+// device that does not must write nothing and return that every time, because callers test it only once.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -18,13 +18,13 @@ struct Size {
   int64_t channels, pixels;
   size_t elements() const { return static_cast<size_t>(channels * pixels); }
 };
-// Odd sizes, several values of a counter, several counters of a thread, and a draw that goes on where others ended.
+// Odd sizes, several values per counter, several counters per thread, and a draw that starts where others ended.
 constexpr Size kSizes[] = {{4, 128 * 128}, {3, 97}, {1, 1}, {4, 90'001}, {4, 360'003}, {4, 128 * 128}};
 
 class Noise : public testing::TestWithParam<std::string> {
  protected:
-  // One draw for each picture, whose seeds pass 32 bits, over memory that holds `before`; nothing where the backend
-  // makes none.
+  // One draw for each picture, with seeds over 32 bits, into memory that is filled with `before`. Empty if the backend
+  // generates no noise.
   std::vector<float> draw(const Size& size, const PhiloxDraw& next, float before) {
     const size_t n = size.elements();
     std::vector<float> values(kPictures * n, before);
@@ -40,7 +40,7 @@ class Noise : public testing::TestWithParam<std::string> {
     EXPECT_EQ(drawn, draws() ? kPictures : 0);
     return values;
   }
-  // The host draws for devices that share its memory.
+  // The host generates the noise for devices that share its memory.
   bool draws() const { return !backend_->host_visible(); }
 
   std::unique_ptr<Backend> backend_ = test::make_backend(GetParam());
@@ -62,7 +62,7 @@ TEST_P(Noise, IsTheHostsOrNone) {
         const size_t c = k / static_cast<size_t>(size.pixels), p = k % static_cast<size_t>(size.pixels);
         const float value = found[i * n + p * static_cast<size_t>(size.channels) + c];
         const float off = std::abs(value - (draws() ? planar[k] * kScale : 99));
-        most = off <= most ? most : off;  // not a number: is kept
+        most = off <= most ? most : off;  // keeps NaN
       }
     }
     EXPECT_LE(most, draws() ? 1e-6f : 0) << size.channels << " x " << size.pixels;

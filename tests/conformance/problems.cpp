@@ -1,4 +1,4 @@
-// How cases are made and filled; the list itself is in cases_*.cpp.
+// The construction of cases and their data. The list of cases is in cases_*.cpp.
 #include "conformance/problems.h"
 
 #include <cmath>
@@ -13,7 +13,7 @@
 namespace tempera {
 namespace {
 
-// FNV-1a: std::hash may differ between libraries, and the numbers must not.
+// FNV-1a: std::hash may differ between libraries, but the numbers must not.
 uint64_t hash(std::string_view text) {
   uint64_t h = 0xcbf29ce484222325u;
   for (char ch : text) h = (h ^ static_cast<uint8_t>(ch)) * 0x100000001b3u;
@@ -30,7 +30,7 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
   }
-  // Nearly normal: the sum of four 16-bit uniform numbers; values lie within 3.5 deviations.
+  // Approximately normal: the sum of four 16-bit uniform numbers. Values are within 3.5 deviations.
   float normal() {
     const uint64_t u = bits();
     const auto sum = static_cast<int64_t>((u & 0xffff) + (u >> 16 & 0xffff) + (u >> 32 & 0xffff) + (u >> 48));

@@ -1,6 +1,6 @@
-// The problems that every kernel row is checked and measured on: SDXL's shapes (at full size, and scaled down so that
-// the reference is quick), and shapes chosen to break kernels: ones, primes, ragged tails, every flag, packing and
-// dtype.
+// The problems for checks and measurements of every kernel row: SDXL's shapes (at full size, and scaled down so that
+// the reference is fast), and shapes that are difficult for kernels: ones, primes, ragged tails, every flag, packing
+// and dtype.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace tempera {
 
-// How an input is filled, always the same for the same description.
+// The values of an input. They depend only on this description.
 struct Fill {
   enum class Kind : uint8_t {
     normal,  // mean + deviation * normal
@@ -21,7 +21,7 @@ struct Fill {
   Kind kind = Kind::normal;
   double mean = 0, deviation = 1;
   int64_t limit = 0;
-  bool weight = false;  // comes from the checkpoint, through Kernel::pack
+  bool weight = false;  // a parameter of the checkpoint, through Kernel::pack
 };
 
 struct CaseInput {
@@ -30,9 +30,9 @@ struct CaseInput {
 };
 
 enum class CaseSize : uint8_t {
-  quick,  // the whole list takes the reference a second or two
-  full,   // one layer of SDXL at 1024 x 1024, seconds for the reference
-  huge,   // likewise, minutes for the reference: for benchmarks
+  quick,  // the reference needs a second or two for the whole list
+  full,   // one layer of SDXL at 1024 x 1024; the reference needs seconds
+  huge,   // one such layer; the reference needs minutes, so only for benchmarks
 };
 
 struct Case {
@@ -40,29 +40,29 @@ struct Case {
   Problem problem;
   std::vector<Fill> fills;  // one per input
   CaseSize size = CaseSize::quick;
-  double flops = 0, bytes = 0;  // arithmetic as flops() counts it; inputs, weights and output read or written once
+  double flops = 0, bytes = 0;  // arithmetic as in flops(); inputs, weights and output, read or written once
 
   const TensorDesc& input(size_t i) const { return problem.inputs[i]; }
 };
 
-// `note` tells cases of equal shapes apart. Throws Error(internal) when the inputs do not fit the op.
+// `note` makes the names of cases of equal shapes different. Throws Error(internal) if the inputs do not fit the op.
 Case make_case(const Op& op, const std::vector<CaseInput>& inputs, CaseSize size = CaseSize::quick,
                std::string_view note = "");
 
-// All of them, grouped by op.
+// All cases, grouped by op.
 std::vector<Case> all_cases();
 
 // The bytes of input i in its own dtype.
 std::vector<std::byte> input_bytes(const Case& c, size_t i);
 
-// Weight input i as a checkpoint may have it: in one to three parts along the first dimension, in the graph's dtype or
-// another. Depends on the weight's description alone, so that equal weights of two cases are the same weight.
+// Weight input i as in a checkpoint: in one to three parts along the first dimension, in the graph's dtype or another.
+// It depends only on the weight's description, so that equal weights of two cases are the same weight.
 struct SourceWeight {
   struct Part {
     DType dtype;
     std::vector<std::byte> bytes;
   };
-  std::string name;  // equal names, equal bytes
+  std::string name;  // weights of equal names have equal bytes
   std::vector<Part> parts;
 
   // Refers to this object.

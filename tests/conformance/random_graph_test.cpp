@@ -1,4 +1,4 @@
-// Random small graphs on the reference backend: sharing memory, hoisting what is constant, and every pass change no bit
+// Random small graphs on the reference backend. Shared memory, hoisted constants and every pass must not change a bit
 // of any output, over several steps of a request.
 #include <gtest/gtest.h>
 
@@ -27,8 +27,8 @@ std::vector<std::byte> normal_bytes(const TensorDesc& desc, uint32_t seed, float
   return bytes;
 }
 
-// Grows a graph by pieces like those of a UNet; operands are mostly recent values, sometimes old ones, so that
-// lifetimes of every length occur.
+// Makes a graph of pieces like those of a UNet. Operands are mostly recent values and sometimes old ones, so that there
+// are lifetimes of all lengths.
 class Generator {
  public:
   explicit Generator(uint32_t seed)
@@ -132,7 +132,7 @@ std::map<std::string, SourceWeight::Part> weights_of(const Graph& graph) {
   return weights;
 }
 
-// Every output after each step of a request of kSteps; the state is handed in once and then carried in place.
+// Every output after each step of a request of kSteps. The state is written once and then updated in place.
 std::vector<std::vector<std::byte>> outputs(Backend& backend, const Graph& graph, const LowerOptions& options,
                                             const std::map<std::string, SourceWeight::Part>& weights) {
   const Program program = lower(graph, backend.target(), options);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What diffusers computes for every part of a model, for parts_test.
+"""Computes every part of a model with diffusers, for parts_test.
 
 usage: make_parts.py MODEL OUT [--size 1024]
 
-MODEL is a diffusers folder, such as `tempera synth --preset sdxl-base MODEL` writes. OUT gets parts.safetensors, a link
-`model` to MODEL and a link `taesd` to MODEL's tiny autoencoder; then
+MODEL is a diffusers folder, such as the output of `tempera synth --preset sdxl-base MODEL`. The script writes to OUT:
+parts.safetensors, a link `model` to MODEL and a link `taesd` to MODEL's tiny autoencoder. After that,
 `TEMPERA_REFERENCE_DIR=OUT parts_test --gtest_filter='Card/*'` compares. Needs torch, transformers, safetensors and
-diffusers; everything is computed in float32 without TF32, on a GPU where there is one.
+diffusers. All computations are in float32 without TF32, on a GPU if there is one.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main():
     def keep(**tensors):
         parts.update({name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()})
 
-    # The second encoder finds a prompt's end as the largest id, so its padding is 0.
+    # The second encoder uses the largest id as the end of a prompt, so its padding is 0.
     tokens_1, tokens_2 = token_rows(generator, END), token_rows(generator, 0)
     encoder = load(CLIPTextModel, "text_encoder")
     hidden = encoder(tokens_1.to(device), output_hidden_states=True).hidden_states[-2]

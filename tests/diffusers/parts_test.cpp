@@ -1,5 +1,5 @@
-// Every part of the model alone, on every backend, with and without passes, against what diffusers computed: for the
-// small reference model, or for one that make_parts.py was run on, of any size.
+// Every part of the model alone, on every backend, with and without passes, against the results of diffusers: for the
+// small reference model, or for a model of any size for which make_parts.py was run.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -57,9 +57,9 @@ class Parts : public ::testing::TestWithParam<Case> {
   }
 
   DType dtype() const { return GetParam().dtype; }
-  // The reference rounds inside fused ops where their parts would.
+  // The reference rounds inside fused ops in the same places as the separate ops.
   bool rounds_fused() const { return GetParam().optimized && GetParam().backend != "reference"; }
-  // Full-size convolutions take TF32, as PyTorch's do.
+  // Full-size convolutions use TF32, like those of PyTorch.
   double bar(double bf16 = 2e-2) const {
     const bool full = test::is_full_size();
     if (dtype() == DType::f32) return full ? 1e-3 : 1e-4;
@@ -74,7 +74,7 @@ class Parts : public ::testing::TestWithParam<Case> {
   }
 
   Executable& load(Graph graph, std::shared_ptr<const Checkpoint> checkpoint) {
-    executable_.reset();  // it reads the checkpoint
+    executable_.reset();  // it refers to the checkpoint
     checkpoint_ = std::move(checkpoint);
     if (GetParam().optimized) graph = optimize(std::move(graph));
     Program program = lower(graph, backend_->target());
@@ -169,7 +169,7 @@ TEST_P(Parts, VaeEncoder) {
     expected.insert(expected.end(), &mean[p * 4], &mean[p * 4] + 4);
     expected.insert(expected.end(), &logvar[p * 4], &logvar[p * 4] + 4);
   }
-  // In bf16 2.2e-2 with fused ops and 3.0e-2 rounded node by node.
+  // In bf16 2.2e-2 with fused ops, and 3.0e-2 if every node rounds.
   EXPECT_LE(relative_error(e.read_output("moments"), expected), bar(3.5e-2));
 }
 
@@ -196,7 +196,7 @@ TEST_P(Parts, TinyVae) {
   EXPECT_LE(relative_error(encoder.read_output("latent"), to_nhwc(part("tae_encoded"))), bar());
 }
 
-// None where the backend is not there.
+// Empty if the backend is not available.
 std::vector<Case> cases(const std::string& backend) {
   std::vector<Case> all;
   const std::vector<std::string> there = test::backend_names();
@@ -211,7 +211,7 @@ std::string name_of(const ::testing::TestParamInfo<Case>& param_info) {
   return c.backend + (c.optimized ? "_optimized_" : "_eager_") + std::string(name(c.dtype));
 }
 
-// The reference takes minutes: ctest runs it under the label "slow".
+// The reference needs minutes: ctest runs it with the label "slow".
 INSTANTIATE_TEST_SUITE_P(Slow, Parts, ::testing::ValuesIn(cases("reference")), name_of);
 INSTANTIATE_TEST_SUITE_P(Fast, Parts, ::testing::ValuesIn(cases("cpu")), name_of);
 INSTANTIATE_TEST_SUITE_P(Card, Parts, ::testing::ValuesIn(cases("cuda")), name_of);

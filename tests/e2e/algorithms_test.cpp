@@ -1,4 +1,4 @@
-// What `bench algorithms` shows of a file of choices, on any machine: the file is only text.
+// The output of `bench algorithms` for a file of choices. The file is text, so the test runs on any machine.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

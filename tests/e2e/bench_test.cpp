@@ -1,4 +1,4 @@
-// What `bench` measures and writes, as a user gets it: every step once, sums that agree, files that viewers read.
+// The measurements and files of `bench`: every step occurs once, sums agree, and viewers can read the files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -115,7 +115,7 @@ TEST(BenchTrace, HoldsEveryStepOfTheGeneration) {
     EXPECT_LE(steps.at(stage), stages.at(stage)) << stage;
     EXPECT_GT(steps.at(stage), 0) << stage;
   }
-  EXPECT_GT(steps.at("decode"), stages.at("decode") / 2);  // it does little else
+  EXPECT_GT(steps.at("decode"), stages.at("decode") / 2);  // decoding is most of this stage
 }
 
 TEST(BenchTrace, HoldsTheCopiesBesideTheSteps) {
@@ -149,7 +149,7 @@ TEST(BenchTrace, WritesNothingWithoutOutput) {
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 
-// A table of the small model that comes with tempera: its pictures mean something, so that a wrong kernel shows.
+// A table of the small model that is part of tempera. Its pictures have content, so that a wrong kernel is found.
 std::vector<std::string> table(const std::vector<std::string>& more) {
   std::vector<std::string> all = {"bench", "table",   "--quick", "--width",  "128", "--height",
                                   "128",   "--steps", "3",       "--device", "cpu"};
@@ -192,7 +192,7 @@ TEST(BenchTable, MeasuresTheRowsAskedFor) {
   EXPECT_EQ(rows.at("fp32").at("options"), "--dtype fp32 --attention naive --eager --offload none");
   EXPECT_EQ(rows.at("compiled").at("dtype"), "bf16");
   EXPECT_TRUE(rows.at("fp32").at("difference").is_null());
-  // Other roundings, the same picture. Another prompt or seed gives 10 to 12 dB, a guidance scale of 6 gives 17.
+  // Other rounding, the same picture. Another prompt or seed gives 10 to 12 dB, a guidance scale of 6 gives 17.
   EXPECT_GT(rows.at("compiled").at("difference").at("psnr"), 28);
   EXPECT_LT(rows.at("compiled").at("difference").at("mean"), 4);
   EXPECT_GT(rows.at("compiled").at("difference").at("max"), 0);
@@ -207,7 +207,7 @@ TEST(BenchTable, MeasuresTheRowsAskedFor) {
   EXPECT_GT(rows.at("one_picture").at("difference").at("psnr"), 25);
 }
 
-// Its random weights are written for the table, into a folder that goes.
+// Its random weights are written for the table into a folder that is removed afterwards.
 TEST(BenchTable, GoesOnAfterARowThatFails) {
   const std::filesystem::path no_tiny_vae = "/nonexistent/tiny";
   const Ran ran =

@@ -1,4 +1,4 @@
-# Runs cmake/write_commit.cmake (SCRIPT) on folders inside WORK that are a checkout, a modified one, and none.
+# Runs cmake/write_commit.cmake (SCRIPT) on folders inside WORK: a checkout, a modified checkout, and other folders.
 cmake_minimum_required(VERSION 3.25)
 
 find_program(GIT git)
@@ -7,7 +7,7 @@ if(NOT GIT)
   return()
 endif()
 
-# git(ARGUMENTS...): in the checkout, without the user's settings; what it prints is in `out`.
+# git(ARGUMENTS...): runs git in the checkout without the user's settings; its output is in `out`.
 function(git)
   execute_process(COMMAND ${CMAKE_COMMAND} -E env GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
       ${GIT} -C ${checkout} -c user.name=test -c user.email=test@localhost ${ARGN}
@@ -15,7 +15,7 @@ function(git)
   set(out "${printed}" PARENT_SCOPE)
 endfunction()
 
-# expect(FOLDER COMMIT): the file that the script writes for the folder names this commit.
+# expect(FOLDER COMMIT): the file that the script writes for the folder must have this commit.
 function(expect folder commit)
   execute_process(COMMAND ${CMAKE_COMMAND} -DSOURCE=${folder} -DFILE=${WORK}/commit.cpp -P ${SCRIPT} COMMAND_ERROR_IS_FATAL ANY)
   file(READ ${WORK}/commit.cpp text)
@@ -27,7 +27,7 @@ endfunction()
 file(REMOVE_RECURSE ${WORK})
 set(checkout ${WORK}/checkout)
 file(MAKE_DIRECTORY ${checkout}/unpacked)
-# Of a build folder that lies in a checkout itself, no more than the file system is known.
+# If the build folder is inside a checkout, git must not find that checkout.
 set(ENV{GIT_CEILING_DIRECTORIES} ${WORK})
 git(init --quiet)
 file(WRITE ${checkout}/file "one")

@@ -1,4 +1,4 @@
-// What a build can do of what is asked of it: plans for any device, and one sentence about a backend that it lacks.
+// The devices of a build: plans for any device, and one sentence about a backend that the build does not have.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ void expect_plan(const Ran& ran, const std::string& device) {
   EXPECT_EQ(nlohmann::json::parse(ran.out).at("device"), device);
 }
 
-// One line that names the flag to build with.
+// One line with the option to build with.
 void expect_no_cpu(const Ran& ran) {
   EXPECT_EQ(ran.status, 2);
   EXPECT_THAT(ran.err, testing::StartsWith("tempera: error: --device "));

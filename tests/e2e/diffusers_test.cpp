@@ -1,5 +1,5 @@
 // Whole pictures against diffusers: every text-to-picture case of the reference, from the folder and from the single
-// file, in fp32. The bar: 8-bit values differ by 0.5 in the mean and by 3 at most.
+// file, in fp32. 8-bit values may differ by 0.5 in the mean and by 3 at most.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ struct Case {
   bool single_file = false;
 };
 
-// Tasks other than text to picture, and parts that this program does not take from a user yet.
+// False for tasks other than text to picture, and for arguments that this program does not support.
 bool is_text_to_picture(const json& arguments) {
   for (const char* other : {"init_image", "lora", "model"}) {
     if (arguments.contains(other)) return false;
@@ -49,7 +49,7 @@ std::vector<Case> all_cases() {
   return cases;
 }
 
-// TEMPERA_TEST_DEVICE=cuda draws on a card, then without TF32.
+// TEMPERA_TEST_DEVICE=cuda draws on a card, without TF32.
 std::string device() {
   const char* wanted = std::getenv("TEMPERA_TEST_DEVICE");
   if (wanted == nullptr) return "cpu";
@@ -57,7 +57,7 @@ std::string device() {
   return wanted;
 }
 
-// Sizes are (height, width) and crops (top, left) there, WxH and X,Y on the command line.
+// The reference has sizes as (height, width) and crops as (top, left), the command line has WxH and X,Y.
 std::string as_argument(const std::string& name, const json& value) {
   if (name == "original_size" || name == "target_size") {
     return fmt::format("{}x{}", value.at(1).get<int>(), value.at(0).get<int>());

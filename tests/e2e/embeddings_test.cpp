@@ -1,4 +1,4 @@
-// Prompts encoded beforehand: the same pictures, byte for byte, from a model that has lost its text encoders.
+// Precomputed embeddings of prompts: the same pictures, byte for byte, from a model without text encoders.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ class Embeddings : public testing::Test {
     EXPECT_EQ(ran.status, 0) << ran.err;
     return read_file(folder_.path() / "a.png");
   }
-  // The tiny model without vocabularies and weights of text encoders, under the same name.
+  // The tiny model without the vocabularies and weights of the text encoders, under the same name.
   fs::path without_text_encoders() {
     fs::path copy = folder_.path() / tiny_folder().filename();
     fs::copy(tiny_folder(), copy, fs::copy_options::recursive);
@@ -62,7 +62,7 @@ class Embeddings : public testing::Test {
   TemporaryFolder folder_;
 };
 
-// The file says what it was made from, so that even the settings in the pictures are the same.
+// The file names its prompts and model, so that even the settings in the pictures are the same.
 TEST_F(Embeddings, DrawTheSamePictures) {
   const fs::path bare = without_text_encoders();
   const Words prompts[] = {{},

@@ -1,5 +1,5 @@
-// Planned and measured memory, by --json: of a small SDXL of 120 MB and of the model that comes with tempera. Pictures
-// do not depend on the place of the parameters.
+// Planned and measured memory, by --json: of a small SDXL of 120 MB and of the model that is part of tempera. Pictures
+// must not depend on where the parameters are.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
@@ -17,9 +17,9 @@ namespace {
 
 using nlohmann::json;
 
-// How much more or less than planned may be measured: a share of the plan, and bytes. The measured peak is of one
-// stage; the plan counts 8 MB for copying parameters in, also if another stage does that. oneDNN generates code of
-// another size on each kind of processor.
+// The allowed difference of the measured peak from the plan: a share of the plan, and bytes. The measured peak is of
+// one stage, while the plan includes 8 MB for the copies of parameters, even if another stage makes them. The size of
+// oneDNN's generated code depends on the processor.
 struct Bounds {
   double share, more, less;
 };
@@ -42,7 +42,7 @@ class Memory : public ::testing::Test {
     return draw_by_default(options, kSmall);
   }
 
-  // The same of the model that comes with tempera, unless the options name another.
+  // The same for the model that is part of tempera, unless the options name another.
   static std::vector<uint8_t> draw_by_default(const std::vector<std::string>& options,
                                               const Bounds& bounds = kEmbedded) {
     const std::string picture = folder_->path() / "a.png";
@@ -77,7 +77,7 @@ TEST_F(Memory, IsWhatThePlanSays) {
   draw({"--tiny-vae", "model"});
 }
 
-// From all of it to the least, where parameters travel through what activations leave free.
+// From the whole memory to the minimum, at which parameters are copied into memory that activations leave free.
 TEST_F(Memory, KeepsToItsBudget) {
   for (const char* budget : {"400MiB", "230MiB", "165MiB", "95MiB"}) draw({"--memory-budget", budget});
 }

@@ -1,5 +1,5 @@
-// What a user can get wrong, and what can go wrong around the program: one sentence that names the thing, the right
-// exit status, and nothing left behind.
+// Mistakes of the user and errors of the system: one sentence that names the thing, the right exit status, and no files
+// left behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr int kFailure = 1, kMistake = 2;
 
-// Runs and expects one line of error with every one of `words`, `status`, and no file.
+// Runs the program. Expects one line of error with every one of `words`, `status`, and no file.
 void expect_error(const std::vector<std::string>& arguments, int status, const std::vector<std::string>& words,
                   Surroundings surroundings = {}) {
   const TemporaryFolder folder;
@@ -31,14 +31,14 @@ void expect_error(const std::vector<std::string>& arguments, int status, const s
   EXPECT_THAT(folder.names(), IsEmpty());
 }
 
-// The tiny model with another path or file in its place.
+// The tiny model, with another path or file in its place.
 std::vector<std::string> generate_from(const fs::path& model) {
   return generate_arguments({"--model", model});
 }
 
 class Mistakes : public testing::Test {
  protected:
-  // A copy of the tiny folder to spoil.
+  // A copy of the tiny folder, for changes.
   fs::path copy_of_folder() {
     fs::path copy = scratch_.path() / "model";
     fs::copy(tiny_folder(), copy, fs::copy_options::recursive);
@@ -80,7 +80,7 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error({"plan", "--preset", "sdxl-bas"}, kMistake, {"sdxl-bas", "sdxl-base"});
 }
 
-// Names of fields become options, but not in what the user gave.
+// Names of fields become options, but not in the text of the user.
 TEST_F(Mistakes, NameOptionsAndLeaveTextAlone) {
   expect_error(generate_arguments({"--memory-budget", "memory_budget"}), kMistake,
                {"error: --memory-budget is 'memory_budget': give"});
@@ -192,7 +192,7 @@ TEST_F(Mistakes, BrokenConfig) {
   expect_error(generate_from(model), kMistake, {"config.json", "JSON"});
 }
 
-// Numbers that a weight cannot be made of: in halves' place, since those are as long.
+// A type that cannot be a weight. It replaces f16, because it has the same size.
 TEST_F(Mistakes, WeightsOfATypeThatIsNotKnown) {
   const fs::path model = scratch_.path() / "synthetic";
   ASSERT_EQ(run_tempera({"synth", "--preset", "tiny", "--dtype", "fp16", model}).status, 0);

@@ -9,7 +9,7 @@
 
 namespace tempera::test {
 
-// Format 1.0 and 2.0: "\x93NUMPY", version, length of the header, the header as a Python dictionary, data.
+// Formats 1.0 and 2.0: "\x93NUMPY", version, length of the header, the header as a Python dictionary, data.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 Npy read_npy(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

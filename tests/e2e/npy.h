@@ -1,4 +1,4 @@
-// Reads what numpy.save wrote: little-endian float32 in C order, which is all that the reference holds.
+// Reads files of numpy.save: little-endian float32 in C order, the only kind in the reference.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ struct Npy {
   std::vector<float> values;
 };
 
-// Throws std::runtime_error for anything else.
+// Throws std::runtime_error for other files.
 Npy read_npy(const std::filesystem::path& path);
 
 }  // namespace tempera::test

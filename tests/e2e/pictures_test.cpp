@@ -1,5 +1,5 @@
-// What `generate` leaves behind when all is well, or when it is stopped: files, their names and metadata, and what it
-// says in pipes, on terminals and to machines.
+// The results of `generate` after success and after a stop: files, their names and metadata, and the output in pipes,
+// on terminals and as JSON.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -116,7 +116,7 @@ TEST_F(Pictures, CarryTheirParameters) {
   EXPECT_EQ(info.find("RNG"), "CPU");
 }
 
-// Where parameters are changes when they are copied and nothing else.
+// The place of the parameters changes only the time of their copies.
 TEST_F(Pictures, DoNotDependOnWhereParametersAre) {
   ASSERT_EQ(generate({"--output", "a.png"}).status, 0);
   const std::vector<uint8_t> picture = png_of(folder_.path() / "a.png").image.rgb;
@@ -128,7 +128,7 @@ TEST_F(Pictures, DoNotDependOnWhereParametersAre) {
   EXPECT_EQ(png_of(folder_.path() / "b.png").image.rgb, picture);
 }
 
-// Tiles of several shapes bring their parameters into the same memory, again for every picture.
+// Tiles of several shapes copy their parameters into the same memory, again for every picture.
 TEST_F(Pictures, DoNotDependOnWhereTheParametersOfTilesAre) {
   const std::vector<std::string> tiled = {"--width",         "160", "--height", "160",
                                           "--vae-tile-size", "128", "--images", "3"};
@@ -144,7 +144,7 @@ TEST_F(Pictures, DoNotDependOnWhereTheParametersOfTilesAre) {
   for (const char* offload : {"model", "sequential"}) EXPECT_EQ(pictures(offload), resident) << offload;
 }
 
-// Every way to decode draws about the same picture of the same latent, and none depends on the number of pictures.
+// All ways to decode give about the same picture of a latent, and none depends on the number of pictures.
 TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
   const std::vector<std::vector<std::string>> ways = {{},
                                                       {"--vae-slicing"},
@@ -166,7 +166,7 @@ TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
     EXPECT_EQ(png_of(folder_.path() / "a-1.png").image.rgb, pictures.back()) << texts.back();
   }
   const auto said = [&](size_t way, const char* key) { return parse_infotext(texts[way]).find(key); };
-  EXPECT_EQ(pictures[1], pictures[0]);  // slicing changes nothing, and is not said
+  EXPECT_EQ(pictures[1], pictures[0]);  // slicing changes nothing and is not in the metadata
   EXPECT_EQ(texts[1], texts[0]);
   EXPECT_NE(pictures[2], pictures[0]);
   EXPECT_EQ(pictures[3], pictures[2]);  // the size of the autoencoder
@@ -192,7 +192,7 @@ TEST_F(Pictures, AreDescribedToMachines) {
   EXPECT_EQ(result.at("plan").at("width"), 64);
 }
 
-// Ctrl-C as soon as the denoising shows, whatever the machine's speed.
+// Sends Ctrl-C when the first denoising step is shown, so that the speed of the machine does not matter.
 TEST_F(Pictures, StoppedOnesLeaveNothing) {
   for (const int signal : {SIGINT, SIGTERM}) {
     bool sent = false;
@@ -251,7 +251,7 @@ TEST(Info, SaysWhatAModelIs) {
   EXPECT_THAT(names, testing::UnorderedElementsAre("text_encoder", "text_encoder_2", "unet", "vae", "vae_tiny"));
 }
 
-// libgomp says what it was loaded with.
+// libgomp prints the settings with which it was loaded.
 TEST(Threads, SpinShortlyUnlessTheUserSaysHow) {
   const char* passive = std::getenv("OMP_WAIT_POLICY");
   unsetenv("OMP_WAIT_POLICY");

@@ -40,7 +40,7 @@ Pipe make_terminal() {
   return pipe;
 }
 
-// In the child, after fork: only what is safe there.
+// Runs in the child after fork, so it uses only functions that are safe there.
 [[noreturn]] void become_tempera(char* const* arguments, const Surroundings& surroundings, int out, int err) {
   const bool moved = surroundings.folder.empty() || chdir(surroundings.folder.c_str()) == 0;
   const int in = open("/dev/null", O_RDONLY);
@@ -55,7 +55,7 @@ Pipe make_terminal() {
   _exit(127);
 }
 
-// Appends what can be read; false at the end. A terminal whose other side has gone says EIO.
+// Appends the available output. False at the end. A closed terminal gives EIO.
 bool read_some(int descriptor, std::string& text) {
   char buffer[4096];
   const ssize_t count = read(descriptor, buffer, sizeof buffer);

@@ -1,4 +1,4 @@
-// Runs the built tempera as a user would: arguments in, exit status and what it printed out.
+// Runs the built tempera like a user: arguments in, exit status and output out.
 #pragma once
 
 #include <sys/types.h>
@@ -15,22 +15,21 @@
 namespace tempera::test {
 
 struct Ran {
-  int status = -1;  // of exit; -1 when a signal ended it
+  int status = -1;  // of exit; -1 if a signal ended it
   int signal = 0;
   std::string out, err;
 };
 
 struct Surroundings {
-  std::filesystem::path folder;           // to run in
-  std::string out_file;                   // standard output goes there instead, such as /dev/full
+  std::filesystem::path folder;           // the working directory
+  std::string out_file;                   // file for standard output, such as /dev/full
   bool terminal = false;                  // standard error is a terminal of 100 columns
-  std::optional<size_t> file_size_limit;  // bytes that a file may grow to, as on a full disk
-  // Called after every piece of standard error, with all of it so far: a place to send a signal from.
+  std::optional<size_t> file_size_limit;  // the limit for the size of a file in bytes, as on a full disk
+  // Called after every piece of standard error, with all of it so far. It may send a signal.
   std::function<void(std::string_view err, pid_t process)> on_error_text;
 };
 
-// Throws std::runtime_error when the program cannot be started, or has not ended after five minutes (it is killed
-// then).
+// Throws std::runtime_error if the program cannot be started or has not ended after five minutes (it is then killed).
 Ran run_tempera(const std::vector<std::string>& arguments, const Surroundings& surroundings = {});
 
 }  // namespace tempera::test

@@ -7,7 +7,7 @@
 
 namespace tempera::test {
 
-// Written by `tempera synth --preset tiny` the first time it is asked for; gone when the executable ends.
+// Written by `tempera synth --preset tiny` at the first call, removed at the end of the executable.
 std::filesystem::path tiny_folder();       // diffusers layout
 std::filesystem::path tiny_single_file();  // LDM layout: needs --model-config and --tokenizer of the folder
 

@@ -1,4 +1,4 @@
-// What a report of a problem should contain. Which commit is right is what commit_test checks.
+// The data that a report of a problem should contain. commit_test checks the commit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 constexpr bool kHasCpu = TEMPERA_HAS_CPU != 0, kHasCuda = TEMPERA_HAS_CUDA != 0;
 
-// A line of its own with a version, or, of a library that is not built in, no word.
+// Expects a line with the version of the library, or no mention of a library that is not built in.
 void expect_listed(const std::string& text, const std::string& library, bool built_in) {
   if (built_in) {
     EXPECT_THAT(text, ContainsRegex("\n" + library + " +[0-9]+\\.[0-9.]+"));

@@ -1,4 +1,4 @@
-// Without --model, every command uses the embedded model, and what the request leaves out is the model's word.
+// Without --model, every command uses the embedded model. The model sets the values that the request leaves out.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ TEST(EmojiByDefault, Plans) {
   EXPECT_THAT(ran.out, HasSubstr("\"runs\": 20"));
 }
 
-// The least that a request can take with the tiny autoencoder, as the refusal of less says: "...; 128 MiB with ...".
+// The smallest budget with the tiny autoencoder, from the error of a smaller one: "...; 128 MiB with ...".
 std::string least_with_tiny_vae(std::vector<std::string> request) {
   request.insert(request.end(), {"--tiny-vae", "model", "--memory-budget", "1MiB"});
   const std::string refused = run_tempera(request).err;
@@ -40,8 +40,8 @@ std::string least_with_tiny_vae(std::vector<std::string> request) {
   return refused.substr(last, refused.find(" MiB with", last) - last) + "MiB";
 }
 
-// A budget that its full autoencoder is too large for, since the tile is held large: the model's own tiny one decodes,
-// as if it had been asked for.
+// A budget that is too small for the full autoencoder, because the tile is kept large. The model's own tiny autoencoder
+// decodes, as if the request named it.
 TEST(EmojiByDefault, DecodesWithItsTinyAutoencoderWhereNothingElseFits) {
   const TemporaryFolder folder;
   const std::vector<std::string> request = {

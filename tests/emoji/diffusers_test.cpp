@@ -1,4 +1,4 @@
-// The embedded model draws the same pictures in tempera and in diffusers. tools/draw_with_diffusers.py drew those in
+// The embedded model draws the same pictures in tempera and in diffusers. tools/draw_with_diffusers.py made those in
 // tests/data/emoji/diffusers in float32: pictures of the model's own size (slow), and small ones with every scheduler
 // and every option that changes a picture.
 #include <fmt/format.h>
@@ -81,8 +81,8 @@ TEST(EmojiInDiffusers, SlowWholePicturesAreTheSame) {
   compare(false);
 }
 
-// Two equal pictures would say nothing of the option that they differ in. The preset euler_vpred sets what this model
-// has anyway: with it, euler_trailing is the same.
+// If two cases have equal pictures, they do not test the option in which they differ. The preset euler_vpred sets
+// values that this model already has, so euler_trailing gives the same picture.
 TEST(EmojiInDiffusers, NoCaseEqualsAnother) {
   std::set<std::vector<uint8_t>> seen;
   for (const auto& file : std::filesystem::directory_iterator(kFolder))

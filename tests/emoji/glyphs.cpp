@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kMostBytes = 1 << 25;
 const std::filesystem::path kFolder = std::filesystem::path(TEMPERA_SOURCE_DIR) / "tests/data/emoji";
 
-// One tile of a sheet as it is, no means taken.
+// One tile of a sheet, without means.
 Tile tile_of(const Image8& sheet, int left, int top) {
   Tile tile{};
   for (int y = 0; y < kTile; ++y) {

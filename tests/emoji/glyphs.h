@@ -1,4 +1,4 @@
-// The pictures that the embedded model was trained on, small: which of them a drawing resembles. tools/train/
+// Small copies of the training pictures of the embedded model, to find the ones that a drawing resembles. tools/train/
 // make_test_data.mjs writes them.
 #pragma once
 
@@ -17,12 +17,12 @@ namespace tempera::test {
 std::filesystem::path emoji_model();  // models/emoji-xl of the source tree
 Image8 read_picture(const std::filesystem::path& file);
 
-// Means of the 16 x 16 blocks of a picture of 256 x 256: (16, 16, 3), 0 to 255.
+// The means of the 16 x 16 blocks of a picture of 256 x 256: (16, 16, 3), 0 to 255.
 constexpr int kTile = 16;
 using Tile = std::array<float, kTile * kTile * 3>;
 Tile reduced(const Image& image);
 
-// Euclidean, over all values.
+// The Euclidean distance over all values.
 float distance(const Tile& a, const Tile& b);
 
 struct Glyph {
@@ -32,7 +32,7 @@ struct Glyph {
 
 class Glyphs {
  public:
-  Glyphs();  // tests/data/emoji; throws when it cannot be read
+  Glyphs();  // reads tests/data/emoji; throws if that fails
 
   const std::vector<Glyph>& all() const { return all_; }
   std::vector<const Glyph*> of_style(std::string_view style) const;
@@ -42,7 +42,7 @@ class Glyphs {
   std::vector<Glyph> all_;
 };
 
-// How many of the candidates are nearer to the picture than the one of that index: 0 when it is the nearest.
+// The number of candidates that are nearer to the picture than the one of that index; 0 if it is the nearest.
 size_t rank_of(const Tile& picture, const std::vector<const Glyph*>& candidates, size_t index);
 const Glyph& nearest(const Tile& picture, const std::vector<const Glyph*>& candidates);
 

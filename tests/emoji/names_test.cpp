@@ -1,6 +1,6 @@
-// The embedded model draws what is asked for: every name of the noto style, seed 0, as the model's own defaults have
-// it. A name counts when its own glyph is the nearest of all of the style to the picture, or among the five nearest.
-// Half an hour and more on two cores.
+// The embedded model draws the thing that the prompt names: every name of the noto style, seed 0, with the model's own
+// defaults. Counted are the names whose own glyph is the nearest of the style to the picture, or among the five
+// nearest. The test needs half an hour or more on two cores.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ namespace tempera::test {
 namespace {
 
 constexpr double kLeastNearest = 0.70, kLeastAmongFive = 0.85;
-// Scatters the order, so that the lines printed on the way tell of all names.
+// Scatters the order, so that the lines printed during the test are a sample of all names.
 constexpr size_t kStride = 601;
 
 TEST(EmojiNames, AreDrawn) {

@@ -1,5 +1,5 @@
-// The autoencoders give back what they are given: signal to noise of reconstructed glyphs, as tools/train measured it
-// with diffusers. Few pictures are in the repository; all are measured where tools/train has made them.
+// The autoencoders reconstruct pictures: the signal-to-noise ratio of reconstructed glyphs, as tools/train measured it
+// with diffusers. The repository has few pictures. If tools/train has made them, all pictures are measured.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ constexpr int kSide = 256, kLatentSide = kSide / 8, kChannels = 4;
 constexpr size_t kValues = size_t{kSide} * kSide * 3;
 constexpr double kLeastDecibels = 27, kLeastTinyDecibels = 24;
 
-// One half of an autoencoder, ready to run.
+// The encoder or the decoder of an autoencoder, ready to run.
 class Half {
  public:
   Half(Backend& backend, Queue& queue, const Graph& graph, const Checkpoint& weights) {
@@ -55,13 +55,13 @@ std::shared_ptr<const Checkpoint> weights_of(const char* part) {
 
 class EmojiSharp : public testing::Test {
  protected:
-  // Mean over pictures, in decibels.
+  // The mean over pictures, in decibels.
   struct Sharpness {
     double full = 0, tiny_decoder = 0, tiny_both = 0;
     size_t pictures = 0;
   };
 
-  // A picture as bytes (256, 256, 3) through the autoencoders.
+  // Encodes and decodes a picture of bytes (256, 256, 3) with the autoencoders.
   void measure(std::span<const uint8_t> rgb, Sharpness& sum) {
     std::vector<float> picture(rgb.size());
     for (size_t i = 0; i < rgb.size(); ++i) picture[i] = static_cast<float>(rgb[i]) / 127.5f - 1;
@@ -88,7 +88,7 @@ class EmojiSharp : public testing::Test {
   }
 
  private:
-  // Peak signal to noise; pixels reach from -1 to 1, and what a decoder gives beyond is clamped.
+  // Peak signal-to-noise ratio. Pixels are from -1 to 1; values of a decoder outside of that are clamped.
   static double decibels(const std::vector<float>& found, const std::vector<float>& expected) {
     double squares = 0;
     for (size_t i = 0; i < expected.size(); ++i) {
@@ -111,7 +111,7 @@ class EmojiSharp : public testing::Test {
   Half tiny_decoder_{*backend_, *queue_, tiny_vae_decoder_graph(tiny_config_, options_), *tiny_weights_};
 };
 
-// One beside the other in the sheet.
+// The pictures are in one row of the sheet.
 TEST_F(EmojiSharp, SomeGlyphs) {
   const Image8 sheet = read_picture(std::filesystem::path(TEMPERA_TEST_DATA) / "emoji/whole.png");
   ASSERT_EQ(sheet.width % kSide, 0);

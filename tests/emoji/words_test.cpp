@@ -1,5 +1,5 @@
-// Words matter: from the same noise, other words draw another colour, another animal, another style. Few steps, since
-// what is drawn is decided early. A model that passes over its prompt draws one picture for all, and fails.
+// From the same noise, other words give another colour, another animal, another style. Few steps are enough, because
+// the content is decided early. A model that ignores its prompt draws the same picture for all words, and fails.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ class EmojiWords : public testing::Test {
   const Glyphs glyphs_;
 };
 
-// The mean colour of what is not the white ground: red, green, blue.
+// The mean colour without the white background: red, green, blue.
 std::array<double, 3> mean_colour(const Image& image) {
   std::array<double, 3> sums{};
   double count = 0;

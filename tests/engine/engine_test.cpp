@@ -1,4 +1,4 @@
-// Several jobs of one engine: what one does between two steps of another changes nothing.
+// Several jobs of one engine: a job between two steps of another does not change its result.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -24,7 +24,7 @@ std::vector<Request> unlike_jobs() {
   return {plain, history, noisy, unguided, rescaled};
 }
 
-// Not with the default model instead.
+// A preset must not give the default model.
 TEST(Engine, RefusesAPreset) {
   EngineOptions options = small_engine();
   options.preset = "tiny";
@@ -92,7 +92,7 @@ TEST(Engine, StepsUnlikeJobsTogether) {
   const std::vector<Request> requests = unlike_jobs();
   std::vector<Job> jobs;
   for (const Request& request : requests) jobs.push_back(engine.start(request));
-  engine.step(jobs[1]);  // they are at different steps
+  engine.step(jobs[1]);  // the jobs are at different steps
   engine.step(jobs[2]);
   while (true) {
     std::vector<Job*> unfinished;
@@ -128,7 +128,7 @@ TEST(Engine, GivesLatentsThatAnotherJobCanGoOnWith) {
   const std::vector<float> latents = first.latents(0);
   ASSERT_EQ(latents.size(), 4u * 8 * 8);
   Request other = request;
-  other.seed = 99;  // its own latents are others
+  other.seed = 99;  // different latents
   Job second = engine.start(other);
   engine.step(second);
   engine.step(second);
@@ -140,7 +140,7 @@ TEST(Engine, GivesLatentsThatAnotherJobCanGoOnWith) {
   EXPECT_EQ(finished(engine, first)[0].rgb, expected);
 }
 
-// The first latents are the noise of torch.randn((1, 4, 8, 8)) times the sampler's sigma: in the order (C, H, W).
+// The first latents are the noise of torch.randn((1, 4, 8, 8)) times the sampler's sigma, in the order (C, H, W).
 TEST(Engine, GivesLatentsInDiffusersOrder) {
   Engine engine(small_engine());
   Job job = engine.start(small_request("a red apple", 1));
@@ -167,7 +167,7 @@ TEST(Engine, RefusesWhatCannotBe) {
   EXPECT_EQ(finished(engine, job)[0].rgb, alone(small_request("a red apple", 1, 1))[0].rgb);
 }
 
-// Polls of `cancelled` are between kernels: the n-th stops in the middle of a step.
+// `cancelled` is polled between kernels, so the n-th poll stops in the middle of a step.
 TEST(Engine, GoesOnWithOtherJobsWhenOneIsStopped) {
   if (on_card()) GTEST_SKIP() << "kernels of a recording are not polled between";
   Engine engine(small_engine());
@@ -187,7 +187,7 @@ TEST(Engine, GoesOnWithOtherJobsWhenOneIsStopped) {
   expect_equal(finished(engine, other), alone(request), request.prompt);
 }
 
-// What travels may be anywhere when a decode is stopped: the next one brings it anew.
+// When a decode is stopped, streamed parameters may be anywhere. The next decode copies them again.
 TEST(Engine, DecodesAgainAfterADecodeWasStopped) {
   for (const char* offload : {"none", "model", "sequential"}) {
     EngineOptions options = small_engine();
@@ -212,7 +212,7 @@ TEST(Engine, DecodesAgainAfterADecodeWasStopped) {
 
 TEST(Engine, PollsForCancellationWhileTextsAreEncoded) {
   Engine engine(small_engine());
-  engine.start(small_request("a red apple", 1));  // the encoders are loaded: what is polled later is not packing
+  engine.start(small_request("a red apple", 1));  // loads the encoders, so that later polls are not during packing
   bool encoding = false;
   Callbacks callbacks;
   callbacks.progress = [&](const Progress& progress) { encoding = progress.stage == "text"; };

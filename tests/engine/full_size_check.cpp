@@ -1,11 +1,11 @@
-// Unlike requests and jobs in one process with a model of full size: too large for the suite, run by hand and by
+// Unlike requests and jobs in one process with a model of full size. Too large for the test suite: run by hand and by
 // tools/gpu_check.sh.
 //
 //   engine_full_size_check MODEL [DEVICE [DTYPE [STEPS]]]
 //
-// Prints a row for each request: the peak as planned and as measured so far, bytes packed, and how the picture differs
-// from a fresh engine's. Exit status 1 when a picture differs by more than another batch size may change, or a peak by
-// more than 3 % on a card (5 % on a CPU).
+// Prints a row for each request: the planned peak and the peak measured so far, bytes packed, and the difference of the
+// picture from that of a new engine. Exit status 1 if a picture differs by more than another batch size may change, or
+// a peak by more than 3 % on a card (5 % on a CPU).
 #include <algorithm>
 #include <cstdio>
 #include <string>

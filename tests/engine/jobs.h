@@ -1,4 +1,4 @@
-// Small jobs of the model that comes with tempera, for tests of engines. TEMPERA_TEST_DEVICE=cuda runs them on a card.
+// Small jobs of the model that is part of tempera, for tests of engines. TEMPERA_TEST_DEVICE=cuda runs them on a card.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ inline bool on_card() {
 }
 
 inline EngineOptions small_engine() {
-  // Convolutions of a card in f32 then, so that another size of batch changes the last places alone.
+  // Convolutions of a card are then in f32, so that another batch size changes only the last places.
   if (on_card()) setenv("NVIDIA_TF32_OVERRIDE", "0", 1);
   EngineOptions options;
   options.device = on_card() ? "cuda" : "cpu";
@@ -57,7 +57,8 @@ inline void expect_equal(const std::vector<Image>& images, const std::vector<Ima
   }
 }
 
-// Of another size of batch, on a device whose kernels sum in another order then: in f32 a few units in the last place.
+// For another batch size, with which the kernels of a device may sum in another order: a few units in the last place of
+// f32.
 inline void expect_close(const std::vector<Image>& images, const std::vector<Image>& expected,
                          const std::string& what) {
   ASSERT_EQ(images.size(), expected.size()) << what;
@@ -68,7 +69,7 @@ inline void expect_close(const std::vector<Image>& images, const std::vector<Ima
   }
 }
 
-// Of a job that shared a batch.
+// For a job that shared a batch.
 inline void expect_as_alone(const std::vector<Image>& images, const Request& request) {
   if (on_card()) {
     expect_close(images, alone(request), request.prompt);

@@ -1,4 +1,4 @@
-// One engine and requests of unlike shapes: each is answered as by a fresh engine, and nothing is packed that is there.
+// One engine and requests of different shapes: each gives the result of a new engine, and weights are not packed again.
 #include <gtest/gtest.h>
 
 #include "jobs.h"
@@ -57,7 +57,7 @@ TEST(UnlikeRequests, AreAnsweredAsByAFreshEngineInTiles) {
   expect_as_fresh(options, two_sizes());
 }
 
-// What of one shape needs two passes and streams, of another does not.
+// One shape needs two passes and streaming, the other does not.
 TEST(UnlikeRequests, AreAnsweredAsByAFreshEngineWithinABudget) {
   EngineOptions options = small_engine();
   options.memory_budget = on_card() ? "140MiB" : "62MiB";
@@ -70,7 +70,7 @@ TEST(UnlikeRequests, AreAnsweredAsByAFreshEngineWithinABudget) {
     const Result fresh = Pipeline(options).generate(request);
     expect_equal(result.images, fresh.images, fresh.plan.residency);
     EXPECT_EQ(result.plan.residency, fresh.plan.residency);
-    // Nothing is held for others but holes that are not worth a copy (Parameters).
+    // Only holes that are too small for a copy are kept for other requests (Parameters).
     EXPECT_GE(result.plan.memory.peak_bytes, fresh.plan.memory.peak_bytes);
     EXPECT_LE(result.plan.memory.peak_bytes, fresh.plan.memory.peak_bytes + (256 << 10));
     EXPECT_NE(fresh.plan.residency, residency);
@@ -108,7 +108,7 @@ TEST(UnlikeRequests, PackOnlyWhatIsThereInNoEqualForm) {
   }
 }
 
-// A plan counts what the engine holds for other requests, and what it remembers of their texts.
+// A plan includes the memory that the engine keeps for other requests, and that of their cached texts.
 TEST(UnlikeRequests, ArePlannedWithWhatIsHeldForOthers) {
   Pipeline pipeline(small_engine());
   const Request small = small_request("a red apple", 1);
@@ -126,7 +126,7 @@ TEST(UnlikeRequests, ArePlannedWithWhatIsHeldForOthers) {
   }
 }
 
-// Review finding 8: plans and runs filled the options of programs each in its own way.
+// Review finding 8: plans and runs set the options of programs independently.
 TEST(UnlikeRequests, ArePlannedAsTheyRun) {
   for (const char* offload : {"auto", "none", "sequential"})
     for (const Request& request : two_sizes()) {

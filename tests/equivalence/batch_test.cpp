@@ -1,4 +1,4 @@
-// Pictures at different steps, with different samplers and guidance, in one batch: each is what it would be alone.
+// Pictures at different steps, with different samplers and guidance, in one batch: each is the same as alone.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ struct StepOf {
   }
 };
 
-// Bit for bit: -0 is not 0.
+// Compares bits: -0 is not 0.
 void expect_same_bits(const Floats& found, const Floats& expected, const std::string& where) {
   ASSERT_EQ(found.size(), expected.size()) << where;
   for (size_t i = 0; i < found.size(); ++i)
@@ -88,7 +88,7 @@ class Batch : public ::testing::TestWithParam<std::string> {
 constexpr int64_t kHeight = 7, kWidth = 29;
 constexpr size_t kLatent = kHeight * kWidth;  // of one channel
 
-// Among ordinary numbers many whose products vanish, with either sign, so that whole sums do.
+// Ordinary numbers with many zeros of both signs, so that whole sums are zero.
 Floats with_zeros(size_t n, unsigned seed) {
   Floats values = normal(n, seed);
   std::mt19937 generator(seed);
@@ -138,7 +138,7 @@ TEST_P(Batch, FewerSlotsThanTheProgramChangeNoBit) {
 }
 
 TEST_P(Batch, GuidanceIsThatOfEachPictureAlone) {
-  // Two guided pictures, the second without rescaling and without a deviation, and one that is not guided.
+  // Two guided pictures, the second without rescaling and with a deviation of 0, and one that is not guided.
   const std::vector<StepOf> pictures = {
       {1, 7.5f, 0.7f, 1, {0, 0, 0}}, {1, 3, 0, 1, {0, 0, 0}}, {1, 9, 1, 1, {0, 0, 0}}};
   const std::vector<Floats> negative = {normal(kLatent, 1), Floats(kLatent, 0.5f)};
@@ -164,7 +164,7 @@ TEST_P(Batch, GuidanceIsThatOfEachPictureAlone) {
   expect_same_bits(picture(2), positive[2], "the picture without guidance");
 }
 
-// A picture with all that belongs to it, made from its number.
+// A picture with all its data, made from its number.
 struct Picture {
   unsigned number = 0;
   bool guided = true;
@@ -195,12 +195,12 @@ class Denoising {
     executable_->load();
   }
 
-  // Two steps; of each picture its own slots.
+  // Two steps. Returns the slots of each picture.
   std::vector<Floats> run() {
     condition("encoder_hidden_states", 1);
     condition("text_embeds", 2);
     condition("time_ids", 3);
-    // Slots that a picture's sampler does not have start as anything finite.
+    // Slots that a picture's sampler does not have start with any finite values.
     const size_t latent = elements("noise") / pictures_.size(), row = elements("state") / pictures_.size();
     fill("state", [&](const Picture& p) { return normal(row, 10 * p.number + 4); });
     executable_->run_prologue();
@@ -250,7 +250,8 @@ class Denoising {
   Executable* executable_ = nullptr;
 };
 
-// The reference computes every row by itself. On devices other batches may take other kernels, so within rounding.
+// The reference computes every row separately. Devices may use other kernels for other batches, so the results are
+// equal within rounding.
 TEST_P(Batch, PicturesOfAMixedBatchAreThoseDrawnAlone) {
   const Picture rescaled{.number = 1, .rescale = 0.7f, .timesteps = {901, 801}};
   const Picture guided{.number = 2, .guidance = 3, .slots = 3, .timesteps = {601, 21}};

@@ -1,5 +1,5 @@
-// The same small UNet step run in every way a program can be lowered: what only moves memory or work must not change a
-// bit, what fuses must stay within rounding.
+// The same small UNet step in every way in which a program can be lowered. Ways that only move memory or work must not
+// change a bit; fusion must be within rounding.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -49,7 +49,7 @@ class Clocked final : public StepWatcher {
       sum += stopwatch_->seconds(i, i + 1);
     }
     EXPECT_GT(sum, 0);
-    // Clocks of cards tick twice in a microsecond.
+    // The clocks of cards have two ticks per microsecond.
     EXPECT_NEAR(sum, stopwatch_->seconds(0, marks_), 1e-6 * static_cast<double>(marks_));
     ++runs;
   }
@@ -61,12 +61,12 @@ class Clocked final : public StepWatcher {
   size_t marks_ = 0;
 };
 
-// Two steps of a two-picture batch, so that what the prologue left behind is used twice.
+// Two steps of a batch of two pictures, so that the results of the prologue are used twice.
 std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clocked = false) {
   ModelConfig model = preset("tiny");
   DenoiseGraphOptions options{.images = 2, .guided = 2, .guidance_rescale = true, .slots = 2};
   options.two_passes = way.two_passes;
-  options.unet = {.height = 7, .width = 10, .dtype = dtype};  // odd on the way down
+  options.unet = {.height = 7, .width = 10, .dtype = dtype};  // odd at a downsampling
   Graph graph = denoise_graph(model.unet, options);
   if (way.optimized) graph = optimize(std::move(graph));
   const std::unique_ptr<Queue> queue = backend.make_queue();
@@ -120,7 +120,7 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clock
 
 class Equivalence : public ::testing::TestWithParam<std::string> {
  protected:
-  // Which engine a convolution gets depends on what is fused with it, and with TF32 they differ by 1e-3.
+  // The fused ops decide the engine of a convolution. With TF32, engines differ by 1e-3.
   static void SetUpTestSuite() { test::forbid_tf32(); }
 };
 
@@ -133,8 +133,8 @@ TEST_P(Equivalence, MemoryReuseChangesNothing) {
   }
 }
 
-// Copies run ahead of the steps, into what earlier ones have read, or where activations leave room (0), or are there
-// once and stay.
+// Parameters are copied before the steps that use them: into memory that earlier steps have read, or into memory that
+// activations leave free (0). Or they are copied once and stay.
 TEST_P(Equivalence, StreamingChangesNothing) {
   const auto backend = test::make_backend(GetParam());
   const std::vector<float> resident = run(*backend, DType::f32, {true});
@@ -147,7 +147,7 @@ TEST_P(Equivalence, StreamingChangesNothing) {
   EXPECT_EQ(run(*backend, DType::f32, tight), resident);
 }
 
-// Where the host may lock nothing, a card's parameters come through a ring that the least is locked for.
+// If the host may lock no memory, a card's parameters are copied through a ring, which needs the least locked memory.
 TEST_P(Equivalence, StreamingThroughARingChangesNothing) {
   if (GetParam() != "cuda") GTEST_SKIP() << "the host's memory is the device's";
   const auto backend = test::make_backend(GetParam()), ring = test::make_backend(GetParam(), 0);
@@ -156,7 +156,7 @@ TEST_P(Equivalence, StreamingThroughARingChangesNothing) {
     EXPECT_EQ(run(*ring, DType::f32, {true, {}, StreamOptions{stream, 0}}), resident) << stream;
 }
 
-// Other batches may take other kernels, so within rounding.
+// Devices may use other kernels for other batches, so the results are equal within rounding.
 TEST_P(Equivalence, GuidanceInTwoPassesIsGuidance) {
   const auto backend = test::make_backend(GetParam());
   Way apart{true};
@@ -191,7 +191,7 @@ TEST_P(Equivalence, PassesStayWithinRounding) {
 
 TEST_P(Equivalence, NaiveAndFlashAttentionAgree) {
   const auto backend = test::make_backend(GetParam());
-  // On cards fused attention is for half precision.
+  // Fused attention on cards is only for half precision.
   const bool card = GetParam() == "cuda";
   const DType dtype = card ? DType::f16 : DType::f32;
   Way flash{true, {}}, naive{true, {}};
@@ -207,7 +207,7 @@ TEST_P(Equivalence, HalfPrecisionFollowsFull) {
     EXPECT_LE(test::relative_error(run(*backend, dtype, {true, {}}), full), 2e-2) << name(dtype);
 }
 
-// The slow reference only where there is nothing else to test.
+// The slow reference is tested only if there is no other backend.
 std::vector<std::string> backends() {
   std::vector<std::string> names = test::backend_names();
   if (names.size() > 1) std::erase(names, "reference");

@@ -1,6 +1,6 @@
-// The published autoencoder's residual stream passes what f16 can hold (65504) and its pictures come out black there
-// unless the stream is kept smaller. Weights of that kind: all that is added to the stream is 2^18 times larger, which
-// the norms take back, so that the picture must stay what it was.
+// The residual stream of the published autoencoder exceeds the range of f16 (65504). Its pictures are then black,
+// unless the stream is scaled down. The weights here are similar: all that is added to the stream is 2^18 times larger.
+// The norms remove this factor, so the picture must not change.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 namespace tempera {
 namespace {
 
-// 2^18 for a tensor that adds to the stream from outside of it: weights after a norm or the latent, and every bias.
+// 2^18 for a tensor that is added to the stream from outside of it: weights after a norm or the latent, and every bias.
 float large_stream(std::string_view name) {
   const auto is = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
   const bool bias = name.ends_with(".bias");
@@ -47,7 +47,7 @@ class LargestActivation final : public StepWatcher {
 
 struct Decoded {
   std::vector<uint8_t> rgb;
-  float largest = 0;  // activation, in f32 programs
+  float largest = 0;  // the largest activation in f32 programs
 };
 
 Decoded decode(Backend& backend, DType dtype, bool large, bool observe) {
@@ -89,7 +89,7 @@ TEST_P(VaeRange, HalfPrecisionHoldsActivationsBeyondF16) {
   EXPECT_GT(full.largest, 4 * 65504.0f);
   EXPECT_LE(mean_difference(full.rgb, plain.rgb), 0.05);
   const auto [low, high] = std::minmax_element(full.rgb.begin(), full.rgb.end());
-  EXPECT_GT(*high - *low, 50);  // a picture, not one colour
+  EXPECT_GT(*high - *low, 50);  // a picture with contrast, not one colour
   for (const DType dtype : test::compute_dtypes(GetParam()))
     EXPECT_LE(mean_difference(decode(*backend, dtype, true, false).rgb, full.rgb), 1) << name(dtype);
 }

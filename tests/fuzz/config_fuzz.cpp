@@ -1,5 +1,5 @@
-// Any bytes are a valid configuration or give Error(bad_file), for each kind of component. What is valid is safe to
-// compute with: no division by zero, no overflow.
+// Any bytes are a valid configuration or give Error(bad_file), for each kind of component. A valid configuration is
+// safe to compute with: no division by zero, no overflow.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -14,7 +14,7 @@ void expect(bool condition) {
 }
 
 template <class Config>
-void expect_sound(const Config&) {}  // nothing is computed from its numbers alone
+void expect_sound(const Config&) {}  // no computation uses only its numbers
 void expect_sound(const ClipConfig& clip) {
   expect(clip.head_dim() * clip.num_attention_heads == clip.hidden_size);
 }

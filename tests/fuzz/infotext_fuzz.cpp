@@ -1,4 +1,4 @@
-// Any bytes parse; what was read once, written and read again stays the same from then on.
+// Any bytes can be parsed. The parsed text, written and parsed again, does not change any more.
 #include <cstdint>
 #include <cstdlib>
 

@@ -1,5 +1,5 @@
-// Any bytes either parse or give Error(bad_file); what parses is what the reference parser makes of them, and nothing
-// the reference parser refuses is accepted.
+// Any bytes are parsed or give Error(bad_file). The result is that of the reference parser, and input that the
+// reference parser refuses is not accepted.
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
-// The tensors of a small single-file model, some of them dropped, renamed or of another shape as the input says: either
-// the result is a consistent configuration, or Error(bad_file).
+// The tensors of a small single-file model. The input decides which ones are dropped, renamed or given another shape.
+// The result is a consistent configuration or Error(bad_file).
 #include <cstdint>
 #include <cstdlib>
 
@@ -10,7 +10,7 @@
 namespace {
 using Tensors = tempera::MadeCheckpoint::Tensors;
 
-// Six bytes an edit: which tensor (2), what to do, and with which value (2), at which position.
+// Six bytes per edit: the tensor (2), the operation, its value (2), and its position.
 void edit(Tensors& tensors, const uint8_t* bytes) {
   if (tensors.empty()) return;
   const auto at = std::next(tensors.begin(), (bytes[0] | bytes[1] << 8) % static_cast<int>(tensors.size()));

@@ -1,4 +1,4 @@
-// Any bytes are a picture or Error(bad_file); a picture, written again, reads as the same picture and texts.
+// Any bytes are a picture or give Error(bad_file). A picture, written and read again, has the same pixels and texts.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -11,7 +11,7 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
-// Whether our writer takes the keyword; libpng reads others.
+// Whether our writer accepts the keyword. libpng reads others too.
 bool can_be_written(const std::string& keyword) {
   return std::all_of(keyword.begin(), keyword.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }

@@ -1,6 +1,6 @@
-// Any bytes are a safetensors file or give Error(bad_file). What is accepted keeps the format's promises, checked here
-// by other means than the reader's: every byte of the data belongs to exactly one tensor, which is as long as its shape
-// says.
+// Any bytes are a safetensors file or give Error(bad_file). An accepted file keeps the promises of the format, which
+// are checked here independently of the reader: every byte of the data belongs to exactly one tensor, and the length of
+// a tensor agrees with its shape.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

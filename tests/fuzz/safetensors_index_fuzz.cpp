@@ -1,4 +1,4 @@
-// Any bytes are an index of shards or give Error(bad_file); what is accepted names nothing outside the folder.
+// Any bytes are an index of shards or give Error(bad_file). An accepted index has no names outside of the folder.
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>

@@ -1,6 +1,8 @@
-// Two halves of one target, by the first byte. Even: the rest is the files of a tokenizer folder, separated by 0xFF
-// (which no UTF-8 text has); they load or give Error(bad_file). Odd: the rest is a prompt for a fixed tokenizer. What
-// is loaded encodes a prompt to ids inside the vocabulary, always the same ones.
+// The first byte selects one of two tests:
+//    even  the rest is the files of a tokenizer folder, separated by 0xFF (which no UTF-8 text has); they are loaded or
+//          give Error(bad_file)
+//    odd   the rest is a prompt for a fixed tokenizer
+// A loaded tokenizer encodes a prompt to ids inside the vocabulary, and always to the same ids.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

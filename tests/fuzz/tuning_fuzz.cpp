@@ -1,4 +1,4 @@
-// The file of chosen algorithms: any text is read, and what is found reads back as it was written.
+// The file of chosen algorithms: any text can be read, and the result, written and read again, is the same.
 #include <cstdint>
 #include <cstdlib>
 

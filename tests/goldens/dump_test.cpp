@@ -1,5 +1,5 @@
-// A whole small program as text: how the tiny UNet's denoising step is lowered for a GPU. What changes here was meant
-// to. Update with TEMPERA_UPDATE_GOLDENS=1.
+// A whole small program as text: the denoising step of the tiny UNet, lowered for a GPU. Every change of it must be
+// intended. Update with TEMPERA_UPDATE_GOLDENS=1.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -23,7 +23,7 @@ void expect_golden(const std::string& name, const std::string& now) {
   EXPECT_TRUE(now == golden) << path << " differs: compare with TEMPERA_UPDATE_GOLDENS=1 and git diff";
 }
 
-// One level with a resnet and a transformer each way: every kind of block, a few dozen steps.
+// One level with a resnet and a transformer in each direction: every kind of block, a few dozen steps.
 UnetConfig one_of_each() {
   UnetConfig c = preset("tiny").unet;
   c.down = {{32, 0, {0}}, {64, 4, {1}}};

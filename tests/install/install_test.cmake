@@ -1,9 +1,9 @@
-# Installs the build into a folder of its own, and builds and runs README's program against it twice: by find_package and
-# by pkg-config. Both must draw what the installed bin/tempera draws, with the installed model.
-# Run by ctest with VERSION, SOURCE, BUILD, WORK, GENERATOR, COMPILER, LIBDIR, BINDIR, DATADIR.
+# Installs the build into a new folder. Builds and runs README's program with it twice: by find_package and by
+# pkg-config. Both must draw the same picture as the installed bin/tempera with the installed model. Run by ctest with
+# VERSION, SOURCE, BUILD, WORK, GENERATOR, COMPILER, LIBDIR, BINDIR, DATADIR.
 cmake_minimum_required(VERSION 3.25)
 
-# run(COMMAND...): in WORK; what it prints is in `out`.
+# run(COMMAND...): runs it in WORK; its output is in `out`.
 function(run)
   execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK}
     RESULT_VARIABLE status OUTPUT_VARIABLE printed ERROR_VARIABLE errors OUTPUT_STRIP_TRAILING_WHITESPACE)

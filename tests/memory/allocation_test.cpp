@@ -1,6 +1,6 @@
-// Running takes no memory: the bytes that the process holds are counted between loading and the last step. oneDNN packs
-// operands of some products into memory that it takes and gives back within the call, and generates code in the first
-// run; nothing else may be there.
+// A run allocates no memory: the test counts the bytes that the process has allocated between loading and the last
+// step. oneDNN packs operands of some products into memory that it allocates and frees within the call, and generates
+// code in the first run. No other allocations are allowed.
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <sys/mman.h>
@@ -20,7 +20,7 @@
 
 namespace {
 
-std::atomic<int64_t> held = 0, most = 0;  // bytes of the heap and of mappings; the most since it was set
+std::atomic<int64_t> held = 0, most = 0;  // bytes of the heap and of mappings; the largest value since the last reset
 
 void take(int64_t bytes) {
   const int64_t now = held += bytes;
@@ -40,7 +40,7 @@ void give_back(void* p) {
 
 }  // namespace
 
-// glibc's own, which these stand before.
+// glibc's functions, which the functions below replace.
 extern "C" {
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);
@@ -88,10 +88,10 @@ namespace {
 
 constexpr size_t kAll = size_t{1} << 30;
 constexpr int64_t kPacking = int64_t{1} << 20;  // of oneDNN, at these sizes
-constexpr int64_t kLists = 1024;                // of what waits for the thread that brings parameters
+constexpr int64_t kLists = 1024;                // the queue of the thread that copies parameters
 
 struct Held {
-  int64_t more = 0, at_most = 0;  // than before the second step, after the last one and at any time
+  int64_t more = 0, at_most = 0;  // than before the second step: after the last step, and the maximum
 };
 
 Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
@@ -121,7 +121,7 @@ Held held_by_steps(Backend& backend, DType dtype, const StreamOptions* stream) {
     e.run();
     queue->synchronize();
     if (step != 0) continue;
-    e.leave();  // nothing is on its way
+    e.leave();  // no copies are pending
     most = before = held;
   }
   e.leave();
@@ -152,7 +152,7 @@ TEST_P(Allocations, EndWithLoading) {
     }
 }
 
-// A card's memory is the driver's to count; the reference allocates at will.
+// The driver counts a card's memory, and the reference may allocate.
 INSTANTIATE_TEST_SUITE_P(Host, Allocations, ::testing::Values("cpu"));
 
 }  // namespace

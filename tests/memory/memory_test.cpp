@@ -1,5 +1,5 @@
 // Plans as golden values: steps, bytes and peak of known requests, lowered for a GPU on a machine without one. A change
-// of these numbers is a decision, not an accident: update the golden file knowingly (TEMPERA_UPDATE_GOLDENS=1).
+// of these numbers must be intended. Update the golden file with TEMPERA_UPDATE_GOLDENS=1.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -90,7 +90,7 @@ TEST(Plans, CountTheWorkOfSdxl) {
   engine.device = "cuda";
   engine.eager = true;
   const Plan p = plan(engine, {});
-  // 6.761 TFLOP per sample and forward, 10.470 per decode (count_sdxl_macs.py); text encoders on top.
+  // 6.761 TFLOP per sample and forward, 10.470 per decode (count_sdxl_macs.py); the text encoders are not included.
   EXPECT_NEAR(stage(p, "unet").flops, 2 * 6.761e12, 0.001e12);
   EXPECT_NEAR(stage(p, "vae_decoder").flops, 10.470e12, 0.001e12);
   EXPECT_EQ(stage(p, "unet").runs, 50u);
@@ -110,7 +110,7 @@ TEST(Plans, HoistTheTextBranchOutOfTheLoop) {
   EXPECT_LT(compiled.stages.at(2).steps, eager.stages.at(2).steps);
 }
 
-// The stream of its residuals is kept small enough for f16, by its parameters.
+// The parameters scale the residual stream down, so that it fits f16.
 TEST(Plans, DecodeInF16AsTheRest) {
   EngineOptions engine;
   engine.preset = "tiny";
@@ -146,7 +146,7 @@ TEST(Plans, KeepWithinTheBudget) {
         EXPECT_TRUE(p.choices.back().fits);
         EXPECT_EQ(p.choices.back().mode, p.residency);
         for (size_t i = 0; i + 1 < p.choices.size(); ++i) EXPECT_FALSE(p.choices[i].fits);
-        // Most of what there is is used where parameters travel.
+        // Streamed parameters use most of the available memory.
         if (p.residency.find("UNet streamed") != std::string::npos) {
           EXPECT_GT(static_cast<double>(p.memory.peak_bytes), 0.9 * static_cast<double>(budget * kMebibyte));
         }
@@ -160,12 +160,12 @@ TEST(Plans, SequentialOffloadCopiesTheUnetInEveryStep) {
   const Plan streamed = plan(engine, {});
   EXPECT_EQ(stage(resident, "unet").copied, 0u);
   EXPECT_EQ(stage(streamed, "unet").weights, 0u);
-  // All but what the prologue reads: keys and values of the prompt.
+  // All parameters except those of the prologue: keys and values of the prompt.
   EXPECT_GE(stage(streamed, "unet").copied, stage(resident, "unet").weights * 8 / 10);
   EXPECT_LT(stage(streamed, "unet").stream, size_t{257} << 20);
   EXPECT_EQ(stage(streamed, "unet").activations, stage(resident, "unet").activations);
   EXPECT_EQ(stage(streamed, "unet").flops, stage(resident, "unet").flops);
-  // What travels lies in the host's memory: of the resident plan the text encoders alone.
+  // Streamed parameters are in the host's memory. In the resident plan, only those of the text encoders are.
   EXPECT_GT(streamed.memory.pinned_bytes, resident.memory.pinned_bytes + stage(resident, "unet").weights);
   EXPECT_GT(resident.memory.pinned_bytes, 0u);
   engine.offload = "none";
@@ -194,7 +194,7 @@ TEST(Plans, TheDecoderDoesNotGrowWithTheNumberOfPictures) {
 
 TEST(Plans, TilesTakeLessMemoryAndMoreWork) {
   EngineOptions engine = on_card("sdxl-base", "fp16");
-  engine.offload = "none";  // or the text encoders' parameters would take what the decoder leaves
+  engine.offload = "none";  // else the text encoders' parameters would use the memory that the decoder leaves
   const Plan whole = plan(engine, {});
   EXPECT_EQ(whole.decoder, "AutoencoderKL");
   engine.vae_tiling = true;
@@ -208,7 +208,7 @@ TEST(Plans, TilesTakeLessMemoryAndMoreWork) {
   EXPECT_LT(scratch(small), scratch(tiled) / 2);
   EXPECT_LT(tiled.memory.peak_bytes, whole.memory.peak_bytes);
   EXPECT_LE(small.memory.peak_bytes, tiled.memory.peak_bytes);
-  // One set of weights serves all shapes of tile here.
+  // All shapes of tiles use one set of weights here.
   EXPECT_EQ(stage(tiled, "vae_decoder").weights, stage(whole, "vae_decoder").weights);
   EXPECT_GT(stage(tiled, "vae_decoder").flops, stage(whole, "vae_decoder").flops);
   EXPECT_GT(stage(tiled, "vae_decoder").steps, 8 * stage(whole, "vae_decoder").steps);
@@ -226,8 +226,8 @@ TEST(Plans, TheTinyAutoencoderIsTiny) {
   EXPECT_LT(tiny.memory.peak_bytes, whole.memory.peak_bytes);
 }
 
-// The model's own tiny autoencoder is taken where nothing fits with the full one, and not before: here its tiles are
-// held large, so that they are what limits.
+// The model's own tiny autoencoder is used only if no plan with the full one fits. Here the tiles of the full one are
+// kept large, so that they are the limit.
 TEST(Plans, TakeTheTinyAutoencoderWhereNothingElseFits) {
   EngineOptions engine = on_card("sdxl-base", "fp16");
   Request request;
@@ -244,12 +244,12 @@ TEST(Plans, TakeTheTinyAutoencoderWhereNothingElseFits) {
   EXPECT_LE(tiny.memory.peak_bytes, size_t{300} << 20);
   ASSERT_GT(tiny.choices.size(), 2u);
   EXPECT_EQ(tiny.choices.front().mode.find("tiny"), std::string::npos);
-  // As with the one that is asked for.
+  // Equal to the plan with an explicit tiny autoencoder.
   engine.tiny_vae = "model";
   const Plan asked = plan(engine, request);
   EXPECT_EQ(asked.decoder, tiny.decoder);
   EXPECT_LE(asked.memory.peak_bytes, size_t{300} << 20);
-  // Its tiles must overlap by whole pixels of the latent; where they cannot, there is no such way.
+  // Its tiles must overlap by whole pixels of the latent. If they cannot, this way to decode does not exist.
   engine.tiny_vae.clear();
   engine.vae_tile_size = 480;
   try {
@@ -260,7 +260,7 @@ TEST(Plans, TakeTheTinyAutoencoderWhereNothingElseFits) {
   }
 }
 
-// diffusers' tiles where it has them: of the autoencoder's size, and none where the picture is not larger.
+// diffusers' tile sizes: those of the autoencoder, and no tiles if the picture is not larger.
 TEST(Plans, TileSizesAreDiffusers) {
   EngineOptions engine = on_card("sdxl-base", "fp16");
   engine.vae_tiling = true;

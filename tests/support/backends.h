@@ -1,4 +1,4 @@
-// The backends of this build that this machine can run, for tests that must hold on all of them.
+// The backends of this build that this machine can run, for tests that must pass on all of them.
 #pragma once
 
 #include <memory>
@@ -11,12 +11,12 @@
 namespace tempera::test {
 
 std::vector<std::string> backend_names();
-// most_pinned: of a card, bytes of host memory to lock for parameters that travel.
+// most_pinned: of a card, the bytes of host memory that may be locked for streamed parameters.
 std::unique_ptr<Backend> make_backend(const std::string& name, std::optional<size_t> most_pinned = {});
-// Makes cards compute f32 convolutions in f32: before a backend is made.
+// Makes cards compute f32 convolutions in f32. Called before a backend is made.
 void forbid_tf32();
 
-// What it computes in; f32 always.
+// The dtypes in which the backend computes; f32 is always one of them.
 std::vector<DType> compute_dtypes(const std::string& name);
 
 }  // namespace tempera::test

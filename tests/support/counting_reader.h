@@ -14,12 +14,12 @@
 
 namespace tempera {
 
-// A part over bytes that the caller keeps.
+// A part over bytes of the caller.
 inline WeightPart stored_part(DType dtype, std::span<const std::byte> bytes, float factor = 1) {
   return {std::make_shared<StoredElements>(dtype, bytes), bytes.size() / size_of(dtype), factor};
 }
 
-// Counts for each element of the reader below how often it was read and given back.
+// Counts how often each element of the reader below was read and given back.
 class CountingReader final : public ElementReader {
  public:
   CountingReader(std::shared_ptr<const ElementReader> below, size_t elements)
@@ -43,10 +43,10 @@ class CountingReader final : public ElementReader {
     below_->done(first, n);
   }
 
-  // The most elements that were given back at once.
+  // The largest number of elements that were given back in one call.
   size_t largest_piece() const { return largest_; }
 
-  // What is wrong with how it was packed; "" when each element was read once and then given back once, in order.
+  // The fault of the packing; "" if each element was read once and then given back once, in order.
   std::string fault() const {
     for (size_t i = 0; i < reads_.size(); ++i) {
       if (reads_[i] != 1) return fmt::format("reads element {} {} times", i, reads_[i].load());
@@ -60,11 +60,11 @@ class CountingReader final : public ElementReader {
   std::shared_ptr<const ElementReader> below_;
   mutable std::vector<std::atomic<uint32_t>> reads_, dones_;
   mutable std::atomic<bool> late_ = false;
-  mutable bool unordered_ = false;  // one thread gives back
+  mutable bool unordered_ = false;  // only one thread gives back
   mutable size_t next_ = 0, largest_ = 0;
 };
 
-// `parts`, counted; the readers are added to `counters`.
+// `parts` with counting readers, which are added to `counters`.
 inline std::vector<WeightPart> counted(std::vector<WeightPart> parts,
                                        std::vector<std::shared_ptr<const CountingReader>>& counters) {
   for (WeightPart& part : parts) {

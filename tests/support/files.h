@@ -1,4 +1,4 @@
-// A folder that goes away, and files in it.
+// A temporary folder, and files in it.
 #pragma once
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 namespace tempera {
 
-// A folder that goes when the object does.
+// A folder that the destructor removes.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -30,7 +30,7 @@ class TemporaryFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-  // The names in it, sorted; of files and folders, not of what folders hold.
+  // The names of its files and folders, sorted, without the content of folders.
   std::vector<std::string> names() const {
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(path_)) names.push_back(entry.path().filename());
@@ -42,7 +42,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// Makes the folders that are missing.
+// Makes missing folders.
 inline void write_file(const std::filesystem::path& path, std::string_view contents) {
   std::filesystem::create_directories(path.parent_path());
   std::ofstream file(path, std::ios::binary);

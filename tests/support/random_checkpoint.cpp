@@ -14,7 +14,7 @@ MadeCheckpoint::Tensors random_tensors(const Graph& graph, float (*factor)(std::
     for (const std::string& name : weight->names) {
       CheckpointTensor tensor{DType::f32, {node.output.shape.dims().begin(), node.output.shape.dims().end()}, {}};
       std::vector<int64_t>& dims = tensor.dims;
-      dims[0] /= static_cast<int64_t>(weight->names.size());  // stacked weights are of one shape
+      dims[0] /= static_cast<int64_t>(weight->names.size());  // stacked weights have the same shape
       const int64_t elements = tensor.elements();
       const float deviation = dims.size() > 1 ? 1 / std::sqrt(static_cast<float>(elements / dims[0])) : 0.1f;
       const float mean = dims.size() == 1 && name.ends_with("weight") ? 1.0f : 0.0f;

@@ -8,8 +8,9 @@ namespace tempera::test {
 
 class RandomCheckpoint final : public MadeCheckpoint {
  public:
-  // Holds every Weight of the graph in f32, also those that passes have stacked, under their own names. The values
-  // depend on the name alone, so that a graph and its optimised form read the same, times what `factor` gives for it.
+  // Has every Weight of the graph in f32, also those that passes have stacked, by their own names. The values depend
+  // only on the name, so that a graph and its optimised form have the same weights. `factor` gives a factor for each
+  // name.
   explicit RandomCheckpoint(const Graph& graph, float (*factor)(std::string_view name) = nullptr);
 };
 

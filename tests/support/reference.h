@@ -1,5 +1,5 @@
-// What diffusers computed for a small model (../shared/reference): inputs and outputs of every part. Tests that need it
-// skip where the folder is not there.
+// The results of diffusers for a small model (../shared/reference): inputs and outputs of every part. Tests that need
+// them are skipped if the folder does not exist.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@
 
 namespace tempera::test {
 
-// <repository>/../shared/reference/dev, or what the environment's TEMPERA_REFERENCE_DIR says: a folder that
-// tests/diffusers/make_parts.py wrote.
+// The folder in the environment variable TEMPERA_REFERENCE_DIR, written by tests/diffusers/make_parts.py. Without it,
+// <repository>/../shared/reference/dev.
 std::filesystem::path reference_dir();
 bool has_reference();
-bool is_full_size();  // parts of a model as large as SDXL, for pictures of 512 x 512 and more
+bool is_full_size();  // whether the parts are of a model as large as SDXL, for pictures of 512 x 512 and more
 
 // A tensor of parts.safetensors, as floats.
 struct Part {
@@ -25,10 +25,10 @@ struct Part {
 };
 Part part(const std::string& name);
 
-// (N, C, H, W) to (N, H, W, C) and back.
+// From (N, C, H, W) to (N, H, W, C) and back.
 std::vector<float> to_nhwc(const Part& nchw);
 
-// ||a - b|| / ||b||; infinity when sizes differ or a value is not finite.
+// |a - b|| / ||b||; infinity if the sizes differ or a value is not finite.
 double relative_error(const std::vector<float>& a, const std::vector<float>& b);
 
 }  // namespace tempera::test

@@ -1,4 +1,4 @@
-// Files of tensors for tests, and what is said about those that are wrong.
+// Files of tensors for tests, and the messages about wrong files.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,14 +23,14 @@ inline void write_safetensors(const std::filesystem::path& path,
   writer.commit();
 }
 
-// All elements of a tensor, in the type in which it is stored.
+// All elements of a tensor, in their stored dtype.
 inline std::vector<std::byte> stored_bytes(const CheckpointTensor& tensor) {
   std::vector<std::byte> bytes(tensor.stored_bytes());
   tensor.reader->read(0, static_cast<size_t>(tensor.elements()), tensor.dtype, bytes.data());
   return bytes;
 }
 
-// The message of the Error(bad_file) that `call` throws; "" when it throws nothing.
+// The message of the Error(bad_file) that `call` throws; "" if it does not throw.
 inline std::string bad_file_message(const std::function<void()>& call) {
   try {
     call();

@@ -1,5 +1,5 @@
-// Every engine computes with its own number of threads, whichever others are in the process, and a call leaves the
-// caller's settings as they were. The small model, on the CPU.
+// Every engine computes with its own number of threads, independent of other engines in the process. A call does not
+// change the settings of the caller. Uses the small model on the CPU.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -16,7 +16,8 @@
 namespace tempera {
 namespace {
 
-// What OpenMP, and so oneDNN, would use on the calling thread. Builds without OpenMP have thread_count() alone.
+// The number of threads that OpenMP, and so oneDNN, would use on the calling thread. Builds without OpenMP have only
+// thread_count().
 int openmp_setting() {
 #if defined(_OPENMP)
   return omp_get_max_threads();
@@ -27,7 +28,7 @@ int openmp_setting() {
 
 struct Drawn {
   std::vector<uint8_t> rgb;
-  std::set<int> counts, openmp;  // what was set in the call
+  std::set<int> counts, openmp;  // the settings during the call
   MemoryPlan memory;
 };
 
@@ -87,7 +88,7 @@ TEST(EngineThreads, AreTheEnginesOwnAtOnce) {
   EXPECT_EQ(openmp_setting(), openmp);
 }
 
-// Kernels plan memory for each thread, so a count that grew afterwards would be too much for it.
+// Kernels plan memory for each thread, so a larger number of threads would later need more memory than planned.
 TEST(EngineThreads, AreThoseOfTheConstructorUnlessNamed) {
   std::unique_ptr<Pipeline> engine;
   {

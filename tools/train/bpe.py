@@ -1,7 +1,7 @@
 """CLIP's byte-level byte-pair encoding with a vocabulary of our own.
 
-The files have CLIP's form: the 256 byte symbols, the same with `</w>` (the end of a word), one symbol a merge, then
-`<|startoftext|>` and `<|endoftext|>`; so the end token has the largest id, as in CLIP.
+The files have CLIP's form: the 256 byte symbols, the same symbols with `</w>` (the end of a word), one symbol for each merge,
+then `<|startoftext|>` and `<|endoftext|>`. So the end token has the largest id, as in CLIP.
 """
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import regex
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-# the pieces that are encoded each on their own: CLIP's pattern
+# the pieces that are encoded separately: CLIP's pattern
 PIECES = regex.compile(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
 
 
 def byte_symbols() -> list[str]:
-    """One printable character for each byte: printable bytes stand for themselves, the others for U+0100 and up."""
+    """One printable character for each byte: printable bytes are unchanged, the others are U+0100 and up."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     symbols = {b: chr(b) for b in printable}
     for b in range(256):
@@ -38,7 +38,8 @@ def pieces(text: str) -> list[str]:
 
 
 def learn(counts: collections.Counter[str], merges: int) -> list[tuple[str, str]]:
-    """The most useful merges of adjacent symbols, greedily; ties go to the earlier in the alphabet, so that it repeats."""
+    """The most frequent merges of adjacent symbols, chosen greedily. Of equal ones, the first in the alphabet is chosen, so
+    that the result is reproducible."""
     table = byte_map()
     words = []
     for word, count in sorted(counts.items()):
@@ -86,7 +87,7 @@ def learn(counts: collections.Counter[str], merges: int) -> list[tuple[str, str]
 
 
 class Tokenizer:
-    """Text to ids, equal to transformers' CLIPTokenizer on the same files; words are remembered, captions repeat them."""
+    """Text to ids, equal to transformers' CLIPTokenizer on the same files. Ids of words are cached: captions repeat them."""
 
     def __init__(self, merges: list[tuple[str, str]], length: int) -> None:
         base = byte_symbols()

@@ -1,7 +1,7 @@
-"""From the names and keywords of a picture to the many ways in which someone might ask for it.
+"""Captions of a picture, made from its name and keywords: many different prompts for it.
 
 A prompt need not be the exact name: names, labels, keywords, word order, articles, colours and style words vary. A prompt
-without a style word means the noto style, so that the same prompt gives one look and not a draw among three.
+without a style word means the noto style, so that a prompt always gives the same style.
 """
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 STYLES = ("noto", "fluent", "flat")
 OPENINGS = ("a picture of", "a drawing of", "an icon of", "an emoji of", "picture of", "drawing of", "icon of", "emoji of")
-# how often a caption leaves the style out
+# the share of captions without the style
 UNSTYLED = {"noto": 0.6, "fluent": 0.03, "flat": 0.03}
 
 
 def plain(text: str) -> str:
-    """Lower case, words parted by single spaces, without the punctuation of names and labels."""
+    """Lower case, words separated by single spaces, without the punctuation of names and labels."""
     kept = "".join(c if c.isalnum() or c == "'" else " " for c in text.lower().replace("’", "'").replace("&", " and "))
     return " ".join(kept.split())
 
 
 @dataclass
 class Thing:
-    """What one picture shows, in words."""
+    """The content of one picture, in words."""
     style: str
     name: str                                    # the icon's name with spaces
     label: str = ""
     tags: list[str] = field(default_factory=list)
-    colour: str = ""                             # the colour most of it has, if one can be said
-    painted: bool = False                        # recoloured by us: the colour must be said
+    colour: str = ""                             # its main colour, if it has one
+    painted: bool = False                        # recoloured: captions must name the colour
 
     @staticmethod
     def of(record: dict[str, object]) -> "Thing":
@@ -60,11 +60,11 @@ def with_style(text: str, style: str, rng: random.Random) -> str:
 
 
 def caption(thing: Thing, rng: random.Random) -> str:
-    """One of the ways to ask for this picture."""
+    """A random prompt for this picture."""
     kind = rng.random()
     words = thing.name
     if thing.painted:
-        kind = kind * 0.8                       # keywords alone would not say what was painted
+        kind = kind * 0.8                       # keywords alone would not name the painted thing
         words = thing.name
     if kind < 0.62 or not (thing.label or thing.tags):
         pass
@@ -92,7 +92,7 @@ def caption(thing: Thing, rng: random.Random) -> str:
 
 
 def word_counts(things: list[Thing]) -> collections.Counter[str]:
-    """How much each word matters to the vocabulary: a name's words are asked for most."""
+    """The weight of each word in the vocabulary. The words of names occur most in prompts."""
     from bpe import pieces
 
     counts: collections.Counter[str] = collections.Counter()

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The 64 prompts of grid.txt drawn by tempera with the embedded model, as one sheet: docs/pictures/grid.png.
+// Draws the 64 prompts of grid.txt with tempera and the embedded model, as one sheet: docs/pictures/grid.png.
 //
 // usage: node draw_grid.mjs [TEMPERA [OUT.png]]      (default: build/release/bin/tempera docs/pictures/grid.png)
 

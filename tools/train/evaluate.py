@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Stage 5: what the exported model can do, measured through diffusers' StableDiffusionXLPipeline.
+"""Stage 5: the quality of the exported model, measured with diffusers' StableDiffusionXLPipeline.
 
 usage: evaluate.py MODEL_DIR --report OUT_DIR [--guidance 3] [--styles noto,fluent,flat]
 
-For every name of a style, seed 0: the picture is reduced to 32 x 32 (means of 8 x 8 blocks), and the nearest picture of
-that style is the one at the least Euclidean distance of RGB values. A name counts when its own picture is the nearest, or
-among the 5 nearest. OUT_DIR gets report.json and the picture grids.
+For every name of a style, a picture is drawn with seed 0 and reduced to 32 x 32 (means of 8 x 8 blocks). The nearest picture
+of that style has the smallest Euclidean distance of RGB values. Counted are the names whose own picture is the nearest, and
+those whose own picture is among the 5 nearest. Writes report.json and the picture grids to OUT_DIR.
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WORDS = ["red heart", "blue heart", "green heart", "purple heart", "yellow heart
 
 
 def draw(pipe, prompts: list[str], guidance: float, steps: int = 20, size: int = 256, seed: int = 0, batch: int = 128) -> torch.Tensor:
-    """One picture a prompt, each from the same noise: (N, 3, size, size) in [0, 1]."""
+    """One picture for each prompt, all from the same noise: (N, 3, size, size) in [0, 1]."""
     found = []
     for i in range(0, len(prompts), batch):
         some = prompts[i: i + batch]
@@ -75,7 +75,7 @@ def save_grid(images: torch.Tensor, columns: int, cell: int, path: Path) -> None
 
 
 def check_tokenizers(pipe, folder: Path, things: list[captions.Thing]) -> None:
-    """Our encoder and transformers' give the same ids, and our text encoding the same states as the pipeline's."""
+    """Checks that our encoder gives the ids of transformers' tokenizer, and our text encoding the states of the pipeline."""
     ours = bpe.Tokenizer.load(folder / "tokenizer")
     rng = random.Random(1)
     texts = [captions.caption(t, rng) for t in rng.sample(things, min(500, len(things)))] + ["", "Crème brûlée!", "it's 2024", "x" * 300]
@@ -97,9 +97,9 @@ def main() -> None:
     parser = stage.arguments(__doc__.split("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--report", type=Path, required=True)
-    parser.add_argument("--guidance", default="3", help="one or several, with commas: all are tried on the noto names")
+    parser.add_argument("--guidance", default="3", help="one or several, separated by commas: all are measured with the noto names")
     parser.add_argument("--styles", default="noto,fluent,flat")
-    parser.add_argument("--limit", type=int, help="ask for about so many names of a style instead of all")
+    parser.add_argument("--limit", type=int, help="number of names of a style (about), instead of all")
     args = parser.parse_args()
     device = stage.prepare(args)
     from diffusers import AutoencoderTiny, StableDiffusionXLPipeline

@@ -33,14 +33,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def file_key(name: str, key: str) -> str:
-    """The key in published SDXL files: newer transformers drop CLIPTextModel's prefix, the files keep it."""
+    """The key in published SDXL files. They have CLIPTextModel's prefix, newer versions of transformers do not."""
     if name.startswith("text_encoder") and not key.startswith(("text_model.", "text_projection.")):
         return "text_model." + key
     return key
 
 
 def read_part(folder: str | Path, name: str, part: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """An exported part's weights under the keys that `part` has here."""
+    """The weights of an exported part, with the keys of `part`."""
     stored = load_file(Path(folder) / name / FILES[name])
     return {key: stored[file_key(name, key)].float() for key in part.state_dict()}
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// What the tests of the embedded model know of the pictures it was trained on: small ones of all glyphs, a few whole ones.
+// Makes test data from the training pictures of the embedded model: small ones of all glyphs, a few of full size.
 //
 // usage: node make_test_data.mjs [DATA_DIR]      (default: build/emoji/data, written by prepare_data.mjs)
 //
 // tests/data/emoji/glyphs.png   tiles of 16 x 16, each the means of a picture's 16 x 16 blocks, kColumns in a row
-// tests/data/emoji/glyphs.json  style and name of every tile, in order; the name is the prompt that asks for it
-// tests/data/emoji/whole.png    pictures of 256 x 256 side by side, to measure the autoencoders with
-// DATA_DIR/pictures.rgb         every picture as 256 x 256 RGB, end to end: to measure them with all (960 MB, not committed)
+// tests/data/emoji/glyphs.json  style and name of every tile, in order; the name is its prompt
+// tests/data/emoji/whole.png    pictures of 256 x 256 in a row, to measure the autoencoders
+// DATA_DIR/pictures.rgb         all pictures as 256 x 256 RGB, to measure them with all (960 MB, not committed)
 
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
@@ -19,7 +19,8 @@ const out = path.join(root, 'tests/data/emoji');
 const sharp = createRequire(path.join(path.dirname(data), 'package.json'))('sharp');
 
 const kSide = 256, kTile = 16, kColumns = 64;
-// All of noto, the style of a prompt that names none; of the others what the tests of style words ask for.
+// All pictures of noto, the style of a prompt without a style word. Of the other styles, those in the tests of style
+// words.
 const kInEveryStyle = ['cat', 'dog', 'red-apple', 'rocket', 'castle', 'guitar', 'bicycle', 'crown'];
 const kWhole = ['cat', 'castle'].flatMap((name) => [['noto', name], ['flat', name]]);
 

@@ -1,8 +1,11 @@
-"""The parts of the small SDXL, their sizes, and what each costs.
+"""The parts of the small SDXL, their sizes and their cost.
 
-Everything is SDXL's kind, only narrow: a UNet of three levels whose two lower ones attend to the text, pooled text and
-picture sizes added to the time embedding, two CLIP text encoders, an eightfold autoencoder with four channels. 28 MiB of
-float16 for all of it is the bound that sets the widths.
+The architecture is that of SDXL with small widths:
+- a UNet with three levels; the two lower ones have cross-attention to the text; pooled text and picture sizes are added to the
+  time embedding;
+- two CLIP text encoders;
+- an autoencoder with a factor of eight and four channels.
+The widths are chosen so that all weights are at most 28 MiB in float16.
 """
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 VOCABULARY = 3072        # ids of the tokenizers
-LENGTH = 77              # tokens of a prompt: CLIP's, which other SDXL programs may take for granted
+LENGTH = 77              # tokens of a prompt: that of CLIP, which other SDXL programs may assume
 TEXT1, TEXT2 = 64, 128   # widths of the text encoders
 
 UNET: dict[str, Any] = dict(
@@ -34,7 +37,7 @@ SCHEDULER: dict[str, Any] = dict(
     num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction",
     rescale_betas_zero_snr=True, timestep_spacing="trailing", interpolation_type="linear", use_karras_sigmas=False, steps_offset=0)
 
-DEFAULTS: dict[str, Any] = dict(num_inference_steps=20, guidance_scale=3.0)      # what a request that leaves it out gets, in tempera
+DEFAULTS: dict[str, Any] = dict(num_inference_steps=20, guidance_scale=3.0)      # tempera's defaults with this model
 
 
 def clip_config(vocabulary: int, width: int, layers: int, act: str) -> Any:
@@ -47,14 +50,14 @@ def clip_config(vocabulary: int, width: int, layers: int, act: str) -> Any:
 
 
 def text_encoders(vocabulary: int) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """SDXL reads the next to last layer of both, and the last of the second through its projection."""
+    """Both text encoders. SDXL uses the second to last layer of both, and the projection of the last layer of the second."""
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
     first = CLIPTextModel(clip_config(vocabulary, TEXT1, 2, "quick_gelu"))
     second = CLIPTextModelWithProjection(clip_config(vocabulary, TEXT2, 3, "gelu"))
     for model in (first, second):
         for module in model.modules():
-            if isinstance(module, torch.nn.Embedding):      # CLIP's 0.02 suits 400 million pairs; so few steps want words apart at once
+            if isinstance(module, torch.nn.Embedding):      # CLIP's 0.02 is for 400 million pairs; few steps need more
                 torch.nn.init.normal_(module.weight, std=0.1 if module.num_embeddings == vocabulary else 0.02)
     return first, second
 
@@ -81,9 +84,9 @@ def tiny() -> torch.nn.Module:
 
 
 def hidden_states(model: torch.nn.Module, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The next to last and the normed last states of a CLIP text model.
+    """The second to last and the normalised last states of a CLIP text model.
 
-    What transformers computes, written out: its forward collects hidden states through hooks, which compiled code cannot follow.
+    The computation of transformers without its hooks: its forward collects hidden states with hooks, which cannot be compiled.
     """
     core = getattr(model, "text_model", model)
     x = core.embeddings.token_embedding(ids) + core.embeddings.position_embedding.weight[: ids.shape[1]]
@@ -104,7 +107,7 @@ def hidden_states(model: torch.nn.Module, ids: torch.Tensor) -> tuple[torch.Tens
 
 def encode_text(first: torch.nn.Module, second: torch.nn.Module, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids (N, T) to the states (N, T, 192) that the UNet attends to and the pooled text (N, 128)."""
-    end = (ids == second.config.eos_token_id).int().argmax(1)      # the first of the end tokens that also pad
+    end = (ids == second.config.eos_token_id).int().argmax(1)      # the first end token; the others are padding
     states1, _ = hidden_states(first, ids)
     states2, last = hidden_states(second, ids)
     pooled = second.text_projection(last[torch.arange(len(ids), device=ids.device), end])
@@ -112,7 +115,7 @@ def encode_text(first: torch.nn.Module, second: torch.nn.Module, ids: torch.Tens
 
 
 def encode_mean(vae: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-    """Latents without the posterior's noise: what the diffusion learns."""
+    """Latents without the posterior's noise. The diffusion model is trained on them."""
     return vae.quant_conv(vae.encoder(pictures)).chunk(2, 1)[0]
 
 
@@ -121,7 +124,7 @@ def decode(vae: torch.nn.Module, latents: torch.Tensor) -> torch.Tensor:
 
 
 def alphas_cumprod() -> torch.Tensor:
-    """diffusers' zero-terminal-SNR schedule: scaled-linear betas, the last signal level moved to nothing."""
+    """diffusers' zero-terminal-SNR schedule: scaled-linear betas, rescaled so that the last signal level is 0."""
     betas = torch.linspace(SCHEDULER["beta_start"] ** 0.5, SCHEDULER["beta_end"] ** 0.5, 1000, dtype=torch.float64) ** 2
     signal = (1 - betas).cumprod(0).sqrt()
     signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
@@ -129,7 +132,7 @@ def alphas_cumprod() -> torch.Tensor:
 
 
 def counts(vocabulary: int, device: torch.device) -> dict[str, dict[str, float]]:
-    """Parameters, and multiply-adds of one forward pass for a 256 x 256 picture, in millions."""
+    """Numbers of parameters, and of multiply-adds in one forward pass for a 256 x 256 picture, in millions."""
     from torch.utils.flop_counter import FlopCounterMode
 
     first, second = (m.to(device).eval() for m in text_encoders(vocabulary))

@@ -1,4 +1,4 @@
-"""The pictures as tensors on the device, and their colours: which one a picture has, and the same picture in another."""
+"""The pictures as tensors on the device, and their colours: the main colour of a picture, and pictures in other colours."""
 from __future__ import annotations
 
 import concurrent.futures
@@ -13,20 +13,20 @@ from PIL import Image
 from captions import Thing
 
 SIZE = 256
-# Where a named colour lies on the hue circle (degrees), and what it does to saturation.
+# The hue of a named colour (degrees), and its factor for the saturation.
 HUES = {"red": (2.0, 1.0), "orange": (28.0, 1.0), "yellow": (49.0, 1.0), "green": (125.0, 0.9), "blue": (214.0, 1.0),
         "purple": (275.0, 0.9), "pink": (332.0, 0.6)}
-SPREAD = 40.0            # degrees to either side that count as the same material
-PEOPLE, FLAGS = 1, 9     # emojibase's groups that are not recoloured
+SPREAD = 40.0            # degrees: hues within +- this belong to the same material
+PEOPLE, FLAGS = 1, 9     # groups of emojibase that are not recoloured
 
 
 def load_things(data: Path) -> list[Thing]:
-    """What the pictures show, without the pictures."""
+    """The descriptions of the pictures, without the pictures."""
     return [Thing.of(r) for r in json.loads((data / "pictures.json").read_text())]
 
 
 def load(data: Path, device: torch.device, limit: int | None = None) -> tuple[torch.Tensor, list[Thing], list[int]]:
-    """All pictures (N, 3, 256, 256) uint8, what each shows, and its emojibase group."""
+    """All pictures (N, 3, 256, 256) uint8, their descriptions, and their emojibase groups."""
     records = json.loads((data / "pictures.json").read_text())
     if limit:
         records = records[:: max(1, len(records) // limit)]
@@ -42,12 +42,12 @@ def load(data: Path, device: torch.device, limit: int | None = None) -> tuple[to
 
 
 def as_float(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 to the model's [-1, 1], channels last."""
+    """Converts uint8 to the model's [-1, 1], channels last."""
     return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
 def to_hsv(rgb: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(N, 3, H, W) in [0, 1] to hue in degrees, saturation and value, each (N, H, W)."""
+    """Converts (N, 3, H, W) in [0, 1] to hue in degrees, saturation and value, each (N, H, W)."""
     value, _ = rgb.max(1)
     low, _ = rgb.min(1)
     span = value - low
@@ -66,7 +66,7 @@ def to_rgb(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) -> 
 
 
 def apart(a: torch.Tensor, b: torch.Tensor | float) -> torch.Tensor:
-    """Degrees between hues, signed, in [-180, 180)."""
+    """The signed difference of hues in degrees, in [-180, 180)."""
     return (a - b + 180) % 360 - 180
 
 
@@ -82,14 +82,14 @@ def main_hue(rgb: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
     near = weight * (offset.abs() < SPREAD)
     total = near.sum(1).clamp_min(1e-6)
     centre = (peak + (near * offset).sum(1) / total) % 360
-    # too little colour to speak of one: less than a fiftieth of the picture
+    # no main colour if less than a fiftieth of the picture is coloured
     share = torch.where(weight.sum(1) > 0.02 * weight.shape[1], near.sum(1) / weight.sum(1).clamp_min(1e-6), torch.zeros_like(total))
     mean = lambda x: (near * x.flatten(1)).sum(1) / total  # noqa: E731
     return centre, share, mean(saturation), mean(value)
 
 
 def colour_word(hue: float, share: float, saturation: float, value: float) -> str:
-    """The everyday word for a picture's colour, or nothing where people would not agree."""
+    """The common word for a picture's colour, or an empty string if the colour is not clear."""
     if share < 0.75:
         return ""
     if 12 <= hue < 45 and value < 0.68:
@@ -105,7 +105,7 @@ def colour_word(hue: float, share: float, saturation: float, value: float) -> st
 
 
 def name_colours(pictures: torch.Tensor, things: list[Thing], groups: list[int]) -> list[tuple[float, float, float, float]]:
-    """Writes the colour into each thing that has one, people aside; gives what main_hue found, for recolouring."""
+    """Sets the colour of each thing that has one, except people. Returns the results of main_hue, for recolouring."""
     found: list[tuple[float, float, float, float]] = []
     for i in range(0, len(pictures), 256):
         found += [tuple(v) for v in torch.stack(main_hue(pictures[i: i + 256].float() / 255), 1).tolist()]  # type: ignore[misc]
@@ -115,10 +115,10 @@ def name_colours(pictures: torch.Tensor, things: list[Thing], groups: list[int])
 
 
 def repaint(rgb: torch.Tensor, hue_from: torch.Tensor, hue_to: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-    """The pictures with their main material in another hue; everything else keeps its colour."""
+    """The pictures with their main material in another hue. All other parts keep their colours."""
     hue, saturation, value = to_hsv(rgb)
     offset = apart(hue, hue_from[:, None, None])
-    inside = ((SPREAD + 15 - offset.abs()) / 15).clamp(0, 1)      # soft at the edge of the material's hues
+    inside = ((SPREAD + 15 - offset.abs()) / 15).clamp(0, 1)      # smooth at the limits of the material's hues
     turned = hue_to[:, None, None] + 0.5 * offset                 # shades keep half of their difference in hue
     changed = to_rgb(turned % 360, (saturation * gain[:, None, None]).clamp(0, 1), value)
     return torch.lerp(rgb, changed, inside[:, None])
@@ -126,9 +126,10 @@ def repaint(rgb: torch.Tensor, hue_from: torch.Tensor, hue_to: torch.Tensor, gai
 
 def repainted(pictures: torch.Tensor, things: list[Thing], groups: list[int], per_picture: int, seed: int,
               ) -> tuple[torch.Tensor, list[Thing]]:
-    """Pictures in colours that the set does not have, named so: that a colour word means the same on every thing.
+    """Pictures in colours that the set does not have, with these colours in their names. So the model learns that a colour
+    word means the same for every thing.
 
-    People and flags keep theirs. A painted name that the set has (a blue heart) is left to the set's own picture.
+    People and flags keep their colours. A name that is already in the set (a blue heart) is not made again.
     """
     hues = name_colours(pictures, things, groups)
     known = {(t.style, t.name) for t in things}

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, GAP = 300, 190, 46, 30, 34, 24
-# folder, what is drawn, title, whether the axis is logarithmic
+# folder, plotted value, title, whether the axis is logarithmic
 PANELS = (("autoencoder", "psnr", "autoencoder: PSNR of training batches, dB", False),
           ("tiny", "psnr", "tiny autoencoder: PSNR of training batches, dB", False),
           ("diffusion", "loss", "diffusion: loss", True))
@@ -23,7 +23,7 @@ def read(file: Path, key: str) -> list[tuple[float, float]]:
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers that part the range into about `count`."""
+    """Round numbers that divide the range into about `count` parts."""
     rough = (high - low) / count
     unit = 10 ** math.floor(math.log10(rough))
     step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough)

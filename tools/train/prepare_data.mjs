@@ -3,13 +3,13 @@
 //
 // usage: node prepare_data.mjs [OUT_DIR]      (default: build/emoji/data under the repository)
 //
-// OUT_DIR/pictures.bin   256 x 256 WebP pictures on white, end to end
-// OUT_DIR/pictures.json  one record a picture: style, name, label, tags, group, offset, length
-// OUT_DIR/skipped.json   icons that did not render, with the reason
-// OUT_DIR/licenses.json  package, version and licence of everything the pictures and words come from
+// OUT_DIR/pictures.bin   256 x 256 WebP pictures on white, concatenated
+// OUT_DIR/pictures.json  one record for each picture: style, name, label, tags, group, offset, length
+// OUT_DIR/skipped.json   icons that could not be rendered, with the reason
+// OUT_DIR/licenses.json  package, version and licence of all sources of the pictures and words
 //
-// The packages are installed beside OUT_DIR, in a folder that git ignores: neither they nor the pictures are committed.
-// Skin tones are left out: they are one shape in six colours, and would be two thirds of all pictures.
+// The packages are installed next to OUT_DIR, in a folder that git ignores. Neither they nor the pictures are
+// committed. Skin tones are left out. They are one shape in six colours, and would be two thirds of all pictures.
 
 import { execFileSync, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -25,7 +25,7 @@ const kStyles = { noto: '@iconify-json/noto', fluent: '@iconify-json/fluent-emoj
 const kPackages = { '@iconify-json/noto': '1.2.9', '@iconify-json/fluent-emoji': '1.2.7', '@iconify-json/fluent-emoji-flat': '1.2.6',
   'emojibase-data': '17.0.0', '@resvg/resvg-js': '2.6.2', 'sharp': '0.35.5' };
 const kSize = 256;         // pixels of a picture's side
-const kOversample = 2;     // rendered larger, then reduced: resvg's own antialiasing leaves hairlines between touching shapes
+const kOversample = 2;     // rendered larger, then reduced: resvg's antialiasing leaves thin lines between touching shapes
 
 const require = createRequire(path.join(home, 'package.json'));
 const read = (pkg, file) => JSON.parse(fs.readFileSync(path.join(home, 'node_modules', pkg, file), 'utf8'));
@@ -44,10 +44,10 @@ function install() {
   }
 }
 
-/** The icons worth drawing of one style: [name, hexcode] without skin tones and parts of other emoji. */
+/** The icons of one style: [name, hexcode], without skin tones and parts of other emoji. */
 function chosen(style) {
   const set = read(kStyles[style], 'icons.json');
-  const chars = read(kStyles[style === 'fluent' ? 'flat' : style], 'chars.json');   // the same icons; only one set lists their characters
+  const chars = read(kStyles[style === 'fluent' ? 'flat' : style], 'chars.json');   // the same icons; only one set has this list
   const code = new Map();
   for (const [hex, name] of Object.entries(chars)) {
     if (!code.has(name) || hex.length < code.get(name).length) code.set(name, hex);
@@ -63,7 +63,7 @@ function chosen(style) {
   }).map((name) => [name, code.get(name) ?? '']);
 }
 
-/** Labels and keywords by code points, variation selectors left out. */
+/** Labels and keywords by code points, without variation selectors. */
 function words() {
   const plain = (hex) => hex.toUpperCase().split('-').filter((c) => c !== 'FE0F').join('-');
   const map = new Map();
@@ -71,7 +71,7 @@ function words() {
   return (hex) => map.get(plain(hex));
 }
 
-/** RGBA of the oversampled side to RGB of kSize: the mean of each block. */
+/** Converts RGBA of `side` pixels to RGB of kSize pixels: the mean of each block. */
 function reduced(pixels, side) {
   const data = Buffer.alloc(kSize * kSize * 3);
   const n = kOversample;
@@ -87,7 +87,7 @@ function reduced(pixels, side) {
   return data;
 }
 
-/** Child process: draws one icon a message. A panic in the renderer ends this process, not the run. */
+/** Child process: draws one icon for each message. A panic in the renderer ends this process, not the run. */
 async function drawer() {
   const { Resvg } = require('@resvg/resvg-js');
   const sharp = require('sharp');
@@ -116,7 +116,7 @@ async function drawer() {
   process.send({ ready: true });
 }
 
-/** Draws every job in child processes; one that dies loses only the icon it was drawing. */
+/** Draws every job in child processes. If one crashes, only the icon that it was drawing is lost. */
 function draw(jobs, width) {
   const results = new Array(jobs.length);
   let next = 0, done = 0;

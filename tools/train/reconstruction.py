@@ -1,4 +1,4 @@
-"""What the stages that train an autoencoder share: the loss of a picture, how pictures are varied, and the loop itself."""
+"""The common code of the stages that train an autoencoder: the loss of a picture, the augmentation, and the training loop."""
 from __future__ import annotations
 
 import argparse
@@ -20,14 +20,14 @@ def picture_loss(y: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.
     error = y - x
     squared = error.square().mean()
     loss = error.abs().mean() + 2 * squared
-    for k in (1, 2, 4):       # differences are linear: those of the error are the error of the differences
+    for k in (1, 2, 4):       # differences are linear: the error of the differences is the difference of the error
         e = F.avg_pool2d(error, k) if k > 1 else error
         loss = loss + 0.5 * ((e[..., 1:] - e[..., :-1]).abs().mean() + (e[..., 1:, :] - e[..., :-1, :]).abs().mean())
     return loss, squared / 4
 
 
 def varied(batch: torch.Tensor) -> torch.Tensor:
-    """Mirrors half of the pictures and permutes the colours of a quarter."""
+    """Mirrors half of the pictures and permutes the colour channels of a quarter."""
     n = len(batch)
     mirror = torch.rand(n, 1, 1, 1, device=batch.device) < 0.5
     batch = torch.where(mirror, batch.flip(3), batch)
@@ -39,11 +39,11 @@ def varied(batch: torch.Tensor) -> torch.Tensor:
 
 def train(run: stage.Stage, args: argparse.Namespace, device: torch.device, images: torch.Tensor, network: torch.nn.Module,
           objective: Objective, third: str) -> dict[str, Any]:
-    """Trains `network` through its budget, from the stage's checkpoint where it has one.
+    """Trains `network` for its budget, from the stage's checkpoint if there is one.
 
-    `objective` takes pictures and noise of the latents' shape, and gives the loss, the mean squared error over pixels, and a
-    third figure that the log calls `third`. Returns what the checkpoint holds of an unfinished stage; the network has the
-    averaged weights then.
+    `objective` has two arguments, pictures and noise of the latents' shape. It returns the loss, the mean squared error over
+    pixels, and a third value, which has the name `third` in the log. The result is the content of the checkpoint of an
+    unfinished stage. After the call, the network has the averaged weights.
     """
     weights = list(network.parameters())
     cuda = device.type == "cuda"

@@ -1,8 +1,8 @@
-"""What every training stage shares: its folder, its budget, its log, its checkpoint.
+"""The common code of all training stages: folder, budget, log and checkpoint.
 
-A stage's folder holds `settings.json` (arguments, seed, versions), `curve.jsonl` (one record of the loss every so many
-steps), and `checkpoint.pt` (written to another name, then renamed: an interrupted write never destroys the last one).
-A stage that is started again in the same folder goes on from its checkpoint.
+A stage's folder has `settings.json` (arguments, seed, versions), `curve.jsonl` (a record of the loss every --log-every
+steps), and `checkpoint.pt` (written to another name, then renamed, so that an interrupted write does not destroy the last
+one). A stage that is started again in the same folder continues from its checkpoint.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import torch._inductor.config as inductor
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """Arguments that every stage takes."""
+    """The arguments of every stage."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, default=Path("build/emoji/data"), help="folder written by prepare_data.mjs")
     parser.add_argument("--work", type=Path, default=Path("build/emoji/work"), help="folder of the stages' checkpoints")
@@ -31,10 +31,10 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def budget_arguments(parser: argparse.ArgumentParser, steps: int, batch: int, rate: float) -> None:
-    """How long a stage trains: steps, or minutes of wall clock where the time is what is given."""
+    """The budget of a stage: a number of steps, or minutes if --minutes is given."""
     parser.add_argument("--steps", type=int, default=steps)
-    parser.add_argument("--minutes", type=float, help="train this long instead of --steps; the schedule follows the clock")
-    parser.add_argument("--batch", type=int, default=batch, help="pictures a step on each GPU")
+    parser.add_argument("--minutes", type=float, help="training time, instead of --steps; the schedule then depends on the time")
+    parser.add_argument("--batch", type=int, default=batch, help="pictures per step on each GPU")
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
     parser.add_argument("--log-every", type=int, default=100)
     parser.add_argument("--save-seconds", type=float, default=60)
@@ -42,27 +42,28 @@ def budget_arguments(parser: argparse.ArgumentParser, steps: int, batch: int, ra
 
 
 def prepare(args: argparse.Namespace) -> torch.device:
-    """Makes diffusers importable and PyTorch fast; the random numbers follow the seed."""
+    """Makes diffusers importable, sets PyTorch's options for speed, and sets the seed of the random numbers."""
     if args.diffusers:
         sys.path.insert(0, str(args.diffusers))
     torch.manual_seed(args.seed)
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
-    # channels last throughout: by itself the compiler declines where a convolution narrows, and copies around each one
+    # channels last for all layers: by default, the compiler uses another layout for convolutions with fewer outputs
+    # than inputs, and copies before and after each of them
     inductor.force_layout_optimization = True
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def scheduled_rate(peak: float, fraction: float, step: int, warmup: int, floor: float = 0.01) -> float:
-    """A linear warm-up in steps, then half a cosine over the budget."""
+    """The learning rate: a linear warm-up over `warmup` steps, then half a cosine over the budget."""
     return peak * min(1.0, (step + 1) / warmup) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction))))
 
 
 class Step:
-    """One training step: `differentiate` gives the loss and fills the gradients, `update` applies them.
+    """One training step: `differentiate` returns the loss and writes the gradients, `update` applies them.
 
-    On a GPU both become CUDA graphs: models this small have so many small kernels that launching them takes longer than
-    running them. A graph reads every tensor where it lay when it was captured, so the learning rate is a tensor too.
+    On a GPU both become CUDA graphs, because the many small kernels of models this small need more time to launch than to run.
+    A graph reads every tensor at its address at capture, so the learning rate is a tensor too.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, rate: torch.Tensor, differentiate: Callable[[], torch.Tensor],
@@ -72,7 +73,7 @@ class Step:
             self.capture(optimizer)
 
     def capture(self, optimizer: torch.optim.Optimizer) -> None:
-        # the steps that warm up change nothing: their rate is 0, and the optimizer's state is put back
+        # the warm-up steps change nothing: their rate is 0, and the optimizer's state is restored
         saved = {p: {k: v.clone() for k, v in optimizer.state[p].items()} for p in optimizer.state}
         self.rate.zero_()
         side = torch.cuda.Stream()
@@ -99,7 +100,7 @@ class Step:
         self.differentiate, self.update = replay, second.replay
 
     def __call__(self, rate: float) -> torch.Tensor:
-        """Takes the step; gives what `differentiate` gave, to be read before the next one."""
+        """Does the step. Returns the result of `differentiate`, which is valid until the next step."""
         self.rate.fill_(rate)
         loss = self.differentiate()
         if self.between:
@@ -117,12 +118,12 @@ class Average:
         self.decay = decay
 
     def update(self, step: int) -> None:
-        # early on a short memory, or the random start would stay in the mean for thousands of steps
+        # a smaller decay at the start, else the random initial values would stay in the mean for thousands of steps
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.mean, self.live, 1 - decay)
 
     def swap(self) -> None:
-        """Exchanges the mean and the live values: before and after an evaluation."""
+        """Exchanges the mean and the current values, before and after an evaluation."""
         for live, mean in zip(self.live, self.mean):
             keep = live.clone()
             live.copy_(mean)
@@ -130,25 +131,25 @@ class Average:
 
 
 class Stage:
-    """One stage's folder and its progress through its budget."""
+    """The folder of a stage, and the used part of its budget."""
 
     def __init__(self, name: str, args: argparse.Namespace, lead: bool = True) -> None:
         self.folder = args.work / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.args = args
-        self.lead = lead                   # the one process of several that writes
+        self.lead = lead                   # whether this process writes, of several
         self.step = 0
         self.spent = 0.0                   # seconds of training in earlier runs of this stage
         self.started = time.monotonic()
         self.saved = self.started
         if lead:
-            settings = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}      # where files lay is no setting
+            settings = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}      # paths are not settings
             settings["torch"] = torch.__version__
             settings["device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
             (self.folder / "settings.json").write_text(json.dumps(settings, indent=1) + "\n")
 
     def begin(self) -> None:
-        """Starts the clock: after compiling and warming up, so that the schedule covers training alone."""
+        """Starts the clock. Called after compilation and warm-up, so that the schedule covers only the training."""
         self.started = self.saved = time.monotonic()
 
     @property
@@ -170,7 +171,7 @@ class Stage:
         print(self.folder.name, line, flush=True)
 
     def load(self) -> dict[str, Any] | None:
-        """The checkpoint, if this stage has been here before."""
+        """The checkpoint of an earlier run of this stage, if there is one."""
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return None

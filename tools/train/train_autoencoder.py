@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Stage 1: AutoencoderKL on all pictures. Writes WORK/autoencoder/checkpoint.pt with the averaged weights, normalised.
 
-The loss is pixel difference (absolute and squared) plus differences of gradients at three scales, which keep edges sharp,
-plus a little KL: its noise makes the decoder forgive small errors of the diffusion, and empties latents of white ground.
-Channels are permuted in a quarter of the pictures, so that colours the icons do not have decode as well.
-After training the latents' mean and deviation are folded into the 1 x 1 convolutions between encoder and decoder: latents
-then have mean 0 and deviation 1 in each channel, and scaling_factor is 1.
+The loss is the sum of:
+- the pixel differences (absolute and squared);
+- the differences of gradients at three scales, which keep edges sharp;
+- KL with a small weight. Its noise makes the decoder robust against small errors of the diffusion, and removes information
+  from latents of white background.
+The channels of a quarter of the pictures are permuted, so that colours that the icons do not have are decoded as well.
+After training, the mean and deviation of the latents are folded into the 1 x 1 convolutions between encoder and decoder.
+Latents then have mean 0 and deviation 1 in each channel, and scaling_factor is 1.
 """
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def normalise(vae: torch.nn.Module, images: torch.Tensor) -> tuple[list[float], 
 
 
 def quality(vae: torch.nn.Module, images: torch.Tensor) -> tuple[float, float]:
-    """PSNR of reconstructions: the mean over pictures, and that of the mean error."""
+    """PSNR of reconstructions: the mean over pictures, and the PSNR of the mean error."""
     errors = []
     with torch.no_grad():
         for i in range(0, len(images), 64):

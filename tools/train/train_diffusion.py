@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Stage 3: the UNet and both text encoders. Writes WORK/diffusion/checkpoint.pt.
 
-v-prediction to zero terminal SNR, so that plain white grounds come out white. Latents and captions are made once and kept
-on the GPU. Several GPUs: python3 -m torch.distributed.run --nproc_per_node=N train_diffusion.py ...
+The model is trained with v-prediction and zero terminal SNR, so that white backgrounds are drawn white. Latents and captions
+are made once and kept on the GPU. Several GPUs: python3 -m torch.distributed.run --nproc_per_node=N train_diffusion.py ...
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pictures
 import stage
 from train_tiny import load_autoencoder
 
-# How often each kind of picture is drawn. Noto is the style of a prompt that names none, so it gets the most.
+# The share of each kind of picture. Noto has the largest, because it is the style of a prompt without a style word.
 SHARES = {"noto": 0.46, "fluent": 0.22, "flat": 0.22, "painted": 0.10}
 
 
@@ -34,7 +34,7 @@ def latents_of(vae: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def tokenised(things: list[captions.Thing], tokenizer: bpe.Tokenizer, count: int, seed: int) -> torch.Tensor:
-    """`count` captions a picture as ids (things, count, LENGTH), drawn once."""
+    """`count` captions for each picture as ids (things, count, LENGTH)."""
     rng = random.Random(seed)
     rows = [[tokenizer.encode(captions.caption(t, rng)) for _ in range(count)] for t in things]
     return torch.tensor(rows, dtype=torch.int16).view(len(things), count, tokenizer.length)
@@ -47,7 +47,7 @@ def weights_of(things: list[captions.Thing]) -> torch.Tensor:
 
 
 class Batches:
-    """Draws a batch wholly on the device: nothing waits for the host."""
+    """Draws batches on the device, so that no step waits for the host."""
 
     def __init__(self, args: argparse.Namespace, device: torch.device, rank: int, tokenizer: bpe.Tokenizer) -> None:
         images, things, groups = pictures.load(args.data, device)
@@ -55,7 +55,7 @@ class Batches:
         self.images = torch.cat([images, painted])
         self.latents = torch.randn(len(self.images), 4, 32, 32, device=device)       # until encode()
         captioned = [tokenised(things, tokenizer, args.captions, args.seed + rank)]
-        if painted_things:      # as many columns, so that one index serves both
+        if painted_things:      # the same number of columns, so that one index is enough
             few = tokenised(painted_things, tokenizer, 8, args.seed + 100 + rank)
             captioned.append(few.repeat(1, (args.captions + 7) // 8, 1)[:, : args.captions])
         self.ids = torch.cat(captioned).to(device)
@@ -63,13 +63,13 @@ class Batches:
         self.empty = torch.tensor(tokenizer.encode(""), dtype=torch.int16, device=device)
         signal = model.alphas_cumprod().to(device)
         self.signal, self.noise = signal.sqrt()[:, None, None, None], (1 - signal).sqrt()[:, None, None, None]
-        # nearly clean latents teach only what no eye sees: their weight falls where the signal is five times the noise
+        # nearly clean latents teach invisible details: their weight falls if the signal is over 5 times the noise
         self.importance = (5 * (1 - signal) / signal.clamp_min(1e-8)).clamp_max(1)
         self.batch, self.device = args.batch, device
         self.text = f"{len(images)} pictures, {len(painted)} in other colours, {self.ids.shape[0] * self.ids.shape[1]} captions"
 
     def encode(self, vae: torch.nn.Module) -> None:
-        """Fills the latents, in place: captured graphs read them where they are."""
+        """Writes the latents in place, because captured graphs read them at their address."""
         self.latents.copy_(latents_of(vae, self.images))
         del self.images
 
@@ -77,17 +77,17 @@ class Batches:
         n, device = self.batch, self.device
         index = torch.searchsorted(self.cumulative, torch.rand(n, device=device)).clamp_max(len(self.cumulative) - 1)
         ids = self.ids[index, torch.randint(0, self.ids.shape[1], (n,), device=device)]
-        # a tenth without a prompt: half as the empty text, half as the zeros that diffusers puts in place of no negative prompt
+        # a tenth without a prompt: half the empty text, half zeros, which diffusers uses without a negative prompt
         kind = torch.rand(n, device=device)
         ids = torch.where((kind < 0.05)[:, None], self.empty, ids).long()
         keep = (kind < 0.95).float()
-        # timesteps: twice as many near pure noise, where it is decided which picture it will be, as near the end
+        # timesteps: near pure noise, where the content is decided, there are twice as many as near the end
         u = torch.rand(n, device=device)
         t = (1000 * ((0.36 + 1.6 * u).sqrt() - 0.6) / 0.8).long().clamp(0, 999)
         z = self.latents[index]
         noise = torch.randn_like(z)
         a, b = self.signal[t], self.noise[t]
-        # sizes and crops other than these pictures' must not matter: the model sees some and learns to pass over them
+        # other sizes and crops must not change the result: the model is trained with some random ones
         sizes = torch.full((n, 6), 256.0, device=device)
         sizes[:, 2:4] = 0
         other = torch.randint(2, 9, (n, 6), device=device) * 64.0
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=32, help="captions made for each picture")
     parser.add_argument("--colours", type=int, default=3, help="other colours made of each picture that has one")
     parser.add_argument("--start-from", help="folder of an exported model to start from, with a new optimizer")
-    parser.add_argument("--wait", action="store_true", help="get ready while stage 1 is still training, and wait for it")
+    parser.add_argument("--wait", action="store_true", help="start while stage 1 is still training, and wait for its end")
     parser.add_argument("--profile", action="store_true", help="time the parts of a step and stop")
     args = parser.parse_args()
     device = stage.prepare(args)
@@ -122,7 +122,7 @@ def main() -> None:
     if rank == 0:
         print(batches.text, f"vocabulary {tokenizer.size}, {time.monotonic() - start:.1f} s", flush=True)
 
-    torch.manual_seed(args.seed)                     # the same start on every GPU
+    torch.manual_seed(args.seed)                     # the same initial weights on every GPU
     first, second = (m.to(device) for m in model.text_encoders(tokenizer.size))
     unet = model.unet().to(device).to(memory_format=torch.channels_last)
     parts = {"unet": unet, "text_encoder": first, "text_encoder_2": second}
@@ -169,9 +169,9 @@ def main() -> None:
             p.grad = None
         loss = compiled(**batches.draw())
         loss.backward()
-        gradients = [p.grad for p in weights if p.grad is not None]      # the last layer of encoder 1 has none: nobody reads it
+        gradients = [p.grad for p in weights if p.grad is not None]      # the unused last layer of encoder 1 has none
         if world > 1:
-            flat = torch.cat([g.flatten() for g in gradients])           # one message instead of hundreds
+            flat = torch.cat([g.flatten() for g in gradients])           # one all-reduce instead of hundreds
         return loss.detach()
 
     def update() -> None:
@@ -201,7 +201,7 @@ def main() -> None:
         kept += advance(stage.scheduled_rate(args.rate, fraction, run.step, warmup=300))
         run.step += 1
         average.update(run.step)
-        if run.step % 10 == 0:               # one clock for all: a GPU that stopped alone would leave the others waiting
+        if run.step % 10 == 0:               # all GPUs stop together: else the others would wait for one that stopped
             now = torch.tensor(run.fraction(), device=device)
             if world > 1:
                 dist.broadcast(now, 0)
@@ -218,7 +218,7 @@ def main() -> None:
 
 
 def profile(advance: stage.Step, batches: Batches, steps: int = 40) -> None:
-    """Prints milliseconds a step, of drawing alone, and the kernels that take the time."""
+    """Prints milliseconds per step, those for drawing the batch alone, and the slowest kernels."""
     from torch.profiler import ProfilerActivity, profile as record
 
     def timed(call) -> float:

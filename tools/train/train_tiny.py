@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Stage 2: AutoencoderTiny for the latents of stage 1. Writes WORK/tiny/checkpoint.pt.
 
-The decoder learns pictures from the encoder's latents, a little noise added, since the diffusion's are never exact; the
-encoder learns the latents. The two meet only there, so each can stand in for the large one's half.
+The decoder learns pictures from the latents of the large encoder. A little noise is added to them, because the latents of the
+diffusion are never exact. The encoder learns the latents. The two are trained independently, so each can replace the encoder
+or decoder of the large autoencoder.
 """
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ import stage
 
 
 def load_autoencoder(args: argparse.Namespace, device: torch.device, wait: bool = False) -> torch.nn.Module:
-    """Stage 1's result; with `wait`, stage 1 may still be at work."""
+    """The result of stage 1. With `wait`, stage 1 may still be running."""
     path = args.work / "autoencoder" / "checkpoint.pt"
     while True:
         state = torch.load(path, map_location="cpu", weights_only=True) if path.exists() else {}

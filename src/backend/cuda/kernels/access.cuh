@@ -1,8 +1,10 @@
-// How kernels read and write tensors of any floating-point dtype: eight neighbours at a time as floats, in 16-byte
-// accesses; where channels do not come in eights, the same code runs with one element at a time. The dtype is the same
-// for a whole launch, so that asking for it costs a uniform branch and one kernel serves all. But a branch around every
-// load keeps loads from being in flight together: kernels that live by that exist once per type (with_type) and say
-// the type again before they load, which folds the branches.
+// Loads and stores of tensors of any floating-point dtype, as floats in registers. One call moves eight neighbouring
+// elements in accesses of 16 bytes. If the channels are not a multiple of eight, the same code moves one element at a
+// time.
+//
+// The dtype is the same for a whole launch, so a test of it is a uniform branch, and one kernel serves all dtypes. But
+// a branch around each load prevents several loads in flight. Kernels that need them are compiled once per dtype
+// (with_type). They set the dtype again before they load, and the compiler removes the branches.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -21,7 +23,7 @@ struct Numbers {
   float v[V];
 };
 
-// Eight numbers of 16 bits.
+// Converts eight values of 16 bits.
 template <DType T>
 __device__ inline Numbers<kVector> unpack(const uint4& raw) {
   using Half = std::conditional_t<T == DType::f16, __half, __nv_bfloat16>;
@@ -32,7 +34,7 @@ __device__ inline Numbers<kVector> unpack(const uint4& raw) {
   return out;
 }
 
-// Elements [at, at + V); with V == 8, `at` is a multiple of 8 and the tensor starts at a multiple of 16 bytes.
+// Loads elements [at, at + V). With V == 8, `at` is a multiple of 8 and the tensor is aligned to 16 bytes.
 template <int V>
 __device__ inline Numbers<V> load(In in, int64_t at) {
   Numbers<V> out;
@@ -100,7 +102,8 @@ __device__ inline void store(Out to, int64_t at, const Numbers<V>& x) {
   }
 }
 
-// What load() reads, as it lies in memory: half the registers, for kernels that ask for much before they use it.
+// The elements that load() reads, without conversion. They need half the registers, for kernels that load many elements
+// before they use them.
 template <int V, DType T>
 using Packed = std::conditional_t<V == kVector && T != DType::f32, uint4, Numbers<V>>;
 
@@ -126,8 +129,8 @@ __device__ inline float gelu(float x) {
   return 0.5f * x * (1 + erff(x * 0.70710678118654752f));
 }
 
-// x / (1 + exp(-x)) by the card's own exponential and division, a few units of the last place from the exact one: with
-// expf and / this is what limits the kernels that move pictures.
+// x / (1 + exp(-steepness x)) with the fast exponential and division of the hardware. The error is a few units in the
+// last place. With expf and / this function would limit the kernels that process pictures.
 __device__ inline float silu(float x, float steepness) {
   return __fdividef(x, 1 + __expf(-steepness * x));
 }
@@ -149,7 +152,7 @@ __device__ inline float apply(Activation kind, float x) {
   }
 }
 
-// Calls f with the type as a constant.
+// Calls f with the dtype as a compile-time constant.
 template <class F>
 void with_type(DType type, const F& f) {
   if (type == DType::f32) return f(std::integral_constant<DType, DType::f32>());
@@ -161,7 +164,7 @@ inline unsigned blocks_for(int64_t n, int64_t each) {
   return static_cast<unsigned>((n + each - 1) / each);
 }
 
-// Sums over a warp; every lane has the same result.
+// The sum over a warp, the same in every lane.
 __device__ inline float warp_sum(float x) {
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);

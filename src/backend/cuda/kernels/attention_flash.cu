@@ -1,28 +1,28 @@
-// Attention without a score matrix (Dao 2023, FlashAttention-2) on mma.sync tensor instructions, f16 and bf16 with sums
-// in f32. A warp owns 16 queries, their running maximum, sum and output in registers; keys and values come in tiles
-// through shared memory, the next tile copied while one is used.
+// Attention without a score matrix (Dao 2023, FlashAttention-2) on mma.sync tensor core instructions, f16 and bf16 with
+// sums in f32. A warp computes 16 queries and keeps their running maximum, sum and output in registers. Tiles of keys
+// and values are copied to shared memory; the next tile is copied while the current one is used.
 //
-// Two neighbouring tiles of scores are, packed, the A of the next product (mma.cuh).
+// Two neighbouring tiles of scores, packed to 16 bits, have the layout of operand A of the second product (mma.cuh).
 #include "backend/cuda/kernels/access.cuh"
 #include "backend/cuda/kernels/mma.cuh"
 
 namespace tempera::cuda {
 namespace {
 
-// As load_matrices(), each matrix turned.
+// Like load_matrices(), with each matrix transposed.
 __device__ inline void load_transposed(uint32_t (&r)[4], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(address)
                : "memory");
 }
-// 16 bytes to shared memory, zeros where `valid` is false; `from` must be readable only when valid.
+// Copies 16 bytes to shared memory, or writes zeros if `valid` is false. `from` must be readable only if `valid`.
 __device__ inline void copy_async(uint32_t to, const void* from, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0) : "memory");
 }
 
-// A tile of K or V: `Keys` rows of `Dim` halves in chunks of 8, permuted so that the eight rows of a matrix lie in
-// different banks.
+// A tile of K or V: `Keys` rows of `Dim` halves in chunks of 8. The chunks are permuted so that the eight rows of a
+// matrix are in different banks.
 template <int Dim, int Keys>
 struct Tile {
   static constexpr int kChunks = Dim / 8, kBytes = Dim * Keys * 2;
@@ -32,7 +32,7 @@ struct Tile {
   }
 };
 
-// Dim: the head's channels, rounded up; channels past a.dim are zeros.
+// Dim: the channels of a head, rounded up. Channels from a.dim on are zeros.
 template <class T, int Dim, int Warps, int Keys>
 struct Flash {
   using Shape = Tile<Dim, Keys>;
@@ -41,7 +41,7 @@ struct Flash {
   const FlashArgs& a;
   const T *q, *k, *v;
   T* out;
-  int lane, query;  // query: the first of this warp
+  int lane, query;  // query: the first one of this warp
 
   static __device__ Flash make(const FlashArgs& a) {
     const int64_t picture = blockIdx.z, head = static_cast<int64_t>(blockIdx.y) * a.dim;
@@ -90,7 +90,7 @@ struct Flash {
     }
   }
 
-  // Scores times scale / ln 2; minus infinity for keys that do not exist or may not be seen.
+  // Multiplies scores by scale / ln 2. Masked keys and keys past the end get minus infinity.
   __device__ void scale_and_mask(float (&scores)[Keys / 8][4], int first_key) const {
     const float factor = a.scale * 1.4426950408889634f;
     const bool edge = first_key + Keys > a.keys || (a.causal && first_key + Keys > query);
@@ -104,7 +104,8 @@ struct Flash {
       }
   }
 
-  // Scores become exponentials about the new maxima; sums and outputs so far are brought to them.
+  // Replaces scores by exponentials relative to the new maxima, and rescales the sums and outputs so far to these
+  // maxima.
   __device__ void soften(float (&scores)[Keys / 8][4], float (&maximum)[2], float (&sum)[2],
                          float (&output)[Dim / 8][4]) const {
 #pragma unroll
@@ -114,7 +115,7 @@ struct Flash {
       for (int n = 0; n < Keys / 8; ++n) largest = fmaxf(largest, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
       largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
       largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
-      const float correction = exp2f(maximum[half] - largest);  // 0 the first time
+      const float correction = exp2f(maximum[half] - largest);  // 0 in the first tile
       maximum[half] = largest;
       sum[half] *= correction;
 #pragma unroll
@@ -168,7 +169,8 @@ struct Flash {
   }
 };
 
-// Two blocks of eight warps on a multiprocessor, or four of four; one thread of 128 channels needs more registers.
+// With at most 64 channels, a multiprocessor runs two blocks of eight warps or four of four. With 128 channels, a
+// thread needs more registers.
 template <class T, int Dim, int Warps, int Keys>
 __global__ void __launch_bounds__(Warps * 32, Dim <= 64 ? 16 / Warps : 2) flash_kernel(const FlashArgs args) {
   using F = Flash<T, Dim, Warps, Keys>;
@@ -181,7 +183,7 @@ __global__ void __launch_bounds__(Warps * 32, Dim <= 64 ? 16 / Warps : 2) flash_
   f.load_queries(queries);
   float output[Dim / 8][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {};
 
-  // Later keys than the block's last query are masked anyway.
+  // Keys after the last query of the block are masked, so they are not loaded.
   const int last_query = (static_cast<int>(blockIdx.x) + 1) * F::kQueries;
   const int end = args.causal && last_query < args.keys ? last_query : args.keys;
   const auto copy_stage = [&](int tile) {
@@ -193,7 +195,7 @@ __global__ void __launch_bounds__(Warps * 32, Dim <= 64 ? 16 / Warps : 2) flash_
   asm volatile("cp.async.commit_group;" ::: "memory");
   for (int tile = 0; tile * Keys < end; ++tile) {
     if ((tile + 1) * Keys < end) copy_stage(tile + 1);
-    asm volatile("cp.async.commit_group;" ::: "memory");  // possibly of nothing, so that all but one is this tile
+    asm volatile("cp.async.commit_group;" ::: "memory");  // may be empty, so that wait_group 1 waits for this tile
     asm volatile("cp.async.wait_group 1;" ::: "memory");
     __syncthreads();
     const uint32_t stage = tiles + static_cast<uint32_t>(tile % 2) * 2 * kTile;
@@ -202,7 +204,7 @@ __global__ void __launch_bounds__(Warps * 32, Dim <= 64 ? 16 / Warps : 2) flash_
     f.scale_and_mask(scores, tile * Keys);
     f.soften(scores, maximum, sum, output);
     f.accumulate(output, scores, stage + kTile);
-    __syncthreads();  // before the stage is overwritten
+    __syncthreads();  // all warps have used the stage
   }
   f.write(output, sum);
 }
@@ -213,7 +215,7 @@ void run(const FlashArgs& a, cudaStream_t stream) {
   flash_kernel<T, Dim, Warps, Keys><<<grid, Warps * 32, 0, stream>>>(a);
 }
 
-// Shapes such that two stages take 32 KiB and a thread's share fits its registers.
+// With these sizes, two stages need at most 32 KiB, and the values of a thread fit into its registers.
 template <class T>
 void run(const FlashArgs& a, cudaStream_t stream) {
   if (a.dim <= 32) return run<T, 32, 4, 64>(a, stream);

@@ -1,6 +1,6 @@
-// Convolution of any shape and type, without tensor cores: what no other row takes. A thread computes one output
-// channel of a few neighbouring pixels; consecutive threads take consecutive channels, so that pictures are read by
-// broadcast.
+// Convolution of any shape and type, without tensor cores, for the problems that no other kernel supports. A thread
+// computes one output channel of a few neighbouring pixels. Consecutive threads compute consecutive channels, so the
+// threads of a warp read the same input elements (broadcast).
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -16,7 +16,8 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(ConvArgs a) {
   const int64_t first = thread / a.out_channels * kPixels;
   if (first >= pixels) return;
 
-  // The corner of each pixel's window, and its picture's first element; pixels past the end repeat the last.
+  // The top left corner of each pixel's window, and the first element of its picture. Pixels past the end repeat the
+  // last.
   int top[kPixels], left[kPixels];
   int64_t picture[kPixels];
   float sum[kPixels];

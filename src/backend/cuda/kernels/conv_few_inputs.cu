@@ -1,14 +1,15 @@
-// Convolutions of 3 x 3 pixels, stride 1, from at most four channels to many, in half precision on mma.sync tensor
-// instructions. What takes time is writing the output, so everything serves that: a warp keeps the weights of 32 output
-// channels in registers and walks over the pixels of the block's tile, whose input all warps share in shared memory.
+// Convolutions of 3 x 3 pixels, stride 1, from at most four channels to many, in half precision on mma.sync tensor core
+// instructions. Writing the output is the bottleneck. A warp keeps the weights of 32 output channels in registers and
+// loops over the pixels of the block's tile. All warps share the input of the tile in shared memory.
 //
-// K is (tap, channel), four channels a tap and four taps a step of 16: thread t of a row has tap t of the step, in its
-// pairs at 2t and 2t + 8, so that one access of eight bytes fills them. Column 2u + e of the j-th product of a warp is
-// output channel 8u + 2j + e, so that the sums of a thread are eight neighbours and leave in one access of 16 bytes.
+// K is (tap, channel), four channels a tap and four taps a step of 16. Thread t of a row has tap t of the step, in its
+// pairs at 2t and 2t + 8, so that one access of eight bytes fills both. Column 2u + e of the j-th product of a warp is
+// output channel 8u + 2j + e, so that the sums of a thread are eight neighbouring channels, stored with one access of
+// 16 bytes.
 //
-// [8x128x128x4] x [320x4x3x3], f16, one H100; 85 MB, 28 us at the rate of its memory:
-//   283 us  products in f32 (few_inputs_kernel in conv_narrow.cu, which f32 still takes)
-//    45 us  this
+// [8x128x128x4] x [320x4x3x3], f16, one H100; 85 MB, which need 28 us at the memory bandwidth:
+//   283 us  products in f32 (few_inputs_kernel in conv_narrow.cu, still used for f32)
+//    45 us  this kernel
 #include <algorithm>
 
 #include "backend/cuda/kernels/conv_narrow.cuh"
@@ -19,8 +20,8 @@ namespace tempera::cuda {
 namespace {
 
 constexpr int kWidth = 64, kHeight = 4;  // output pixels of a block
-constexpr int kPitch = kWidth + 8;       // of the tile's rows; taps of two rows are in different banks
-constexpr int kTaps = 9, kSteps = 3;     // of four taps, those past the ninth zeros
+constexpr int kPitch = kWidth + 8;       // pitch of the tile's rows; taps of two rows are in different banks
+constexpr int kTaps = 9, kSteps = 3;     // steps of four taps; taps after the ninth are zeros
 constexpr int kChannels = 32;            // of a warp
 constexpr int kMostWarps = 10;
 
@@ -32,7 +33,7 @@ __device__ inline uint2 four_halves(const void* data, int64_t pixel, int in) {
   return make_uint2(p[0] | second << 16, third);
 }
 
-// The block's part of the output.
+// The block's tile of the output.
 struct Tile {
   int left, top;
   int64_t picture;
@@ -45,7 +46,7 @@ struct Tile {
   }
 };
 
-// Its input with one pixel around it, zeros outside of the picture.
+// Loads the input of the tile with a border of one pixel; zeros outside of the picture.
 __device__ inline void load_input(const ConvArgs& a, const Tile& tile, uint2* to) {
   constexpr int kColumns = kWidth + 2, kPixels = kColumns * (kHeight + 2);
   for (int i = static_cast<int>(threadIdx.x); i < kPixels; i += static_cast<int>(blockDim.x)) {
@@ -64,7 +65,7 @@ __global__ void __launch_bounds__(32 * kMostWarps) few_inputs_kernel(ConvArgs a)
   const Tile tile(a);
   begin();
   uint2 weights[kChannels / 8][kSteps];
-  int taps[kSteps];  // from the first pixel of a window
+  int taps[kSteps];  // offsets from the first pixel of a window
 #pragma unroll
   for (int s = 0; s < kSteps; ++s) {
     const int tap = min(4 * s + t, kTaps - 1);

@@ -1,16 +1,18 @@
-// Convolutions of 3 x 3 pixels, stride 1, from many channels to at most four, in half precision on mma.sync tensor
-// instructions. What takes time is reading the input, so every pixel is read once by a block: multiplied with all nine
-// taps at a time, 36 columns (tap, output), which fill tensor instructions better than four. A block does so for the
-// input of 16 x 16 outputs and one pixel around it, and then adds up nine of these products for each output.
+// Convolutions of 3 x 3 pixels, stride 1, from many channels to at most four, in half precision on mma.sync tensor core
+// instructions. Reading the input is the bottleneck, so a block reads each pixel once and multiplies it with all nine
+// taps together. These are 36 columns (tap, output), which fill the tensor core instructions better than four. A block
+// does this for the input of 16 x 16 outputs and a border of one pixel. Then it adds up nine of these products for each
+// output.
 //
-// K is cut into steps of 32 channels, two products: thread t of a row has channels 8t to 8t + 7, which go, four each,
-// to the pairs at 2t and 2t + 8 of either. So pixels go from device memory to the registers that multiply them in
-// accesses of 16 bytes, four neighbouring threads read 64 bytes, and no shared memory is between.
+// K is divided into steps of 32 channels, two products each. Thread t of a row has channels 8t to 8t + 7. Four of them
+// are its pairs at 2t and 2t + 8 of the first product, the other four those of the second. So a thread loads pixels
+// from device memory directly into the operand registers, in accesses of 16 bytes, without shared memory. Four
+// neighbouring threads read 64 bytes.
 //
-// [8x128x128x320] x [4x320x3x3], f16, one H100; 85 MB, 28 us at the rate of its memory:
-//   320 us  products in f32 by warps, each for eight outputs (few_outputs_kernel in conv_narrow.cu, which takes f32 and
-//           all other sizes of kernel)
-//    46 us  this
+// [8x128x128x320] x [4x320x3x3], f16, one H100; 85 MB, which need 28 us at the memory bandwidth:
+//   320 us  products in f32, eight outputs per warp (few_outputs_kernel in conv_narrow.cu, still used for f32 and for
+//           all other kernel sizes)
+//    46 us  this kernel
 #include "backend/cuda/kernels/conv_narrow.cuh"
 #include "backend/cuda/kernels/launch.cuh"
 #include "backend/cuda/kernels/mma.cuh"
@@ -20,24 +22,24 @@ namespace {
 
 constexpr int kSide = 16, kInputSide = kSide + 2, kInputs = kInputSide * kInputSide;  // pixels of a block
 constexpr int kOutputs = 4, kTaps = 9;
-constexpr int kColumns = 40;          // nine taps of four outputs, and zeros
-constexpr int kWarps = 7, kRows = 3;  // of a warp, in sixteens of input pixels
+constexpr int kColumns = 40;          // nine taps of four outputs, padded with zeros
+constexpr int kWarps = 7, kRows = 3;  // kRows: of a warp, in units of 16 input pixels
 static_assert(kWarps * kRows * 16 >= kInputs);
 constexpr int kThreads = 32 * kWarps;
-constexpr int kStep = 32 / kVector, kStepVectors = kColumns * kStep;  // vectors of a pixel; of the weights
-// Weights as (step, column, thread t), and then products as (tap, pixel, output) in the same place.
+constexpr int kStep = 32 / kVector, kStepVectors = kColumns * kStep;  // vectors of a step: of a pixel; of the weights
+// Shared memory holds the weights as (step, column, thread t), later the products as (tap, pixel, output).
 constexpr int kMostSteps = kTaps * kInputs / kStepVectors;
 
 struct Block {
   const ConvArgs& a;
-  int vectors, left, top;  // vectors: of a pixel
+  int vectors, left, top;  // vectors: per pixel
   const uint4* input;      // of the picture
   __device__ explicit Block(const ConvArgs& args) : a(args), vectors(args.in / kVector) {
     left = static_cast<int>(blockIdx.x) * kSide, top = static_cast<int>(blockIdx.y) * kSide;
     input = static_cast<const uint4*>(a.x.data) + static_cast<int64_t>(blockIdx.z) * a.height * a.width * vectors;
   }
 
-  // The first vector of an input pixel of the block; less than none where there is no pixel.
+  // The index of the first vector of an input pixel of the block; -1 for pixels outside of the picture.
   __device__ int start(int pixel) const {
     const int y = top - a.pad + pixel / kInputSide, x = left - a.pad + pixel % kInputSide;
     if (pixel >= kInputs || y < 0 || y >= a.height || x < 0 || x >= a.width) return -1;
@@ -55,7 +57,8 @@ struct Block {
     }
   }
 
-  // Products of thread t for the pixels first + 16 r + 8 half, in pairs of outputs; zeros where there is no pixel.
+  // Stores the products of thread t for the pixels first + 16 r + 8 half, in pairs of outputs; zeros for pixels
+  // outside.
   __device__ void keep(const float (&products)[kRows][kColumns / 8][4], int first, int t, float2* to) const {
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
@@ -73,7 +76,7 @@ struct Block {
       }
   }
 
-  // Nine products for each output.
+  // Adds up the nine products of each output.
   __device__ void add_up(const float4* products) const {
     for (int i = static_cast<int>(threadIdx.x); i < kSide * kSide; i += kThreads) {
       const int row = i / kSide, column = i % kSide, y = top + row, x = left + column;
@@ -92,7 +95,7 @@ struct Block {
   }
 };
 
-// Two blocks on a multiprocessor.
+// Two blocks per multiprocessor.
 template <class T>
 __global__ void __launch_bounds__(kThreads, 2) few_outputs_kernel(const ConvArgs a) {
   __shared__ float4 shared[kTaps * kInputs];
@@ -105,7 +108,8 @@ __global__ void __launch_bounds__(kThreads, 2) few_outputs_kernel(const ConvArgs
   for (int r = 0; r < kRows; ++r)
 #pragma unroll
     for (int half = 0; half < 2; ++half) starts[r][half] = max(block.start(first + 16 * r + 8 * half), 0);
-  // Something that is there in place of what is not: such products are not kept, or are with weights of zero.
+  // Pixels outside of the picture and channels past the end are replaced by existing ones. The products of such pixels
+  // are not stored, and the weights of such channels are zero.
   const auto load = [&](uint4(&pixels)[kRows][2], int step) {
     const int vector = min(step * kStep + t, block.vectors - 1);
 #pragma unroll
@@ -136,7 +140,7 @@ __global__ void __launch_bounds__(kThreads, 2) few_outputs_kernel(const ConvArgs
       }
     }
   }
-  __syncthreads();  // nobody reads weights any more
+  __syncthreads();  // all threads have read the weights
   block.keep(products, first, t, reinterpret_cast<float2*>(shared));
   __syncthreads();
   block.add_up(shared);

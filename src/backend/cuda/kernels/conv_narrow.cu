@@ -1,7 +1,7 @@
-// Convolutions whose input or output has a handful of channels: SDXL's first layer (4 -> 320) and the last ones
-// (320 -> 4, 128 -> 3), without tensor cores. Both read and write their wide side once, in vectors of eight channels,
-// and keep the narrow side in registers. They are for f32, whose products stay f32, and to few outputs for what
-// conv_few_outputs.cu does not take.
+// Convolutions with few input or output channels, without tensor cores: SDXL's first layer (4 -> 320) and last layers
+// (320 -> 4, 128 -> 3). Both kernels read or write their wide side once, in vectors of eight channels, and keep the
+// narrow side in registers. They are used for f32, whose products stay f32. few_outputs_kernel also computes the
+// problems in half precision that conv_few_outputs.cu does not support.
 #include <algorithm>
 
 #include "backend/cuda/kernels/conv_narrow.cuh"
@@ -9,9 +9,9 @@
 namespace tempera::cuda {
 namespace {
 
-constexpr int kPixels = 8;  // of one row of the picture, that a thread or warp works on at once
+constexpr int kPixels = 8;  // neighbours in one row of the picture that a thread or warp computes together
 
-// A run of kPixels neighbours in one row of the output.
+// kPixels neighbouring pixels in one row of the output.
 struct Run {
   int64_t picture;
   int y, x;
@@ -32,7 +32,7 @@ int64_t runs_of(const ConvArgs& a) {
 
 constexpr int kWarps = 4;
 
-// One warp per run; its lanes share the window's taps and channels, and add up at the end.
+// One warp per run. Its lanes divide the taps and channels of the window, and add up their sums at the end.
 template <int Outputs, DType T>
 __global__ void __launch_bounds__(32 * kWarps) few_outputs_kernel(ConvArgs a, int64_t runs) {
   a.x.type = a.weights.type = T;
@@ -75,10 +75,10 @@ __global__ void __launch_bounds__(32 * kWarps) few_outputs_kernel(ConvArgs a, in
   if (p < kPixels && run.x + p < a.out_width) finish<1>(a, {mine}, run.pixel(a, p), lane % Outputs);
 }
 
-constexpr int kThreads = 256, kColumns = 32;  // of a block; of its eights of output channels
-constexpr unsigned kMostBlocks = 512;         // bringing the weights costs a block as much as several runs
+constexpr int kThreads = 256, kColumns = 32;  // of a block; groups of eight output channels of a block
+constexpr unsigned kMostBlocks = 512;         // loading the weights costs a block as much as several runs
 
-// Eight channels from `channel` of a run. weights: theirs, (9 in) rows of `channels`.
+// Computes eight channels of a run, from `channel` on. weights: of these channels, (9 in) rows of `channels`.
 __device__ inline void few_inputs_run(const ConvArgs& a, const Run& run, const float* weights, int channels,
                                       int channel) {
   Numbers<kVector> sum[kPixels] = {};
@@ -110,8 +110,8 @@ __device__ inline void few_inputs_run(const ConvArgs& a, const Run& run, const f
     if (run.x + p < a.out_width) finish<kVector>(a, sum[p], run.pixel(a, p), channel);
 }
 
-// Stride 1, kernels of 3 x 3. A block owns up to 256 output channels, whose weights it keeps in shared memory as
-// (tap, channel); a thread owns eight of them for runs of pixels and reads each row of their windows once.
+// Stride 1, kernels of 3 x 3. A block computes up to 256 output channels and keeps their weights in shared memory as
+// (tap, channel). A thread computes eight of them for several runs of pixels, and reads each row of their windows once.
 __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
   extern __shared__ float weights[];  // (9 in, channels)
   a.x.type = a.weights.type = DType::f32;

@@ -1,4 +1,4 @@
-// The host's side of programmatic dependent launch (launch.cuh).
+// The host's part of programmatic dependent launch (launch.cuh).
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,8 +7,8 @@
 
 namespace tempera::cuda {
 
-// Whether the current card starts kernels early: what was compiled for an older one does not wait in begin(), and a
-// newer card that translates it must not start it before its turn.
+// Whether kernels start early on the current card. Code for an older architecture does not wait in begin(). If a newer
+// card runs a translation of that code, it must not start it early.
 inline bool starts_early() {
   static const bool early = code_for_this_card() >= 90;
   return early;

@@ -1,5 +1,5 @@
-// Ops that look at one element at a time. Each is a functor; map() runs it on vectors of eight elements where the
-// tensor allows, bound by memory.
+// Elementwise ops. Each is a functor; map() runs it on vectors of eight elements if the tensor allows that. All are
+// limited by memory bandwidth.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -13,7 +13,8 @@ __global__ void __launch_bounds__(kThreads) map_kernel(int64_t n, F f) {
   if (i < n) f.template at<V>(i);
 }
 
-// Calls f.at<V>(i) for i = 0, V, 2 V, ... below n. `vectors`: n, and whatever f indexes by, come in eights.
+// Calls f.at<V>(i) for i = 0, V, 2 V, ... below n. `vectors`: n, and the sizes in f's index arithmetic, are multiples
+// of 8.
 template <class F>
 void map(int64_t n, bool vectors, const F& f, cudaStream_t stream) {
   if (n == 0) return;
@@ -165,7 +166,7 @@ struct GeluGateOp {
 int code_for_this_card() {
   cudaFuncAttributes attributes;
   const bool has = cudaFuncGetAttributes(&attributes, map_kernel<1, CastOp>) == cudaSuccess;
-  cudaGetLastError();  // a missing image is an answer, not an error to find later
+  cudaGetLastError();  // a missing image is a valid result; this clears the error
   return has ? attributes.ptxVersion : 0;
 }
 

@@ -1,11 +1,11 @@
-// GroupNorm of NHWC pictures with the shift before and the activation after it, in three launches: sums per chunk of
-// pixels, their reduction to mean and deviation, and the result. Reads the picture twice and writes it once.
+// GroupNorm of NHWC pictures, with the shift before it and the activation after it, in three launches: sums per chunk
+// of pixels, their reduction to mean and deviation, and the result. The picture is read twice and written once.
 //
-// A block owns a chunk of pixels and all channels; a thread owns vectors of eight channels and every R-th pixel, so
-// that accesses are contiguous whatever the width of a group. Sums are of the differences to the group's first element,
-// which keeps them exact for data with a large mean, and are added in a fixed order.
+// A block processes a chunk of pixels and all channels. A thread processes vectors of eight channels of every R-th
+// pixel, so that accesses are contiguous for any width of a group. The sums are those of the differences from the first
+// element of the group, which keeps them exact for data with a large mean. They are added in a fixed order.
 //
-// Where x has a tail, a thread's channels lie in one of the two: vectors do not straddle them.
+// If x has a tail, each vector is either in x or in the tail.
 #include "backend/cuda/kernels/access.cuh"
 #include "backend/cuda/kernels/group_norm_plan.h"
 #include "backend/cuda/kernels/launch.cuh"
@@ -15,9 +15,10 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kParts = 8;
-constexpr int kAhead = 4;  // pixels that a thread asks for before it uses the first, packed: registers limit blocks
+// Pixels that a thread loads before it uses the first one. They are packed, because registers limit the blocks.
+constexpr int kAhead = 4;
 
-// Threads side by side in the channels, and rows of them.
+// Threads along the channels, and rows of such threads.
 template <int V>
 dim3 block_of(int channels) {
   const int columns = channels / V, x = columns < kThreads ? columns : kThreads;
@@ -30,7 +31,7 @@ __device__ Numbers<V> shift_of(const GroupNormArgs& a, int64_t picture, int chan
   return load<V>(a.shift, picture * a.channels + channel);
 }
 
-// Where a channel of pixel 0 lies, and how far apart pixels are.
+// The position of a channel in pixel 0, and the distance between pixels, in elements.
 struct Source {
   In in;
   int channel, stride;
@@ -39,7 +40,7 @@ __device__ inline Source source_of(const GroupNormArgs& a, int channel) {
   return channel < a.head ? Source{a.x, channel, a.head} : Source{a.tail, channel - a.head, a.channels - a.head};
 }
 
-// What sums of a group are relative to.
+// The value that is subtracted from all elements of a group before they are summed.
 __device__ inline float origin(const GroupNormArgs& a, int64_t picture, int channel) {
   const int width = a.channels / a.groups, first = channel / width * width;
   const Source source = source_of(a, first);
@@ -88,7 +89,7 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t
       channel_sums[threadIdx.y * a.channels + channel + k] = make_float2(sum.v[k], squares.v[k]);
   }
   __syncthreads();
-  // Eight neighbouring threads add up a group; every row of threads has all of its channels.
+  // Eight neighbouring threads add up a group. Every row of threads has sums for all of its channels.
   const int width = a.channels / a.groups, all = width * static_cast<int>(blockDim.y);
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x), part = thread % kParts;
   const int threads = static_cast<int>(blockDim.x * blockDim.y), step = threads / kParts;
@@ -111,7 +112,7 @@ __global__ void __launch_bounds__(kThreads) sums_kernel(GroupNormArgs a, int64_t
   }
 }
 
-// One warp per picture and group: statistics (picture, group) {mean, 1 / deviation}.
+// One warp per picture and group. statistics (picture, group): {mean, 1 / deviation}.
 __global__ void __launch_bounds__(32)
     statistics_kernel(GroupNormArgs a, int chunks, const float2* partial, float2* statistics) {
   begin();
@@ -131,7 +132,7 @@ __global__ void __launch_bounds__(32)
   statistics[blockIdx.x] = make_float2(mean + origin(a, picture, group * width), rsqrtf(variance + a.eps));
 }
 
-// Backwards: what was read last for the sums may still be in the cache.
+// In reverse order: the pixels that sums_kernel read last may still be in the cache.
 template <int V, DType T>
 __global__ void __launch_bounds__(kThreads) apply_kernel(GroupNormArgs a, int64_t chunk, const float2* statistics) {
   a.x.type = a.tail.type = T;

@@ -1,5 +1,6 @@
-// How group_norm cuts pictures into chunks of pixels, one block each: known to the table, which promises the scratch
-// memory, and to the kernel. Depends on the problem alone, so that sums are added alike on every card.
+// How group_norm divides pictures into chunks of pixels, one block each. The kernel table uses it for the size of the
+// scratch memory, the kernel for its grid. It depends only on the problem, so that sums are added in the same order on
+// every card.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +10,7 @@
 namespace tempera::cuda {
 
 // Shared memory of a block: {sum, squares} per channel and row of threads. With rows of at most 256 threads of eight
-// channels this many channels need no more than the 48 KiB every card has.
+// channels, this number of channels needs no more than the 48 KiB of every card.
 inline constexpr int64_t kGroupNormChannels = 4096;
 
 struct GroupNormPlan {
@@ -18,7 +19,7 @@ struct GroupNormPlan {
 };
 
 inline GroupNormPlan group_norm_plan(int64_t pictures, int64_t pixels, int64_t channels, int64_t groups) {
-  // About 128 chunks a picture fill a card; larger ones cost blocks less beside their pixels, up to a point.
+  // About 128 chunks per picture fill a card. In larger chunks the fixed cost of a block matters less, up to a limit.
   constexpr int64_t kUsual = 128, kFewest = 8192, kMost = 32768, kMaxChunks = 1024;
   const int64_t all = pixels * channels, elements = std::clamp(all / kUsual, kFewest, kMost);
   GroupNormPlan plan;

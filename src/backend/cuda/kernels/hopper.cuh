@@ -1,6 +1,6 @@
-// Hopper's own instructions (PTX ISA 8, sm_90a) under plain names: barriers in shared memory (mbarrier), the bulk
-// tensor copy engine (TMA), clusters, register reallocation, matrices from registers to shared memory. Addresses of
-// shared memory are 32-bit ones of the shared window.
+// Hopper's instructions (PTX ISA 8, sm_90a) as functions: barriers in shared memory (mbarrier), the copy engine for
+// tensors (TMA), clusters, register reallocation, and stores of matrices from registers to shared memory. Addresses of
+// shared memory are 32-bit addresses of the shared state space.
 #pragma once
 
 #include <cuda.h>
@@ -18,14 +18,14 @@ __device__ inline uint32_t shared_address(const void* p) {
 __device__ inline void barrier_init(uint32_t barrier, uint32_t arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
-// After barrier_init, before other threads, other blocks of the cluster or the copy engine use the barriers.
+// Called after barrier_init, before other threads, other blocks of the cluster or the copy engine use the barriers.
 __device__ inline void fence_barrier_init() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 __device__ inline void arrive(uint32_t barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
-// At the same place in the shared memory of block `rank` of the cluster, which may be this one.
+// Arrives at the barrier at the same address in block `rank` of the cluster, which may be this block.
 __device__ inline void arrive_at(uint32_t barrier, uint32_t rank) {
   asm volatile(
       "{\n"
@@ -36,7 +36,7 @@ __device__ inline void arrive_at(uint32_t barrier, uint32_t rank) {
       "r"(rank)
       : "memory");
 }
-// Arrives, and makes the phase wait for that many bytes of the copy engine.
+// Arrives. The phase then also waits for `bytes` bytes from the copy engine.
 __device__ inline void arrive_and_expect(uint32_t barrier, uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
@@ -54,13 +54,13 @@ __device__ inline bool phase_is_over(uint32_t barrier, uint32_t parity) {
   return over != 0;
 }
 
-// Until the phase of that parity is over. Of a fresh barrier the phase of parity 1 is.
+// Waits until the phase of that parity is complete. For a new barrier, the phase of parity 1 is complete.
 __device__ inline void wait(uint32_t barrier, uint32_t parity) {
   while (!phase_is_over(barrier, parity)) {
   }
 }
 
-// Waits at barrier `number` (bar) for whole warps, `threads` threads in all.
+// Waits at the named barrier `number` (bar.sync) for whole warps, `threads` threads in all.
 __device__ inline void join(int number, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
@@ -70,13 +70,13 @@ __device__ inline uint32_t rank_in_cluster() {
   asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
   return rank;
 }
-// All threads of all blocks of the cluster.
+// Waits for all threads of all blocks of the cluster.
 __device__ inline void join_cluster() {
   asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
 }
 
-// Tensor copies of one box; (column, row), or `at` of four dimensions, is its first element. Loads complete on a
-// barrier, with zeros outside of the tensor; stores write nothing there.
+// Copies of one box of a tensor. Its first element is (column, row), or the four coordinates `at`. Loads complete on a
+// barrier and fill in zeros outside of the tensor. Stores write nothing outside of it.
 __device__ inline void load_box(uint32_t to, const CUtensorMap* map, int column, int row, uint32_t barrier) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::
@@ -91,7 +91,7 @@ __device__ inline void load_box(uint32_t to, const CUtensorMap* map, int4 at, ui
       "l"(map), "r"(at.x), "r"(at.y), "r"(at.z), "r"(at.w), "r"(barrier)
       : "memory");
 }
-// To the same place in every block of the cluster whose bit is set, completing on the barrier of each.
+// Copies to the same address in every block of the cluster whose bit is set. Completes on the barrier of each block.
 __device__ inline void load_box_to_many(uint32_t to, const CUtensorMap* map, int column, int row, uint32_t barrier,
                                         uint16_t blocks) {
   asm volatile(
@@ -113,7 +113,7 @@ __device__ inline void store_box(const CUtensorMap* map, int4 at, uint32_t from)
 __device__ inline void commit_stores() {
   asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
-// This thread's stores have read shared memory; are complete.
+// wait_stores_read: until this thread's stores have read shared memory. wait_stores: until they are complete.
 __device__ inline void wait_stores_read() {
   asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
@@ -123,12 +123,13 @@ __device__ inline void wait_stores() {
 __device__ inline void prefetch_map(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
-// What this thread wrote to shared memory is seen by the copy engine (after a barrier, to other threads' copies too).
+// Makes this thread's writes to shared memory visible to the copy engine, also for copies of other threads after a
+// barrier.
 __device__ inline void fence_for_copies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-// By all warps of a warpgroup.
+// Called by all warps of a warpgroup.
 template <int Registers>
 __device__ inline void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
@@ -138,7 +139,7 @@ __device__ inline void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
 }
 
-// What load_matrices() reads, written.
+// Stores matrices from the fragments that load_matrices() loads.
 __device__ inline void store_matrices(uint32_t address, const uint32_t (&r)[4]) {
   asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(r[0]), "r"(r[1]),
                "r"(r[2]), "r"(r[3])

@@ -1,13 +1,22 @@
-// The kernel behind hopper_attention.h. The first warpgroup of a block has one thread that brings tiles of keys and
-// values into a ring of stages through the copy engine. Every other one owns 64 queries, their running maximum, sum and
-// output in registers. While its next scores are multiplied it waits; while it takes their exponentials, which is what
-// limits attention with heads this small, the last weights are multiplied with their values. A block stays for many
-// groups of queries (jobs): the keys of the next are on their way while the last are used, and its queries while the
-// output is written. On an H100, f16, 8 pictures, per call: 20 heads of 1024 tokens 109 us (117 with one job a block),
-// with the 77 keys of a prompt 19 us (27), 10 heads of 4096 tokens 711 us (728).
+// The kernel of hopper_attention.h. In the first warpgroup of a block, one thread loads tiles of keys and values into a
+// ring of stages with the copy engine. Each other warpgroup (consumer) computes 64 queries and keeps their running
+// maximum, sum and output in registers.
 //
-// Fragments are as wgmma.cuh says: a thread has two rows; two neighbouring groups of eight keys of its scores are,
-// packed, its part of the next product's A.
+// The exponentials limit attention with heads this small. So while a consumer computes the exponentials of a tile,
+// tensor cores multiply the weights of the previous tile with its values. The consumer waits only for the scores.
+//
+// A block computes many groups of queries (jobs), one after the other. The keys of the next job are loaded while the
+// last keys of this job are used, and its queries while the output is written.
+//
+// Time per call on an H100, f16, 8 pictures:
+//
+//    heads  queries  keys   time    with one job per block
+//    20     1024     1024   109 us  117 us
+//    20     1024     77      19 us   27 us
+//    10     4096     4096   711 us  728 us
+//
+// wgmma.cuh describes the fragments. A thread has two rows. Two neighbouring groups of eight keys of its scores, packed
+// to 16 bits, are its part of operand A of the next product.
 #include "backend/cuda/kernels/hopper_attention.h"
 #include "backend/cuda/kernels/launch.cuh"
 #include "backend/cuda/kernels/wgmma.cuh"
@@ -16,17 +25,17 @@ namespace tempera::cuda {
 namespace {
 
 constexpr int kDim = 64, kRowBytes = kDim * 2, kGroup = 128;
-constexpr uint32_t kQueryBytes = 64 * kRowBytes;  // of a consumer; as many of its output
+constexpr uint32_t kQueryBytes = 64 * kRowBytes;  // of a consumer; its output has the same size
 
 template <int ConsumersOf, int KeysOf, int StagesOf, int BlocksOf, int RegistersOf>
 struct AttentionCut {
   static constexpr int kConsumers = ConsumersOf, kKeys = KeysOf, kStages = StagesOf;
-  static constexpr int kBlocks = BlocksOf;        // on a multiprocessor
-  static constexpr int kRegisters = RegistersOf;  // of a consumer's thread
+  static constexpr int kBlocks = BlocksOf;        // per multiprocessor
+  static constexpr int kRegisters = RegistersOf;  // per thread of a consumer
   static constexpr int kThreads = (kConsumers + 1) * kGroup;
   static constexpr uint32_t kTileBytes = kKeys * kRowBytes;
   static constexpr uint32_t kOutput = kConsumers * kQueryBytes;
-  static constexpr uint32_t kTiles = 2 * kOutput;  // where the ring starts: stage s has K, then V
+  static constexpr uint32_t kTiles = 2 * kOutput;  // the start of the ring; stage s has K, then V
   static constexpr uint32_t kBarriers = kTiles + 2 * kStages * kTileBytes;
   static constexpr uint32_t kBytes = kBarriers + 8 * (2 + 4 * kStages);
   static_assert(kTileBytes % 1024 == 0 && kKeys % 16 == 0);
@@ -43,14 +52,14 @@ struct Places {
   __device__ uint32_t values(int stage) const { return keys(stage) + C::kTileBytes; }
   __device__ uint32_t queries_full() const { return base + C::kBarriers; }
   __device__ uint32_t queries_empty() const { return base + C::kBarriers + 8; }
-  // 0: keys are there, 1: values are there, 2: keys were used, 3: values were used
+  // 0: keys are loaded, 1: values are loaded, 2: keys were used, 3: values were used
   __device__ uint32_t barrier(int which, int stage) const {
     return base + C::kBarriers + 16 + 8 * static_cast<uint32_t>(which * C::kStages + stage);
   }
 };
 enum Which : int { kKeysFull, kValuesFull, kKeysEmpty, kValuesEmpty };
 
-// What a block computes at a time. Neighbours share keys, which the second-level cache has then.
+// The work of a block at one time. Neighbouring jobs share keys, which are then in the L2 cache.
 template <class C>
 struct Job {
   int query, head, picture;
@@ -65,7 +74,7 @@ struct Job {
 template <class C>
 __device__ void bring_tiles(const HopperAttentionParams& p, const Places<C>& at) {
   int stage = 0;
-  uint32_t parity = 1, queries_parity = 1;  // of a phase that a fresh barrier has behind it
+  uint32_t parity = 1, queries_parity = 1;  // for a new barrier, the phase of parity 1 is complete
   for (int index = static_cast<int>(blockIdx.x); index < p.jobs; index += static_cast<int>(gridDim.x)) {
     const Job<C> job(p, index);
     for (int key = 0; key < p.keys; key += C::kKeys) {
@@ -95,7 +104,7 @@ __device__ inline float power_of_two(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
-// Over the four threads that share a row.
+// Reductions over the four threads that share a row.
 __device__ inline float row_max(float x) {
   x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
   return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
@@ -109,12 +118,12 @@ template <class T, class C>
 struct Attend {
   const HopperAttentionParams& p;
   const Places<C>& at;
-  int consumer, lane, warp;  // warp: of the warpgroup
+  int consumer, lane, warp;  // warp: in the warpgroup
   float (&scores)[C::kKeys / 2];
   float (&out)[32];
   uint32_t (&weights)[C::kKeys / 4];
-  float max[2] = {}, sum[2] = {};  // of this thread's rows; sums of its own columns
-  int stage = 0;                   // of the tile whose scores come next
+  float max[2] = {}, sum[2] = {};  // of this thread's rows; sums over its own columns
+  int stage = 0;                   // of the tile whose scores are computed next
   uint32_t parity = 0, queries_parity = 0;
 
   __device__ void release(uint32_t barrier) const {
@@ -129,7 +138,7 @@ struct Attend {
     const uint64_t q = matrix_descriptor(at.queries(consumer)), k = matrix_descriptor(at.keys(stage));
     products_fence();
 #pragma unroll
-    for (int i = 0; i < kDim / 16; ++i)  // 32 bytes on, / 16
+    for (int i = 0; i < kDim / 16; ++i)  // next 32 bytes, / 16
       Wgmma<T, C::kKeys>::multiply_add(scores, q + static_cast<uint64_t>(2 * i), k + static_cast<uint64_t>(2 * i), i);
     products_commit();
   }
@@ -139,19 +148,19 @@ struct Attend {
     const uint64_t v = matrix_descriptor(at.values(s));
     products_fence();
 #pragma unroll
-    for (int i = 0; i < C::kKeys / 16; ++i)  // 16 rows on, / 16
+    for (int i = 0; i < C::kKeys / 16; ++i)  // next 16 rows, / 16
       WgmmaRegisters<T>::multiply_add(out, weights + 4 * i, v + static_cast<uint64_t>(16 * kRowBytes / 16 * i));
     products_commit();
   }
 
-  // Keys past the end of the picture's do not count.
+  // Excludes keys past the end.
   __device__ void mask(int first_key) {
 #pragma unroll
     for (int i = 0; i < C::kKeys / 2; ++i)
       if (first_key + i / 4 * 8 + lane % 4 * 2 + i % 2 >= p.keys) scores[i] = -INFINITY;
   }
 
-  // Scores become weights; what the rows' sums so far must be multiplied with.
+  // Replaces scores by weights. Returns the factor for the outputs so far, for each row.
   __device__ float2 exponentials() {
     float2 factor;
 #pragma unroll
@@ -233,7 +242,7 @@ struct Attend {
     const float inverse[2] = {1 / row_sum(sum[0]), 1 / row_sum(sum[1])};
     const bool leads = warp == 0 && lane == 0;
     if (leads) wait_stores_read();
-    join(1 + consumer, kGroup);  // the output of the job before has left
+    join(1 + consumer, kGroup);  // the previous output has been read
     const uint32_t mine = static_cast<uint32_t>(warp * 16 + lane % 16);
     const uint32_t to = at.output(consumer) + mine * kRowBytes;
 #pragma unroll
@@ -253,7 +262,7 @@ struct Attend {
   }
 };
 
-// Empty where the architecture is not Hopper's: it is not called there.
+// Empty for other architectures than Hopper, where it is not called.
 template <class T, class C>
 __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
     attention_kernel(const __grid_constant__ HopperAttentionParams p) {
@@ -261,7 +270,7 @@ __global__ void __launch_bounds__(C::kThreads, C::kBlocks)
   extern __shared__ __align__(1024) unsigned char shared[];
   const Places<C> at{shared_address(shared)};
   if (threadIdx.x == 0) {
-    if (at.base % 1024 != 0) __trap();  // the swizzle counts from there
+    if (at.base % 1024 != 0) __trap();  // the swizzle pattern starts at multiples of 1024
     barrier_init(at.queries_full(), 1);
     barrier_init(at.queries_empty(), 4 * C::kConsumers);
     for (int s = 0; s < C::kStages; ++s) {

@@ -1,5 +1,5 @@
 // Attention without a score matrix on Hopper (Shah et al. 2024, FlashAttention-3), heads of 64 channels, f16 and bf16
-// with sums in f32. Which variant is fastest depends on the shape: the caller times those that can run.
+// with sums in f32. The fastest variant depends on the shape: the caller times those that can run.
 #pragma once
 
 #include <cuda.h>
@@ -15,23 +15,23 @@ namespace tempera::cuda {
 // `consumers` warpgroups of 64 queries each share tiles of `keys` keys.
 struct HopperAttentionVariant {
   int consumers, keys;
-  int instance;  // of the table of kernels
+  int instance;  // in the table of kernels
 };
 std::span<const HopperAttentionVariant> hopper_attention_variants();
 std::string name_of(const HopperAttentionVariant& variant);  // "hopper_attention 192 queries, 128 keys"
 
-// What a kernel is given. The maps have dimensions (channel, head, token, picture).
+// The parameters of a kernel. The maps have dimensions (channel, head, token, picture).
 struct HopperAttentionParams {
   CUtensorMap q, k, v, out;
   int queries, keys, heads;
-  int jobs;     // groups of queries of all heads and pictures
-  float scale;  // times log2(e)
+  int jobs;     // number of groups of queries of all heads and pictures
+  float scale;  // multiplied by log2(e)
 };
 
 // Attention bound to addresses: launch() enqueues one kernel and may be captured into a graph.
 class HopperAttention {
  public:
-  // args: of hopper_can_attend. Throws Error where the driver refuses.
+  // hopper_can_attend(args) must be true. Throws Error if a call of the driver fails.
   HopperAttention(const HopperAttentionVariant& variant, const FlashArgs& args);
   void launch(cudaStream_t stream) const;
 
@@ -42,10 +42,10 @@ class HopperAttention {
   unsigned threads_, shared_bytes_;
 };
 
-// Whether this build has the kernels and they compute this; the card must be of compute capability 9.0.
+// Whether this build has the kernels and they support `args`. The card must have compute capability 9.0.
 bool hopper_can_attend(const FlashArgs& args);
 
-// One compiled kernel, its shared memory, and how many blocks of it a multiprocessor holds.
+// One compiled kernel, its shared memory, and the number of its blocks per multiprocessor.
 struct HopperAttentionKernel {
   const void* function = nullptr;
   unsigned shared_bytes = 0;

@@ -1,9 +1,13 @@
-// How a product is cut into tiles and laid out in a block's shared memory, and the order of the tiles.
+// How a product is divided into tiles, their layout in the shared memory of a block, and the order of the tiles.
 //
-// Barriers, each with one parity per use: full[s] and empty[s] of a stage; ready[c]: consumer c may use its staging
-// (which holds the residual); staged[c]: consumer c has written it; turn[c]: the other consumer has seen all its
-// stages filled, where each has its own tiles. Without turn a consumer could wait for a phase two ahead of a barrier's,
-// which has the parity of the one just over.
+// Barriers; one use is one phase:
+//    full[s]            stage s is filled
+//    empty[s]           stage s may be filled again
+//    ready[c]           consumer c may use its staging memory (which holds the residual)
+//    staged[c]          consumer c has written its staging memory
+//    turn[c]            the other consumer has seen all its stages filled, if each has its own tiles
+// Without turn, a consumer could wait for a phase two ahead of a barrier's current one. That phase has the same parity
+// as the phase that has just ended.
 #pragma once
 
 #include "backend/cuda/kernels/hopper_product.h"
@@ -12,19 +16,20 @@
 namespace tempera::cuda {
 
 inline constexpr int kDepth = 64;           // halves of k in a stage: 128 bytes, the width of the swizzle
-inline constexpr int kThreads = 384;        // the movers' warpgroup and two consumers
-inline constexpr int kSharedMost = 232448;  // bytes that a block may have
+inline constexpr int kThreads = 384;        // the warpgroup that moves data and two consumers
+inline constexpr int kSharedMost = 232448;  // bytes, the limit of a block
 
-// Rows x Columns: of a warpgroup's products. Shared: the two warpgroups have one tile of 2 Rows, else a tile each.
+// Rows x Columns: of the products of a warpgroup. Shared: the two warpgroups share a tile of 2 Rows, else each has a
+// tile.
 template <int RowsOf, int ColumnsOf, bool SharedOf, int ClusterOf, bool GatedOf>
 struct Cut {
   static constexpr int kRows = RowsOf, kColumns = ColumnsOf, kCluster = ClusterOf;
   static constexpr bool kShared = SharedOf, kGated = GatedOf;
-  static constexpr int kBlocks = kRows / 64;  // of 64 rows, one instruction's
-  static constexpr int kSums = kColumns / 2;  // registers for one of them
+  static constexpr int kBlocks = kRows / 64;  // of 64 rows, those of one instruction
+  static constexpr int kSums = kColumns / 2;  // registers for one such block
   static constexpr int kTileRows = kShared ? 2 * kRows : kRows;
   static constexpr int kOutColumns = kGated ? kColumns / 2 : kColumns;
-  static constexpr int kBoxColumns = kOutColumns % 64 == 0 ? 64 : 32;   // of staging
+  static constexpr int kBoxColumns = kOutColumns % 64 == 0 ? 64 : 32;   // of staging memory
   static constexpr int kBoxRow = 2 * kBoxColumns, kBox = 64 * kBoxRow;  // bytes
   static constexpr int kBoxesAcross = kOutColumns / kBoxColumns;
   static constexpr uint32_t kXBytes = kTileRows * kDepth * 2, kWBytes = kColumns * kDepth * 2;
@@ -38,14 +43,15 @@ struct Cut {
   static constexpr uint32_t kStaging = kStages * kStageBytes, kBias = kStaging + 2 * kStagingBytes;
   static constexpr uint32_t kBarriers = kBias + 2 * kBiasBytes;
   static constexpr uint32_t kBytes = kBarriers + kBarrierBytes;
-  static constexpr uint32_t kReleases = 4 * (kShared ? 2 : 1) * kCluster;  // warps that use a stage
+  static constexpr uint32_t kReleases = 4 * (kShared ? 2 : 1) * kCluster;  // warps that release a stage
   static_assert(kStages >= 3 && kOutColumns % 32 == 0 && kXBytes % 1024 == 0 && kWBytes % 2048 == 0);
 };
 
 struct Position {
   int row, column;  // first row of this block's tile; first output column
 };
-// Tiles go down a group of rows, then to the next columns: those in flight together share rows and columns in cache.
+// Tiles are ordered down a group of rows, then along the columns, so that concurrent tiles share rows and columns in
+// cache.
 template <class C>
 __device__ inline Position position(const HopperParams& p, int tile, int rank) {
   const int in_group = p.group * p.tile_columns, group = tile / in_group, rest = tile - group * in_group;
@@ -54,8 +60,8 @@ __device__ inline Position position(const HopperParams& p, int tile, int rank) {
   return {(down * C::kCluster + rank) * C::kTileRows, across * C::kOutColumns};
 }
 
-// What goes into the i-th stage of a tile: columns of x or of its tail, and those of w that they meet. Where x ends
-// within a stage, the copy engine fills it up with zeros.
+// The content of the i-th stage of a tile: columns of x or of its tail, and the columns of w that they are multiplied
+// with. If x ends within a stage, the copy engine fills the rest with zeros.
 struct Columns {
   const CUtensorMap* from;
   int x, w;
@@ -67,7 +73,7 @@ __device__ inline Columns columns(const HopperParams& p, int i) {
   return {&p.tail, x, p.x_columns + x};
 }
 
-// The ring's next stage; the parity of the phase in which it is filled.
+// A stage of the ring, and the parity of the phase in which it is filled.
 template <int Stages>
 struct Ring {
   int stage = 0;
@@ -95,9 +101,9 @@ struct Barriers {
 };
 
 struct Block {
-  uint32_t memory;  // shared
+  uint32_t memory;  // address in shared memory
   Barriers barriers;
-  int rank, first, step;  // in the cluster; first tile and distance to the next
+  int rank, first, step;  // rank in the cluster; first tile and distance to the next
 };
 
 }  // namespace tempera::cuda

@@ -1,4 +1,4 @@
-// The kernels of one type, by the number of HopperVariant.
+// The kernels of one type, by HopperVariant::instance.
 #pragma once
 
 #include "backend/cuda/kernels/hopper_product.cuh"

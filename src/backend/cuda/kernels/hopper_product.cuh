@@ -1,7 +1,7 @@
-// The kernel behind hopper_product.h. One block per multiprocessor takes tile after tile. Its first warpgroup moves
-// data: warp 0 fills a ring of stages (64 columns of x and w) through the copy engine, warps 1 and 2 bring residuals
-// into the staging memory of the consumer warpgroups 0 and 1 and store what those leave there. Consumers multiply from
-// the ring into registers, then finish the tile in registers.
+// The kernel of hopper_product.h. One block per multiprocessor computes tiles one after the other. Its first warpgroup
+// moves data. Warp 0 fills a ring of stages (64 columns of x and w) with the copy engine. Warps 1 and 2 load residuals
+// into the staging memory of consumer warpgroups 0 and 1, and store the results from there. The consumers multiply from
+// the ring into registers; then they apply bias, activation and residual there.
 #pragma once
 
 #include "backend/cuda/kernels/fast_gelu.cuh"
@@ -18,7 +18,7 @@ __device__ inline void fill_ring(const HopperParams& p, const Block& b) {
   Ring<C::kStages> ring;
   for (int tile = b.first; tile < p.tiles; tile += b.step) {
     const Position at = position<C>(p, tile, b.rank);
-    // Two boxes of weights: with C::kGated values and gates, else the two halves of the columns.
+    // Two boxes of weights: with C::kGated the values and the gates, else the two halves of the columns.
     const int w_rows[2] = {at.column, at.column + (C::kGated ? p.n : C::kColumns / 2)};
     for (int i = 0; i < p.k_blocks; ++i, ring.next()) {
       const uint32_t x = b.memory + static_cast<uint32_t>(ring.stage) * C::kStageBytes, w = x + C::kXBytes;
@@ -38,7 +38,7 @@ __device__ inline void fill_ring(const HopperParams& p, const Block& b) {
   }
 }
 
-// Calls use(column, row, address) for the boxes of a consumer's staging that the output has.
+// Calls use(column, row, address) for the boxes of a consumer's staging memory that are inside of the output.
 template <class C, class Use>
 __device__ inline void for_boxes(const HopperParams& p, const Position& at, uint32_t staging, Use use) {
 #pragma unroll
@@ -83,10 +83,10 @@ template <class T, class C>
 struct Consumer {
   const HopperParams& p;
   const Block& b;
-  int index, lane, warp;  // of the consumers; in the warp; of the warpgroup's
+  int index, lane, warp;  // consumer; in the warp; in the warpgroup
   float (&sums)[C::kBlocks][C::kSums];
 
-  // Once the products that read it are complete.
+  // Called when the products that read the stage are complete.
   __device__ void release(int stage) const {
     if constexpr (C::kCluster == 1) {
       if (lane == 0) arrive(b.barriers.empty(stage));
@@ -107,7 +107,7 @@ struct Consumer {
 #pragma unroll
       for (int k = 0; k < kDepth / 16; ++k)
 #pragma unroll
-        for (int block = 0; block < C::kBlocks; ++block)  // 32 bytes on in K, 64 rows of 128 bytes on in x, each / 16
+        for (int block = 0; block < C::kBlocks; ++block)  // next 32 bytes in K, 64 rows of 128 bytes in x, each / 16
           Wgmma<T, C::kColumns>::multiply_add(sums[block], x + static_cast<uint64_t>(2 * k + block * 512),
                                               w + static_cast<uint64_t>(2 * k), (i | k) != 0);
       products_commit();
@@ -122,8 +122,8 @@ struct Consumer {
     for (int block = 0; block < C::kBlocks; ++block) pin(sums[block]);
   }
 
-  // Two neighbouring elements of the bias a thread, for the tile's columns of w; zeros past the end. Their bits, so
-  // that nothing waits for them until the products are done.
+  // Two neighbouring elements of the bias per thread, for the tile's columns of w; zeros past the end. The result is
+  // the unconverted bits, so that no instruction waits for the load before the products are done.
   __device__ uint2 fetch_bias(int column) const {
     const int mine = 2 * static_cast<int>(threadIdx.x % 128);
     if (p.bias == nullptr || mine >= C::kColumns) return {0, 0};
@@ -140,7 +140,7 @@ struct Consumer {
     const float2 bias = p.to_f32 ? float2{__uint_as_float(bits.x), __uint_as_float(bits.y)} : Half<T>::unpack(bits.x);
     auto* pairs = reinterpret_cast<float2*>(shared + C::kBias + static_cast<uint32_t>(index) * C::kBiasBytes);
     const int mine = static_cast<int>(threadIdx.x % 128);
-    join(1 + index, 128);  // the last tile's has been read
+    join(1 + index, 128);  // the bias of the previous tile has been read
     if (mine < C::kColumns / 2) pairs[mine] = bias;
     join(1 + index, 128);
 #pragma unroll
@@ -169,7 +169,7 @@ struct Consumer {
     }
   }
 
-  // Through the staging memory: adds the residual that is there, rounds.
+  // Adds the residual in the staging memory, rounds, and writes the result there.
   __device__ void stage_tile() const {
     const uint32_t row = static_cast<uint32_t>(warp * 16 + lane % 16), high = static_cast<uint32_t>(lane / 16);
     const uint32_t turn = C::kBoxColumns == 64 ? row & 7 : row >> 1 & 3;  // the swizzle: 128 or 64 bytes a row
@@ -198,7 +198,7 @@ struct Consumer {
       }
   }
 
-  // f32 output: straight to memory, a sector of 32 bytes for four lanes.
+  // f32 output is written to device memory directly. Four lanes write a sector of 32 bytes.
   __device__ void write_f32(const Position& at) const {
     const int first_row = at.row + warp * 16 + lane / 4, first_column = at.column + 2 * (lane % 4);
 #pragma unroll
@@ -260,7 +260,7 @@ struct Consumer {
   }
 };
 
-// Empty where the architecture is not Hopper's: hopper_product() is not called there.
+// Empty for other architectures than Hopper, where hopper_product() is not called.
 template <class T, class C>
 __global__ void __launch_bounds__(kThreads, 1) product_kernel(const __grid_constant__ HopperParams p) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -272,7 +272,7 @@ __global__ void __launch_bounds__(kThreads, 1) product_kernel(const __grid_const
   b.first = static_cast<int>(blockIdx.x) / C::kCluster;
   b.step = static_cast<int>(gridDim.x) / C::kCluster;
   if (threadIdx.x == 0) {
-    if (b.memory % 1024 != 0) __trap();  // the swizzle counts from there
+    if (b.memory % 1024 != 0) __trap();  // the swizzle pattern starts at multiples of 1024
     for (int i = 0; i < C::kStages; ++i) {
       barrier_init(b.barriers.full(i), 1);
       barrier_init(b.barriers.empty(i), C::kReleases);
@@ -303,7 +303,7 @@ __global__ void __launch_bounds__(kThreads, 1) product_kernel(const __grid_const
     float sums[C::kBlocks][C::kSums];
     Consumer<T, C>{p, b, warp / 4 - 1, lane, warp % 4, sums}.run();
   }
-  // A block's memory and barriers are in use by its neighbour until both are done.
+  // The other block of the cluster uses the memory and barriers of this one until both are done.
   if constexpr (C::kCluster > 1) join_cluster();
 #endif
 }

@@ -1,15 +1,18 @@
-// The products of hopper_product.h in f32, on tensor cores that know 10 bits of mantissa (TF32): with x = x1 + x2 and
-// w = w1 + w2, where x1 and w1 are what TF32 keeps, x w is x1 w1 + x1 w2 + x2 w1 but for 2^-21 of it. Tensor cores drop
-// what does not fit when they add, always towards zero, so sums over 128 of k are theirs and the rest is added in f32
-// proper (Ootomo and Yokota 2022).
+// The products of hopper_product.h in f32, on tensor cores whose operands have 10 bits of mantissa (TF32). x is split
+// into x1 + x2 and w into w1 + w2, where x1 and w1 are the parts that TF32 keeps. x w is x1 w1 + x1 w2 + x2 w1 with a
+// relative error of 2^-21. Tensor cores round their sums towards zero. So each of their sums is over 128 of k, and
+// these sums are added by f32 instructions (Ootomo and Yokota 2022).
 //
-// One block per multiprocessor. Warpgroup 0 fills a ring of stages (32 columns of x and w) through the copy engine,
-// warpgroup 1 writes w2 of every stage beside it, warpgroups 2 and 3 take 64 rows of x each: they split x in registers
-// and read w as it came, since the hardware ignores the bits that make the difference to w1.
+// There is one block per multiprocessor. Warpgroup 0 fills a ring of stages (32 columns of x and w) with the copy
+// engine. Warpgroup 1 writes w2 of every stage. Warpgroups 2 and 3 compute 64 rows of x each. They split x in registers
+// and use w as w1, because the hardware ignores the bits in which the two differ. On an H100:
 //
-// On an H100, (8192, 1280) by (1280, 1280): 251 us, 107 TFLOP/s; by (3840, 1280): 617 us, 131; (8192, 5120) by
-// (1280, 5120): 849 us, 127; gated to 5120: 1671 us, 129. Three products at the TF32 peak of 495 would be 165; cuBLASLt
-// in f32 proper reaches 48.
+//    x             w              time     TFLOP/s
+//    (8192, 1280)  (1280, 1280)    251 us  107
+//    (8192, 1280)  (3840, 1280)    617 us  131
+//    (8192, 5120)  (1280, 5120)    849 us  127
+//    (8192, 1280)  gated to 5120  1671 us  129
+// Three products at the TF32 peak of 495 TFLOP/s would reach 165. cuBLASLt with f32 instructions reaches 48.
 #pragma once
 
 #include "backend/cuda/kernels/fast_gelu.cuh"
@@ -20,8 +23,8 @@ namespace tempera::cuda {
 
 inline constexpr int kFloats = 32;       // of k in a stage: 128 bytes
 inline constexpr int kTogether = 4;      // stages that tensor cores add up
-inline constexpr int kThreadsF32 = 512;  // two warpgroups that move and split, two that multiply
-inline constexpr uint32_t kKept = 0xffffe000u, kHalf = 0x1000u;  // TF32's bits of f32; half of the last of them
+inline constexpr int kThreadsF32 = 512;  // two warpgroups that copy and split, two that multiply
+inline constexpr uint32_t kKept = 0xffffe000u, kHalf = 0x1000u;  // the bits that TF32 keeps; half of the last
 
 template <int ColumnsOf, bool GatedOf>
 struct SplitCut {
@@ -38,7 +41,7 @@ struct SplitCut {
   static_assert(kStages >= 3 && kStages <= 8 && kWBytes % 2048 == 0 && kOutColumns % 8 == 0);
 };
 
-// full[s] and empty[s] of a stage of x and w; ready[r] and free[r] of one of w2.
+// full[s] and empty[s]: of a stage of x and w; ready[r] and free[r]: of a stage of w2.
 struct SplitBarriers {
   uint32_t base;
   __device__ uint32_t full(int stage) const { return base + 8u * static_cast<uint32_t>(stage); }
@@ -55,7 +58,7 @@ __device__ inline void fill(const HopperParams& p, uint32_t memory, SplitBarrier
   Ring<C::kStages> ring;
   for (int tile = static_cast<int>(blockIdx.x); tile < p.tiles; tile += static_cast<int>(gridDim.x)) {
     const Position at = position<C>(p, tile, 0);
-    // Two boxes of weights: with C::kGated values and gates, else the two halves of the columns.
+    // Two boxes of weights: with C::kGated the values and the gates, else the two halves of the columns.
     const int second = at.column + (C::kGated ? p.n : C::kColumns / 2);
     for (int i = 0; i < p.k_blocks; ++i, ring.next()) {
       const uint32_t x = memory + static_cast<uint32_t>(ring.stage) * C::kStageBytes, w = x + C::kXBytes;
@@ -70,7 +73,7 @@ __device__ inline void fill(const HopperParams& p, uint32_t memory, SplitBarrier
   }
 }
 
-// What TF32 drops of a number, rounded to TF32.
+// The part of a number that TF32 drops, rounded to TF32.
 __device__ inline float rest_of(float x) {
   const float rest = x - __uint_as_float(__float_as_uint(x) & kKept);
   return __uint_as_float(__float_as_uint(rest) + kHalf);
@@ -92,7 +95,7 @@ __device__ inline void split_weights(const HopperParams& p, unsigned char* share
         const float4 w = from[j];
         to[j] = {rest_of(w.x), rest_of(w.y), rest_of(w.z), rest_of(w.w)};
       }
-      fence_for_copies();  // tensor cores read through the copy engine's path
+      fence_for_copies();  // tensor cores read through the async proxy
       arrive(barriers.ready(rest.stage));
     }
 }
@@ -103,10 +106,10 @@ struct SplitConsumer {
   unsigned char* shared;
   uint32_t memory;
   SplitBarriers barriers;
-  int index, lane, warp;  // of the consumers; in the warp; of the warpgroup's
+  int index, lane, warp;  // consumer; in the warp; in the warpgroup
   float (&sums)[C::kSums];
 
-  // x of a stage, as the products want it: [4 k + i] is operand i of the k-th.
+  // Loads x of a stage in the operand layout: x[4 k + i] is operand i of product k.
   __device__ void load_x(int stage, float (&x)[16]) const {
     const unsigned char* mine = shared + static_cast<uint32_t>(stage) * C::kStageBytes +
                                 static_cast<uint32_t>((index * 64 + warp * 16 + lane / 4) * 128 + lane % 4 * 4);
@@ -158,7 +161,7 @@ struct SplitConsumer {
       wait(barriers.ready(rest.stage), rest.parity);
       products_fence();
 #pragma unroll
-      for (int k = 0; k < 4; ++k) {  // 32 bytes on in K, / 16
+      for (int k = 0; k < 4; ++k) {  // next 32 bytes in K, / 16
         const auto on = static_cast<uint64_t>(2 * k);
         WgmmaTf32<C::kColumns>::multiply_add(part, &dropped[4 * k], w + on, i % kTogether + k != 0);
         WgmmaTf32<C::kColumns>::multiply_add(part, &kept[4 * k], w_rest + on, 1);
@@ -172,7 +175,7 @@ struct SplitConsumer {
     add_part();
   }
 
-  // Bias, activation or gate, residual: a sector of 32 bytes for four lanes.
+  // Applies bias, activation or gate, and residual. Four lanes write a sector of 32 bytes.
   template <class Act>
   __device__ void write(const Position& at, Act act) const {
     const int first_row = at.row + index * 64 + warp * 16 + lane / 4, first_column = at.column + 2 * (lane % 4);
@@ -231,7 +234,7 @@ struct SplitConsumer {
   }
 };
 
-// Empty where the architecture is not Hopper's: hopper_product() is not called there.
+// Empty for other architectures than Hopper, where hopper_product() is not called.
 template <class C>
 __global__ void __launch_bounds__(kThreadsF32, 1) split_product_kernel(const __grid_constant__ HopperParams p) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -239,7 +242,7 @@ __global__ void __launch_bounds__(kThreadsF32, 1) split_product_kernel(const __g
   const uint32_t memory = shared_address(shared);
   const SplitBarriers barriers{memory + C::kBarriers};
   if (threadIdx.x == 0) {
-    if (memory % 1024 != 0) __trap();  // the swizzle counts from there
+    if (memory % 1024 != 0) __trap();  // the swizzle pattern starts at multiples of 1024
     for (int i = 0; i < C::kStages; ++i) {
       barrier_init(barriers.full(i), 1);
       barrier_init(barriers.empty(i), 8);  // warps

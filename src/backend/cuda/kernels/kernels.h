@@ -13,7 +13,7 @@
 
 namespace tempera::cuda {
 
-// The dense elements of a tensor: f32, f16 or bf16 if nothing else is noted.
+// The dense elements of a tensor: f32, f16 or bf16 unless noted otherwise.
 struct In {
   const void* data = nullptr;
   DType type = DType::f32;
@@ -30,7 +30,7 @@ int code_for_this_card();
 // elementwise.cu. The output may be the first input if their types are equal.
 void activate(Activation kind, In x, Out out, int64_t n, cudaStream_t stream);
 void scale(float factor, float offset, In x, Out out, int64_t n, cudaStream_t stream);
-// Element i with factor[i % channels] and offset[i % channels].
+// Element i is multiplied by factor[i % channels], then offset[i % channels] is added.
 struct ChannelScales {
   static constexpr int kMost = 64;
   int channels = 0;
@@ -64,7 +64,7 @@ void gelu_gate(In x, In bias, Out out, int64_t rows, int64_t width, cudaStream_t
 // movement.cu; sizes in bytes.
 void concat(const void* a, const void* b, void* out, int64_t rows, int64_t a_bytes, int64_t b_bytes,
             cudaStream_t stream);
-// Output picture of out_height x out_width pixels, each from (y / 2, x / 2).
+// The output picture has out_height x out_width pixels. Pixel (y, x) is input pixel (y / 2, x / 2).
 void upsample2x(const void* x, void* out, int64_t pictures, int64_t in_height, int64_t in_width, int64_t out_height,
                 int64_t out_width, int64_t pixel_bytes, cudaStream_t stream);
 // Row i of out is row i * stride + ids[i] of x, for `rows` rows. ids are clamped to [0, limit).
@@ -73,7 +73,7 @@ void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t 
 // out: the first `guided` rows of x, then all of its `rows` rows.
 void branch_rows(const void* x, void* out, int64_t rows, int64_t row_bytes, int64_t guided, cudaStream_t stream);
 
-// sampling.cu. Rows of StepLayout on the device: picture n's begins at data + n * length.
+// sampling.cu. Rows of StepLayout on the device. The row of picture n begins at data + n * length.
 struct StepRows {
   const float* data;
   int64_t length;
@@ -96,7 +96,7 @@ void sampler_update(const float* state, In prediction, const float* noise, StepR
                     int slots, int64_t elements, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
 
-// normal.cu: backend.h's NormalDraw.
+// normal.cu: NormalDraw of backend.h.
 struct NormalArgs {
   uint64_t seed, counter, threads;
   int64_t channels, pixels;
@@ -104,7 +104,7 @@ struct NormalArgs {
 };
 void normal(const NormalArgs& args, float* out, cudaStream_t stream);
 
-// group_norm.cu. x is (pictures, pixels, head); tail, of x's type, has the other channels, or no data.
+// group_norm.cu. x is (pictures, pixels, head). tail has the other channels and x's type, or no data.
 struct GroupNormArgs {
   In x, tail, shift;  // shift (pictures, channels), or no data
   const float *gamma, *beta;
@@ -121,8 +121,8 @@ void group_norm(const GroupNormArgs& args, cudaStream_t stream);
 void layer_norm(In x, const float* gamma, const float* beta, Out out, int64_t rows, int64_t channels, float eps,
                 cudaStream_t stream);
 
-// softmax.cu: rows of `keys` scores become weights with a sum of one, written over the scores, also in a smaller type:
-// a row of weights starts at the address of its scores. causal: row r is query q = first_query + r % queries and uses
+// softmax.cu: replaces each row of `keys` scores by weights with a sum of one. The weights may have a smaller type; a
+// row of weights starts at the address of its scores. causal: row r is query q = first_query + r % queries and uses
 // keys [0, q].
 struct SoftmaxArgs {
   In scores;
@@ -132,8 +132,8 @@ struct SoftmaxArgs {
 };
 void softmax(const SoftmaxArgs& args, cudaStream_t stream);
 
-// attention_flash.cu: f16 and bf16, heads of at most 128 channels, a multiple of 8. Strides and offsets in elements;
-// token t of picture n starts at (n * tokens + t) * stride, head h at h * dim from there.
+// attention_flash.cu: f16 and bf16, heads of at most 128 channels, a multiple of 8. Strides are in elements: token t of
+// picture n starts at (n * tokens + t) * stride, head h at h * dim from there.
 struct FlashArgs {
   const void *q, *k, *v;
   void* out;
@@ -145,7 +145,7 @@ struct FlashArgs {
 };
 void attention_flash(const FlashArgs& args, cudaStream_t stream);
 
-// tempera's own convolutions; weights (out, kernel, kernel, in).
+// tempera's own convolutions. weights: (out, kernel, kernel, in).
 struct ConvArgs {
   In x, weights, bias, residual;  // bias and residual have no data if absent
   Out out;
@@ -155,9 +155,9 @@ struct ConvArgs {
 };
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
-// conv_narrow.cu (and for halves conv_few_inputs.cu and conv_few_outputs.cu), x and weights of one type, without
-// activation: at most four output channels, input channels in eights; or at most four input channels, output channels
-// in eights, 3 x 3, stride 1.
+// conv_narrow.cu (conv_few_inputs.cu and conv_few_outputs.cu for halves). x and weights have one type; no activation.
+// conv_few_outputs: at most four output channels, input channels a multiple of 8. conv_few_inputs: at most four input
+// channels, output channels a multiple of 8, 3 x 3, stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
 

@@ -1,5 +1,6 @@
-// LayerNorm, one warp per row: mean, then variance about it, then the result. Rows of up to 2048 channels stay in the
-// warp's registers, packed, and are read once; longer or odd ones are read three times, from the L1 cache.
+// LayerNorm, one warp per row: mean, then variance about it, then the result. Rows of up to 2048 channels are read once
+// and stay in the warp's registers, packed. Longer rows, and rows of other than a multiple of 8 channels, are read
+// three times, from the L1 cache.
 #include "backend/cuda/kernels/access.cuh"
 #include "backend/cuda/kernels/launch.cuh"
 
@@ -16,7 +17,7 @@ struct LayerNormArgs {
   float eps;
 };
 
-// The row of this warp; past the end for the last block's surplus.
+// The row of this warp. In the last block it may be past the end.
 __device__ inline int64_t row_of_warp() {
   return static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
 }
@@ -29,7 +30,7 @@ __device__ Numbers<V> normalized(const LayerNormArgs& a, Numbers<V> x, int64_t c
   return x;
 }
 
-// Channels in eights, at most N vectors a lane.
+// The channels are a multiple of 8; at most N vectors per lane.
 template <int N, DType T>
 __global__ void __launch_bounds__(32 * kWarps) registers_kernel(LayerNormArgs a) {
   begin();

@@ -1,9 +1,10 @@
-// Tensor instructions of warps, from Ampere on: products of small matrices of halves with sums in f32, and loading them
-// from shared memory, whose addresses are 32-bit ones of the shared window.
+// Tensor core instructions of warps, for Ampere and later: products of small matrices of halves with sums in f32, and
+// loads of such matrices from shared memory. Addresses of shared memory are 32-bit addresses of the shared state space.
 //
-// Fragments of mma.m16n8k16 (PTX ISA): with g = lane / 4 and t = lane % 4, a thread holds of A (16 x 16) the pairs at
-// rows g, g + 8 and columns 2t, 2t + 8; of B (16 x 8) the pairs at rows 2t, 2t + 8 of column g; of C (16 x 8) the
-// pairs at columns 2t of rows g, g + 8.
+// Fragments of mma.m16n8k16 (PTX ISA): with g = lane / 4 and t = lane % 4, a thread holds these pairs of elements:
+//    A (16 x 16)  at rows g, g + 8 and columns 2t, 2t + 8
+//    B (16 x 8)   at rows 2t, 2t + 8 of column g
+//    C (16 x 8)   at columns 2t of rows g, g + 8
 #pragma once
 
 #include <cuda_bf16.h>
@@ -47,8 +48,8 @@ struct Half<__nv_bfloat16> {
   }
 };
 
-// Four 8 x 8 matrices of halves; lane l gives the address of row l % 8 of matrix l / 8 and holds of each the pair at
-// row l / 4, columns 2 (l % 4).
+// Loads four 8 x 8 matrices of halves. Lane l gives the address of row l % 8 of matrix l / 8. It holds the pair at row
+// l / 4, columns 2 (l % 4) of each matrix.
 __device__ inline void load_matrices(uint32_t (&r)[4], uint32_t address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

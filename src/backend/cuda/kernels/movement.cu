@@ -1,4 +1,4 @@
-// Ops that move bytes: in units of 16 bytes where rows are made of them, else of four, two or one.
+// Ops that move bytes: in units of 16 bytes if the rows are multiples of that, else of four, two or one.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -6,7 +6,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Output unit i comes from source.at(i).
+// Output unit i is source.at(i).
 template <class Unit, class Source>
 __global__ void __launch_bounds__(kThreads) move_kernel(int64_t n, Unit* out, Source source) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -21,7 +21,7 @@ void move(int64_t bytes, void* out, const Source& source, cudaStream_t stream) {
         <<<blocks_for(n, kThreads), kThreads, 0, stream>>>(n, static_cast<Unit*>(out), source.in_units(sizeof(Unit)));
 }
 
-// With the largest unit that divides `granularity`.
+// Moves in the largest unit that divides `granularity`.
 template <class Source>
 void move(int64_t bytes, int64_t granularity, void* out, const Source& source, cudaStream_t stream) {
   if (granularity % 16 == 0) return move<uint4>(bytes, out, source, stream);
@@ -30,7 +30,7 @@ void move(int64_t bytes, int64_t granularity, void* out, const Source& source, c
   move<uint8_t>(bytes, out, source, stream);
 }
 
-// Members are in bytes until in_units() has divided them.
+// Members are in bytes before in_units(), in units after it.
 struct ConcatSource {
   const void *a, *b;
   int64_t a_width, b_width;
@@ -68,7 +68,7 @@ struct GatherSource {
   }
 };
 
-// What lies before `head` twice: [0, head), then all.
+// The bytes [0, head), then all bytes.
 struct BranchSource {
   const void* x;
   int64_t head;

@@ -1,6 +1,6 @@
-// Noise as torch.randn makes it on a card. The host's generator (sampling/rng.cpp) defines every step and says where it
-// is from; this is the same arithmetic, also in the functions that it evaluates in f64, so that a seed gives one
-// picture on every device: the two differ where those functions do, in single last digits.
+// Noise equal to torch.randn on CUDA. The host's generator (sampling/rng.cpp) defines every step and cites its source.
+// This kernel does the same arithmetic, with f64 in the same functions, so that a seed gives one picture on every
+// device. Host and card differ only where their sin and log differ, in the last digit of single values.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -38,7 +38,7 @@ __device__ float sine(uint32_t phase) {
   return static_cast<float>(quadrant < 2 ? value : -value);
 }
 
-// A pair of normal values, one after the other.
+// A pair of normal values.
 __device__ void box_muller(uint32_t radius_bits, uint32_t angle_bits, float* pair) {
   constexpr float kAngle = 0x1p-32f * static_cast<float>(2 * 3.141592653589793);
   const float u = fmaf(static_cast<float>(radius_bits), 0x1p-32f, 0x1p-33f);
@@ -50,7 +50,7 @@ __device__ void box_muller(uint32_t radius_bits, uint32_t angle_bits, float* pai
   pair[1] = radius * sine(phase + kQuarter);
 }
 
-// One counter: a thread of PyTorch's makes `rounds` of them in turn.
+// Each thread computes one counter. A thread of PyTorch computes `rounds` of them in sequence.
 __global__ void __launch_bounds__(kThreads)
     normal_kernel(NormalArgs args, int64_t threads, int64_t rounds, float* out) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;

@@ -1,5 +1,5 @@
-// The ops around the model: small tensors, launched once a step. Coefficients come from the rows of step in device
-// memory, one row a picture, so that a captured step replays with new ones.
+// The ops before and after the model: small tensors, launched once a step. Coefficients are read from the rows of step
+// in device memory, one row per picture, so that the graph of a captured step can be replayed with new ones.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -11,8 +11,8 @@ __device__ inline int64_t thread_index() {
   return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
 
-// Frequencies and angles are rounded to f32 where diffusers rounds them (see the reference); the functions are computed
-// in f64, a few thousand of them.
+// Frequencies and angles are rounded to f32 where diffusers rounds them (see the reference backend). The functions are
+// computed in f64; there are only a few thousand values.
 __global__ void timestep_kernel(const float* x, float* out, int64_t n, int dim, bool flip, float freq_shift) {
   const int64_t i = thread_index();
   const int half = dim / 2;
@@ -28,7 +28,7 @@ __global__ void timestep_kernel(const float* x, float* out, int64_t n, int dim, 
   out[row * dim + half + k] = flip ? sine : cosine;
 }
 
-// Row r of the batch is picture r's negative branch below `guided`, else picture r - guided.
+// Row r of the batch is the negative branch of picture r if r < guided, else picture r - guided.
 __global__ void model_input_kernel(const float* state, StepRows step, Out out, int64_t rows, int64_t guided, int slots,
                                    int64_t elements) {
   const int64_t i = thread_index();
@@ -58,18 +58,18 @@ __device__ inline float conditional(const GuidanceArgs& args, int64_t picture, i
   return load<1>(args.prediction, (args.guided + picture) * args.elements + i).v[0];
 }
 
-// With the guidance scale of the picture, one of the first `guided`.
+// The guided prediction of a picture, one of the first `guided`, with its guidance scale.
 __device__ inline float guided(const GuidanceArgs& args, int64_t picture, int64_t i, float scale) {
   const float u = load<1>(args.prediction, picture * args.elements + i).v[0];
   return fmaf(scale, conditional(args, picture, i) - u, u);
 }
 
-// Lin et al. 2023, equations 15 and 16. One block a guided picture: mean first, then the squares about it, in f64.
+// Lin et al. 2023, equations 15 and 16. One block per guided picture: the mean, then the squares about it, in f64.
 __global__ void __launch_bounds__(1024) rescale_kernel(GuidanceArgs args) {
   __shared__ double shared[32];
   const int64_t picture = blockIdx.x;
   const double amount = coefficient(args.step, picture, StepLayout::kGuidanceRescale);
-  if (amount == 0) {  // the same in every thread; deviations may be 0 then
+  if (amount == 0) {  // the same in every thread; deviations may be 0 here
     if (threadIdx.x == 0) args.factors[picture] = 1;
     return;
   }
@@ -105,7 +105,7 @@ __global__ void guidance_kernel(GuidanceArgs args) {
   args.out[at] = (args.factors == nullptr ? 1 : args.factors[picture]) * guided(args, picture, i, scale);
 }
 
-// Every slot of an element is read before any is written, so out may be state.
+// All slots of an element are read before one is written, so out may be state.
 template <int S>
 __global__ void update_kernel(const float* state, In prediction, const float* noise, StepRows step, float* out,
                               int64_t pictures, int64_t slot) {
@@ -123,13 +123,13 @@ __global__ void update_kernel(const float* state, In prediction, const float* no
     float sum = fmaf(row[S], p, row[S + 1] * z);
 #pragma unroll
     for (int j = 0; j < S; ++j) sum = fmaf(row[j], now[j], sum);
-    // The zeros of slots that a picture's sampler does not have leave a sum as it is, unless it is -0: that becomes 0
-    // with any number of slots.
+    // A picture's sampler may have fewer slots than S. The zeros of the other slots do not change a sum, unless it is
+    // -0. Adding 0 turns -0 into 0 for any number of slots.
     out[first + k * slot] = sum + 0.0f;
   }
 }
 
-// f32 as in diffusers: its result decides ties. A nan is black.
+// In f32 as in diffusers, whose f32 result decides ties. NaN becomes black.
 __global__ void rgb8_kernel(In x, uint8_t* out, int64_t n) {
   const int64_t i = thread_index();
   if (i >= n) return;

@@ -1,6 +1,6 @@
-// The softmax of naive attention: one block per row of scores, which it holds in registers where the row is not too
-// long. Weights in half precision are written over the front of their own row of f32 scores: a chunk of the row is read
-// by all threads before any of them writes, and what is written never reaches scores that are still to be read.
+// The softmax of naive attention, one block per row of scores. The row is kept in registers if it is not too long.
+// Weights in half precision are written over the front of their own row of f32 scores. All threads read a chunk of the
+// row before one of them writes, and the writes never reach scores that are still to be read.
 #include "backend/cuda/kernels/access.cuh"
 
 namespace tempera::cuda {
@@ -20,7 +20,7 @@ __device__ float block_reduce(float x, float* shared, const Combine& combine) {
   return total;
 }
 
-// How many keys the row of this block sees.
+// The number of keys that the row of this block uses.
 __device__ inline int64_t seen_keys(const SoftmaxArgs& a) {
   const int64_t query = a.first_query + blockIdx.x % a.queries;
   return a.causal && query + 1 < a.keys ? query + 1 : a.keys;
@@ -33,13 +33,13 @@ __device__ inline float sum_of(float a, float b) {
   return a + b;
 }
 
-// Where the row of this block starts.
+// The row of this block.
 __device__ inline In row_of(const SoftmaxArgs& a) {
   const int64_t size = a.scores.type == DType::f32 ? 4 : 2;
   return {static_cast<const char*>(a.scores.data) + blockIdx.x * a.keys * size, a.scores.type};
 }
 
-// Rows of at most N * kThreads vectors of V keys, read once.
+// Rows of at most N * kThreads vectors of V keys, which are read once.
 template <int V, int N, DType T>
 __global__ void __launch_bounds__(kThreads) registers_kernel(SoftmaxArgs a) {
   __shared__ float shared[kThreads / 32];

@@ -1,10 +1,12 @@
-// Matrix products of a warpgroup (wgmma): 64 x N sums in registers += A (64 x 16) B^T (N x 16), both in shared memory,
-// or A in registers and B as it lies.
+// Matrix products of a warpgroup (wgmma): 64 x N sums in registers += A (64 x 16) B^T (N x 16). Both operands are in
+// shared memory, or A is in registers.
 //
-// A and B lie as the copy engine writes boxes of 64 halves (128 bytes) a row with the 128-byte swizzle: row r at 128 r,
-// its 16-byte chunk c at c ^ (r % 8), from addresses that are multiples of 1024. The next 16 halves of K are 32 bytes
-// on: the hardware swizzles address bits, so a start inside the first row of the pattern is right.
-// Sums (PTX ISA): warp w of the group holds rows 16 w to 16 w + 15; of lane l, sums[4 j + i] is row l / 4 + 8 (i / 2),
+// Operands in shared memory have the layout of boxes that the copy engine writes, 64 halves (128 bytes) a row with the
+// 128-byte swizzle: row r at byte 128 r, its 16-byte chunk c at chunk c ^ (r % 8), from addresses that are multiples of
+// 1024. The next 16 halves of K are 32 bytes further on. The hardware swizzles address bits, so an operand may start
+// inside the first row of the pattern.
+//
+// Sums (PTX ISA): warp w of the group holds rows 16 w to 16 w + 15. sums[4 j + i] of lane l is row l / 4 + 8 (i / 2),
 // column 8 j + 2 (l % 4) + i % 2.
 #pragma once
 
@@ -12,33 +14,36 @@
 
 namespace tempera::cuda {
 
-// Start address / 16 in bits 0 to 13; the distance of groups of eight rows, 1024 bytes, / 16 in bits 32 to 45; the
-// other distance (bits 16 to 29) is not used by swizzled rows; 1 in bits 62 to 63 is the 128-byte swizzle.
+// The descriptor of an operand (PTX ISA):
+//    bits 0 to 13   start address / 16
+//    bits 16 to 29  leading dimension offset, not used with a swizzle
+//    bits 32 to 45  distance of groups of eight rows, 1024 bytes, / 16
+//    bits 62 to 63  1: 128-byte swizzle
 __device__ inline uint64_t matrix_descriptor(uint32_t address) {
   return static_cast<uint64_t>((address & 0x3ffff) >> 4) | (uint64_t{1} << 16) | (uint64_t{1024 >> 4} << 32) |
          (uint64_t{1} << 62);
 }
 
-// Before the first product, and after sums were touched by other instructions.
+// Needed before the first product, and after other instructions accessed the sums.
 __device__ inline void products_fence() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 __device__ inline void products_commit() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-// Until at most Pending committed groups are unfinished.
+// Waits until at most Pending committed groups are not complete.
 template <int Pending>
 __device__ inline void products_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
 }
-// Keeps the compiler from moving uses of the sums across this line.
+// Prevents the compiler from moving uses of the sums across this line.
 template <int N>
 __device__ inline void pin(float (&sums)[N]) {
 #pragma unroll
   for (int i = 0; i < N; ++i) asm volatile("" : "+f"(sums[i])::"memory");
 }
 
-// multiply_add<T, N>(sums, a, b, add): sums = a b^T, plus sums where `add` is not 0.
+// multiply_add<T, N>(sums, a, b, add): sums = a b^T, plus the old sums if `add` is not 0.
 template <class T, int N>
 struct Wgmma;
 
@@ -91,8 +96,8 @@ TEMPERA_WGMMA_BOTH(160, 80, "%80", "%81", "%82")
 TEMPERA_WGMMA_BOTH(192, 96, "%96", "%97", "%98")
 TEMPERA_WGMMA_BOTH(256, 128, "%128", "%129", "%130")
 
-// sums (64 x 64) += A (64 x 16) B (16 x 64): A in registers, of warp w rows 16 w to 16 w + 15 as mma.m16n8k16 wants
-// them; B as it lies in memory, 16 rows of 64 halves, swizzled.
+// sums (64 x 64) += A (64 x 16) B (16 x 64). A is in registers: warp w has rows 16 w to 16 w + 15 as fragments of
+// mma.m16n8k16. B is in shared memory: 16 rows of 64 halves, swizzled.
 template <class T>
 struct WgmmaRegisters;
 
@@ -109,9 +114,9 @@ struct WgmmaRegisters;
 TEMPERA_WGMMA_REGISTERS(__half, "f16")
 TEMPERA_WGMMA_REGISTERS(__nv_bfloat16, "bf16")
 
-// sums (64 x N) += A (64 x 8) B^T (N x 8) of TF32, which is f32 with the last 13 bits ignored, or sums = A B^T where
-// `add` is 0. A in registers: of lane l a[0] is row l / 4, column l % 4 of its warp's 16 rows, a[1] eight rows down,
-// a[2] and a[3] four columns on.
+// sums (64 x N) += A (64 x 8) B^T (N x 8) of TF32, which is f32 without the last 13 bits, or sums = A B^T if `add` is
+// 0. A is in registers: a[0] of lane l is row l / 4, column l % 4 of its warp's 16 rows, a[1] is eight rows below, a[2]
+// and a[3] are four columns to the right.
 template <int N>
 struct WgmmaTf32;
 

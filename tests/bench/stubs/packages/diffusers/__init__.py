@@ -1,4 +1,4 @@
-"""The names of diffusers that bench/peers/diffusers_row.py uses. A picture is one grey: 10, and 1 more in half precision."""
+"""The names of diffusers that bench/peers/diffusers_row.py uses. All values of a picture are 10, or 11 in half precision."""
 from types import SimpleNamespace
 
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The names of PyTorch that bench/peers/diffusers_row.py uses, computing nothing."""
+"""The names of PyTorch that bench/peers/diffusers_row.py uses. They compute nothing."""
 import json
 from types import SimpleNamespace
 
