@@ -275,8 +275,8 @@ def ops_conditions(document: Json) -> str:
     ceilings = [f"{c['flops_per_second'] / 1e12:.3g} TFLOP/s ({c['dtype']})" for c in document["ceilings"]["arithmetic"]]
     memory = document["ceilings"]["memory"]["bytes_per_second"]
     pictures = "1 picture" if document["images"] == 1 else f"{document['images']} pictures"
-    return (f"{Path(document['model']).name}, {pictures} of {document['width']} x {document['height']}; ceilings, measured in the same process before the kernels: "
-            f"{', '.join(ceilings)}, {memory / 1e9:,.0f} GB/s")
+    return (f"{Path(document['model']).name}, {pictures} of {document['width']} x {document['height']}; "
+            f"ceilings, measured in the same process before the kernels: {', '.join(ceilings)}, {memory / 1e9:,.0f} GB/s")
 
 
 def ops_table(document: Json, small: bool) -> str:
