@@ -251,7 +251,7 @@ void count_parameters(ComponentSource& component) {
   for (const std::string& name : component.weights->names()) {
     const CheckpointTensor tensor = component.weights->get(name);
     component.parameters += tensor.elements();
-    component.parameters_by_dtype[tensor.dtype] += tensor.elements();
+    component.parameters_by_type[tensor.stored_type()] += tensor.elements();
     component.bytes += tensor.stored_bytes();
   }
 }

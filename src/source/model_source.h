@@ -39,8 +39,8 @@ struct ComponentSource {
   std::vector<std::filesystem::path> files;   // all files of `weights`
   std::string variant;                        // "fp16" where such files were chosen
   int64_t parameters = 0;
-  std::map<DType, int64_t> parameters_by_dtype;
-  uint64_t bytes = 0;  // of the tensors; other components may share the file
+  std::map<std::string_view, int64_t> parameters_by_type;  // by CheckpointTensor::stored_type()
+  uint64_t bytes = 0;                                      // of the tensors; other components may share the file
 };
 
 // From the weights' headers.

@@ -202,9 +202,12 @@ std::string_view safetensors_name(DType type) {
   return at->name;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(std::make_shared<MappedFile>(path)) {
-  refuse_other_formats(file_->bytes().first(std::min<size_t>(file_->bytes().size(), 64)), path);
-  header_ = parse_safetensors(file_->bytes(), path.string());
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : SafetensorsFile(std::make_shared<const MappedFile>(path)) {}
+
+SafetensorsFile::SafetensorsFile(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {
+  refuse_other_formats(file_->bytes().first(std::min<size_t>(file_->bytes().size(), 64)), path());
+  header_ = parse_safetensors(file_->bytes(), path().string());
 }
 
 const SafetensorsEntry* SafetensorsFile::entry(std::string_view name) const {
@@ -225,7 +228,8 @@ std::optional<CheckpointTensor> SafetensorsFile::find(std::string_view name) con
   const SafetensorsEntry* tensor = entry(name);
   if (tensor == nullptr) return std::nullopt;
   if (!tensor->dtype) {
-    fail(ErrorCode::bad_file, "the tensor {} is of type {}, which is not supported: use an fp16, bf16 or fp32 file",
+    fail(ErrorCode::bad_file,
+         "the tensor {} is of type {}, which is not supported: use a file in float16, bfloat16, float32 or fp8",
          origin(name), tensor->dtype_name);
   }
   const std::span<const std::byte> bytes = file_->bytes().subspan(tensor->begin, tensor->end - tensor->begin);

@@ -47,8 +47,9 @@ std::string_view safetensors_name(DType type);
 // One mapped file.
 class SafetensorsFile final : public Checkpoint {
  public:
-  // Throws Error(bad_file) as parse_safetensors, and for a pickle or a GGUF file, with the file to use instead.
+  // Throws Error(bad_file) as parse_safetensors, and for a pickle, with the file to use instead.
   explicit SafetensorsFile(const std::filesystem::path& path);
+  explicit SafetensorsFile(std::shared_ptr<const MappedFile> file);
 
   const std::filesystem::path& path() const { return file_->path(); }
   size_t size() const { return file_->bytes().size(); }
