@@ -15,6 +15,9 @@ using nlohmann::json;
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxRank = 64;  // PyTorch's own limit; keeps a hostile header from costing more than its size
 
+constexpr size_t kMaxValues = 200'000;  // of 20,000 tensors; SDXL has 2,500
+constexpr size_t kMaxElements = 1024;   // of a list of dimensions: so that one that is too long is named as such
+
 struct FormatType {
   std::string_view name;
   uint32_t bits;
@@ -176,9 +179,11 @@ void check_tiling(const std::vector<SafetensorsEntry>& tensors, size_t data_begi
 
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, std::string_view what) {
   const auto [text, data_begin] = read_framing(file, what);
-  const json header = parse_json(text, what, {.max_bytes = kMaxSafetensorsHeader});
+  const json header = parse_json(
+      text, what, {.max_bytes = kMaxSafetensorsHeader, .max_values = kMaxValues, .max_elements = kMaxElements});
 
   SafetensorsHeader result;
+  result.tensors.reserve(header.size());
   for (const auto& [name, info] : header.items()) {
     if (name != "__metadata__") {
       result.tensors.push_back(read_entry(name, info, data_begin, file.size(), what));

@@ -27,8 +27,8 @@ inline constexpr size_t kMaxSafetensorsHeader = 25'000'000;
 
 struct SafetensorsEntry {
   std::string name;
-  std::string dtype_name;      // as in the file, "BF16"
-  std::optional<DType> dtype;  // nothing: a type of the format that this program does not support
+  std::string_view dtype_name;  // the format's, "BF16"
+  std::optional<DType> dtype;   // nothing: a type of the format that this program does not support
   std::vector<int64_t> dims;
   size_t begin = 0, end = 0;  // bytes of the file
 };
