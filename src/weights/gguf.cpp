@@ -2,27 +2,19 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "weights/block_types.h"
+#include "weights/gguf_metadata.h"
 
 namespace tempera {
 namespace {
 
 constexpr std::string_view kMagic = "GGUF";
-constexpr std::string_view kOriginalShape = "comfy.gguf.orig_shape.";
-constexpr size_t kMaxRank = 4;
-constexpr size_t kMaxName = 65535;         // the format's limit of keys; names of tensors can be longer than its 64
-constexpr uint64_t kLeastKey = 8 + 4 + 1;  // bytes of a key with its value
+constexpr uint64_t kLeastKey = 8 + 4 + 1;             // bytes of a key with its value
 constexpr uint64_t kLeastTensor = 8 + 4 + 8 + 4 + 8;  // bytes of the description of a tensor
-
-// Types of values, by number.
-enum class Value : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
-constexpr std::array<uint8_t, 13> kValueBytes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};  // 0: not of a fixed size
 
 // Types of tensors that are not blocks.
 constexpr std::array<std::pair<uint32_t, DType>, 8> kPlainTypes = {{{0, DType::f32},
@@ -60,159 +52,6 @@ std::string type_name(uint32_t number) {
   return at == kNames.end() ? fmt::format("number {}", number) : std::string(at->second);
 }
 
-// A position in the file. Every read is checked against the bytes that remain.
-class Cursor {
- public:
-  Cursor(std::span<const std::byte> bytes, std::string_view what) : bytes_(bytes), what_(what) {}
-
-  size_t position() const { return at_; }
-  uint64_t remaining() const { return bytes_.size() - at_; }
-  std::string_view what() const { return what_; }
-
-  std::span<const std::byte> take(uint64_t count, std::string_view part) {
-    if (count > remaining()) {
-      fail(ErrorCode::bad_file, "'{}' is truncated: {} needs {} bytes and {} remain; get the file again", what_, part,
-           count, remaining());
-    }
-    const auto piece = bytes_.subspan(at_, count);
-    at_ += count;
-    return piece;
-  }
-
-  template <class T>
-  T number(std::string_view part) {
-    T value;
-    std::memcpy(&value, take(sizeof value, part).data(), sizeof value);
-    return value;
-  }
-
-  std::string_view text(std::string_view part) {
-    const auto bytes = take(number<uint64_t>(part), part);
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  }
-
-  // A count of things of at least `least` bytes each.
-  uint64_t count(uint64_t count, uint64_t least, std::string_view things) const {
-    if (count > remaining() / least) {
-      fail(ErrorCode::bad_file, "'{}' is damaged or truncated: it has {} bytes left for {} {}; get the file again",
-           what_, remaining(), count, things);
-    }
-    return count;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-  std::string_view what_;
-  size_t at_ = 0;
-};
-
-std::string_view name_of(Cursor& file, std::string_view part) {
-  const std::string_view name = file.text(part);
-  if (name.empty() || name.size() > kMaxName) {
-    fail(ErrorCode::bad_file, "'{}': {} has {} bytes, must have 1 to {}", file.what(), part, name.size(), kMaxName);
-  }
-  return name;
-}
-
-// The metadata that this program reads.
-struct Metadata {
-  uint64_t alignment = 32;
-  std::string architecture;
-  std::map<std::string, std::vector<int64_t>, std::less<>> original_shapes;  // by name of tensor
-};
-
-Value value_type(Cursor& file, std::string_view key) {
-  const auto number = file.number<uint32_t>("the type of a value");
-  if (number >= kValueBytes.size()) {
-    fail(ErrorCode::bad_file, "'{}': the value of {} is of the unknown type {}", file.what(), in_quotes(key), number);
-  }
-  return static_cast<Value>(number);
-}
-
-void check_type(Value type, Value expected, std::string_view key, std::string_view name, std::string_view what) {
-  if (type == expected) return;
-  fail(ErrorCode::bad_file, "'{}': the value of {} is of type {}, must be {}", what, in_quotes(key),
-       static_cast<uint32_t>(type), name);
-}
-
-void skip_scalar(Cursor& file, Value type, std::string_view key) {
-  if (type == Value::string) {
-    file.text("a string of the metadata");
-    return;
-  }
-  const auto bytes = file.take(kValueBytes[static_cast<size_t>(type)], "a value of the metadata");
-  if (type == Value::boolean && std::to_integer<uint8_t>(bytes[0]) > 1) {
-    fail(ErrorCode::bad_file, "'{}': the value of {} must be true or false (1 or 0)", file.what(), in_quotes(key));
-  }
-}
-
-struct ArrayStart {
-  Value type;
-  uint64_t count;
-};
-
-ArrayStart read_array_start(Cursor& file, std::string_view key) {
-  const Value type = value_type(file, key);
-  if (type == Value::array) {
-    fail(ErrorCode::bad_file, "'{}': the value of {} is an array of arrays, which no model has", file.what(),
-         in_quotes(key));
-  }
-  const uint64_t least = type == Value::string ? 8 : kValueBytes[static_cast<size_t>(type)];
-  return {type, file.count(file.number<uint64_t>("the length of an array"), least, "elements of an array")};
-}
-
-std::vector<int64_t> read_original_shape(Cursor& file, std::string_view key) {
-  const auto [type, count] = read_array_start(file, key);
-  check_type(type, Value::i32, key, "32-bit integers", file.what());
-  if (count < 1 || count > kMaxRank) {
-    fail(ErrorCode::bad_file, "'{}': {} has {} dimensions, must have 1 to {}", file.what(), in_quotes(key), count,
-         kMaxRank);
-  }
-  std::vector<int64_t> dims;
-  for (uint64_t i = 0; i < count; ++i) {
-    dims.push_back(file.number<int32_t>("a dimension"));
-    if (dims.back() < 1) {
-      fail(ErrorCode::bad_file, "'{}': {} has the dimension {}", file.what(), in_quotes(key), dims.back());
-    }
-  }
-  return dims;
-}
-
-void read_value(Cursor& file, std::string_view key, Metadata& metadata) {
-  const Value type = value_type(file, key);
-  if (key == "general.alignment") {
-    check_type(type, Value::u32, key, "an unsigned 32-bit integer", file.what());
-    metadata.alignment = file.number<uint32_t>("the alignment");
-    if (!std::has_single_bit(metadata.alignment)) {
-      fail(ErrorCode::bad_file, "'{}': general.alignment is {}, must be a power of two", file.what(),
-           metadata.alignment);
-    }
-  } else if (key == "general.architecture") {
-    check_type(type, Value::string, key, "a string", file.what());
-    metadata.architecture = file.text("the architecture");
-  } else if (key.starts_with(kOriginalShape)) {
-    check_type(type, Value::array, key, "an array", file.what());
-    metadata.original_shapes.emplace(key.substr(kOriginalShape.size()), read_original_shape(file, key));
-  } else if (type == Value::array) {
-    const auto [element, count] = read_array_start(file, key);
-    for (uint64_t i = 0; i < count; ++i) skip_scalar(file, element, key);
-  } else {
-    skip_scalar(file, type, key);
-  }
-}
-
-Metadata read_metadata(Cursor& file, uint64_t count) {
-  Metadata metadata;
-  std::set<std::string_view> keys;
-  for (uint64_t i = 0; i < count; ++i) {
-    const std::string_view key = name_of(file, "a key of the metadata");
-    if (!keys.insert(key).second)
-      fail(ErrorCode::bad_file, "'{}': the key {} appears twice", file.what(), in_quotes(key));
-    read_value(file, key, metadata);
-  }
-  return metadata;
-}
-
 int64_t checked_product(std::span<const int64_t> dims, std::string_view name, std::string_view what) {
   int64_t product = 1;
   for (const int64_t dim : dims) {
@@ -223,11 +62,11 @@ int64_t checked_product(std::span<const int64_t> dims, std::string_view name, st
 }
 
 // Of the file, before the original shape replaces it. `dims` is outermost first.
-std::vector<int64_t> read_dims(Cursor& file, std::string_view name) {
+std::vector<int64_t> read_dims(GgufCursor& file, std::string_view name) {
   const auto rank = file.number<uint32_t>("a number of dimensions");
-  if (rank < 1 || rank > kMaxRank) {
+  if (rank < 1 || rank > kMaxGgufRank) {
     fail(ErrorCode::bad_file, "'{}': the tensor {} has {} dimensions, must have 1 to {}", file.what(), in_quotes(name),
-         rank, kMaxRank);
+         rank, kMaxGgufRank);
   }
   std::vector<int64_t> dims(rank);
   for (size_t i = rank; i-- > 0;) {
@@ -240,7 +79,7 @@ std::vector<int64_t> read_dims(Cursor& file, std::string_view name) {
 }
 
 // begin and end count from the first byte of the data.
-GgufTensor read_tensor(Cursor& file, std::string_view name, uint64_t alignment) {
+GgufTensor read_tensor(GgufCursor& file, std::string_view name, uint64_t alignment) {
   const std::string_view what = file.what();
   GgufTensor tensor;
   tensor.dims = read_dims(file, name);
@@ -307,7 +146,7 @@ uint32_t gguf_number(DType type) {
 
 GgufHeader parse_gguf(std::span<const std::byte> bytes, std::string_view what) {
   if (!is_gguf(bytes)) fail(ErrorCode::bad_file, "'{}' is no GGUF file: it does not begin with GGUF", what);
-  Cursor file(bytes, what);
+  GgufCursor file(bytes, what);
   file.take(kMagic.size(), "the beginning");
   const auto version = file.number<uint32_t>("the version");
   if (version != 2 && version != 3) {
@@ -319,13 +158,13 @@ GgufHeader parse_gguf(std::span<const std::byte> bytes, std::string_view what) {
   const auto tensors = file.number<uint64_t>("the number of tensors");
   const auto keys = file.number<uint64_t>("the number of keys");
   file.count(tensors, kLeastTensor, "tensors");
-  Metadata metadata = read_metadata(file, file.count(keys, kLeastKey, "keys"));
+  GgufMetadata metadata = read_gguf_metadata(file, file.count(keys, kLeastKey, "keys"));
 
   GgufHeader header;
   header.architecture = std::move(metadata.architecture);
   file.count(tensors, kLeastTensor, "tensors");
   for (uint64_t i = 0; i < tensors; ++i) {
-    const std::string_view name = name_of(file, "the name of a tensor");
+    const std::string_view name = file.name("the name of a tensor");
     const auto [at, is_new] = header.tensors.emplace(name, GgufTensor());
     if (!is_new) fail(ErrorCode::bad_file, "'{}': the tensor {} appears twice", what, in_quotes(name));
     at->second = read_tensor(file, name, metadata.alignment);
