@@ -66,6 +66,7 @@ TEST_F(UnetSource, OpensEveryForm) {
   UnetConfig deeper = model_.unet;  // not the model's own, so it is read from the shapes
   deeper.down[2].depths = {3, 3};
   deeper.up[0].depths = {3, 3, 3};
+  deeper.mid.depth = 3;  // as a config.json has it: that of the innermost level
   for (const UnetConfig& unet : {model_.unet, deeper}) {
     const std::vector<fs::path> forms = {
         file("diffusers.safetensors", tensors_of(unet)),
@@ -176,6 +177,7 @@ TEST_F(ReplacedUnet, InASingleFile) {
   UnetConfig deeper = model_.unet;
   deeper.down[2].depths = {3, 3};
   deeper.up[0].depths = {3, 3, 3};
+  deeper.mid.depth = 3;  // as a config.json has it: that of the innermost level
   Tensors tensors = original(deeper, "");
   tensors.push_back({"v_pred", DType::f32, {}});
   const fs::path unet = file("bare.safetensors", tensors);
