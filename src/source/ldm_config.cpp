@@ -23,6 +23,7 @@ constexpr int kMaxVaeCount = 20;
 struct Sign {
   std::string_view part, kind;
 };
+constexpr std::string_view kUnetAlone = "an SDXL UNet without its text encoders";
 // The order matters: more specific rows are first.
 constexpr std::array kOtherKinds = {
     Sign{"lora_down.", "a LoRA"},
@@ -33,7 +34,7 @@ constexpr std::array kOtherKinds = {
     Sign{"double_blocks.", "Flux"},
     Sign{"cond_stage_model.model.", "Stable Diffusion 2"},
     Sign{"cond_stage_model.", "Stable Diffusion 1"},
-    Sign{"model.diffusion_model.label_emb.", "an SDXL UNet without its text encoders"},
+    Sign{"label_emb.0.0.", kUnetAlone},
     Sign{"model.diffusion_model.", "the UNet of another model"},
     Sign{"down_blocks.0.resnets.", "a component of a diffusers model: give the folder that has model_index.json"},
     Sign{"first_stage_model.", "a VAE alone"},
@@ -47,6 +48,11 @@ constexpr std::array kOtherKinds = {
   for (const Sign& sign : kOtherKinds) {
     const auto has_part = [&](const std::string& name) { return name.find(sign.part) != std::string::npos; };
     if (std::any_of(names.begin(), names.end(), has_part)) {
+      if (sign.kind == kUnetAlone) {
+        fail(ErrorCode::bad_file,
+             "'{}' is not an SDXL checkpoint (looks like {}): give it as {}, and a whole model as {}", what, sign.kind,
+             FieldName{"unet"}, FieldName{"model"});
+      }
       fail(ErrorCode::bad_file, "'{}' is not an SDXL checkpoint (looks like {})", what, sign.kind);
     }
   }

@@ -189,6 +189,12 @@ TEST_F(ReplacedUnet, InASingleFile) {
   EXPECT_THAT(source.scheduler_origin, HasSubstr("bare.safetensors"));
 }
 
+TEST_F(ReplacedUnet, IsNoModel) {
+  for (const char* prefix : {"", "model.diffusion_model."})
+    EXPECT_THAT(bad_file_message([&] { open_model(file("bare.safetensors", original(model_.unet, prefix))); }),
+                AllOf(HasSubstr("looks like an SDXL UNet"), HasSubstr("give it as unet, and a whole model as model")));
+}
+
 TEST_F(ReplacedUnet, MustFitTheRestOfTheModel) {
   UnetConfig other = model_.unet;
   other.cross_attention_dim = 64;
