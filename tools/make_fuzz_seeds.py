@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/fuzz/seeds/{png,infotext,tokenizer}: small inputs with which the fuzzers of the same names start.
+"""Makes tests/fuzz/seeds/{gguf,png,infotext,tokenizer}: small inputs with which the fuzzers of the same names start.
 
 Run from the repository root. Needs only Python.
 """
@@ -38,6 +38,40 @@ def tokenizer_folder(*files, prompt):
     return b"\0" + b"\xff".join([*files, prompt])
 
 
+def text(value):
+    return struct.pack("<Q", len(value)) + value
+
+
+def ggufs():
+    """Files with every kind of value and of type: as stable-diffusion.cpp and as ComfyUI-GGUF write them."""
+    def key(name, kind, value):
+        return text(name) + struct.pack("<I", kind) + value
+
+    def tensor(name, dims, kind, offset):
+        return text(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", kind, offset)
+
+    def file(version, keys, tensors, size):
+        head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys)) + b"".join(keys) + b"".join(tensors)
+        return head + bytes(-len(head) % 32) + bytes((i * 37) % 256 for i in range(size))
+
+    scalars = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+    keys = [key(b"k%d" % kind, kind, bytes(size)) for kind, size in scalars.items()]
+    keys.append(key(b"list", 9, struct.pack("<IQ", 8, 2) + text(b"a") + text(b"")))
+    shape = key(b"comfy.gguf.orig_shape.conv", 9, struct.pack("<IQ4i", 5, 4, 1, 64, 2, 2))
+    comfy = [key(b"general.architecture", 8, text(b"sdxl")), key(b"general.alignment", 4, struct.pack("<I", 32)), shape]
+    blocks = {2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 10: (256, 84), 11: (256, 110), 12: (256, 144),
+              13: (256, 176), 14: (256, 210)}
+    tensors, at = [], 0
+    for kind, (elements, size) in blocks.items():
+        tensors.append(tensor(b"t%d" % kind, [elements], kind, at))
+        at += size + -size % 32
+    return {
+        "values": file(2, keys, [tensor(b"bias", [3], 0, 0)], 12),
+        "shapes": file(3, comfy, [tensor(b"conv", [256], 12, 0), tensor(b"half", [3, 2], 1, 160)], 172),
+        "types": file(3, [], tensors, at),
+    }
+
+
 def compact(value):
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -68,6 +102,7 @@ def main():
         "json": 'p\nSteps: 4, Sampler: euler_a, Hashes: {"model": "ab", "x, y": [1, 2]}, Civitai resources: [{"n":"]"}], RNG: CPU',
     }
     seeds = {
+        "gguf": ggufs(),
         "png": {
             "rgb_texts": png(3, 5, 8, 2, rows(5, 9), before, after),
             "rgba": png(3, 5, 8, 6, rows(5, 12)),

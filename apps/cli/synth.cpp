@@ -25,7 +25,7 @@ struct Options {
 int run(const Options& options) {
   if (options.out.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                "no output: name a folder or a .safetensors file, as in tempera synth --preset sdxl-base OUT");
+                "no output: name a folder or a .safetensors or .gguf file, as in tempera synth --preset sdxl-base OUT");
   }
   catch_interrupts();
   ignore_write_signals();
@@ -44,13 +44,18 @@ int run(const Options& options) {
 Run add_synth(CLI::App& app) {
   auto options = std::make_shared<Options>();
   const SynthOptions defaults;
-  app.add_option("out", options->out, "single file if it ends in .safetensors, else a diffusers folder; must not exist")
+  app.add_option("out", options->out,
+                 "single file if it ends in .safetensors or .gguf, else a diffusers folder; must not exist")
       ->type_name("OUT");
   app.add_option("--preset", options->synth.preset,
                  fmt::format("{} (default {})", fmt::join(preset_list(), ", "), defaults.preset))
       ->type_name("NAME")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_option("--dtype", options->synth.dtype, fmt::format("fp16, bf16 or fp32 (default {})", defaults.dtype))
+  app.add_option(
+         "--dtype", options->synth.dtype,
+         fmt::format(
+             "fp16, bf16, fp32; of the UNet alone: fp8, or q4_k in a .gguf file, and the rest in fp16 (default {})",
+             defaults.dtype))
       ->type_name("TYPE")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option_function<std::string>(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 
@@ -32,6 +33,31 @@ void loop(const From* from, To* to, size_t n) {
 template <class From, class To>
 void cast_loop(const From* from, To* to, size_t n) {
   for (size_t i = 0; i < n; ++i) to[i] = from_float<To>(static_cast<float>(load(from + i)));
+}
+
+// The floats of 8 bits of "FP8 Formats for Deep Learning" (Micikevicius et al., 2022). E5M2 is the upper byte of a
+// half. E4M3 has four bits of exponent with a bias of 7, no infinities, and one NaN for each sign: exponent and
+// fraction are placed as those of a half, whose bias is larger by 8.
+float f8_e5m2_to_float(uint8_t bits) {
+  return to_float(f16{static_cast<uint16_t>(bits << 8)});
+}
+float f8_e4m3_to_float(uint8_t bits) {
+  if ((bits & 0x7f) == 0x7f) return std::numeric_limits<float>::quiet_NaN();
+  return to_float(f16{static_cast<uint16_t>((bits & 0x80) << 8 | (bits & 0x7f) << 7)}) * 0x1p8f;
+}
+
+template <class To>
+std::array<To, 256> table_of(float (*value)(uint8_t bits)) {
+  std::array<To, 256> table;
+  for (size_t i = 0; i < table.size(); ++i) table[i] = from_float<To>(value(static_cast<uint8_t>(i)));
+  return table;
+}
+
+template <class To>
+void f8_loop(DType type, const uint8_t* from, To* to, size_t n) {
+  static const std::array<To, 256> e4m3 = table_of<To>(f8_e4m3_to_float), e5m2 = table_of<To>(f8_e5m2_to_float);
+  const std::array<To, 256>& table = type == DType::f8_e4m3 ? e4m3 : e5m2;
+  for (size_t i = 0; i < n; ++i) to[i] = table[from[i]];
 }
 
 #if defined(__x86_64__)
@@ -104,6 +130,9 @@ void convert_to(const void* source, DType type, To* to, size_t n) {
       return cast_loop(static_cast<const int64_t*>(source), to, n);
     case DType::u8:
       return cast_loop(static_cast<const uint8_t*>(source), to, n);
+    case DType::f8_e4m3:
+    case DType::f8_e5m2:
+      return f8_loop(type, static_cast<const uint8_t*>(source), to, n);
     default:
       fail(ErrorCode::internal, "internal error: no conversion from {}", name(type));
   }
@@ -112,7 +141,8 @@ void convert_to(const void* source, DType type, To* to, size_t n) {
 }  // namespace
 
 bool can_convert(DType from) {
-  constexpr std::array kKnown = {DType::f32, DType::f16, DType::bf16, DType::f64, DType::i32, DType::i64, DType::u8};
+  constexpr std::array kKnown = {DType::f32, DType::f16, DType::bf16,    DType::f64,    DType::i32,
+                                 DType::i64, DType::u8,  DType::f8_e4m3, DType::f8_e5m2};
   return std::find(kKnown.begin(), kKnown.end(), from) != kKnown.end();
 }
 

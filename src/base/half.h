@@ -16,7 +16,7 @@ struct bf16 {
   uint16_t bits = 0;
 };
 
-// Whether convert() supports numbers of that type: all but signed integers and floats of 8 bits, int16 and bool.
+// Whether convert() supports numbers of that type: all but signed integers of 8 bits, int16 and bool.
 bool can_convert(DType from);
 
 inline float to_float(float x) {
@@ -85,7 +85,7 @@ constexpr DType dtype_of<bf16>() {
   return DType::bf16;
 }
 
-// Converts n elements between any two of f32, f16, bf16 (f64, i32, i64 and u8 only as source). Throws Error(internal)
+// Converts n elements between any two of f32, f16, bf16 (f64, f8, i32, i64, u8 only as source). Throws Error(internal)
 // for other pairs. Uses the machine's vector conversions where there are any; single threaded.
 void convert(const void* source, DType source_type, void* destination, DType destination_type, size_t n);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace tempera {
@@ -32,6 +33,44 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_TRUE(std::isinf(to_float(to_f16(65520.0f))));
   EXPECT_TRUE(std::isnan(to_float(to_f16(std::numeric_limits<float>::quiet_NaN()))));
   EXPECT_TRUE(std::isnan(to_float(to_bf16(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+// Sign, exponent and fraction by the definition of "FP8 Formats for Deep Learning" (Micikevicius et al., 2022).
+float fp8(int bits, int exponent_bits, int bias) {
+  const int fraction_bits = 7 - exponent_bits;
+  const int exponent = bits >> fraction_bits & ((1 << exponent_bits) - 1), fraction = bits & ((1 << fraction_bits) - 1);
+  const float sign = (bits & 0x80) != 0 ? -1 : 1;
+  const float one = std::exp2(static_cast<float>(-fraction_bits));
+  if (exponent == 0) return sign * std::exp2(static_cast<float>(1 - bias)) * static_cast<float>(fraction) * one;
+  return sign * std::exp2(static_cast<float>(exponent - bias)) * (1 + static_cast<float>(fraction) * one);
+}
+
+TEST(Convert, ReadsFloatsOfEightBits) {
+  std::vector<uint8_t> bits(256);
+  std::iota(bits.begin(), bits.end(), uint8_t{0});
+  for (const DType type : {DType::f8_e4m3, DType::f8_e5m2}) {
+    EXPECT_TRUE(can_convert(type));
+    std::vector<float> values(256);
+    std::vector<bf16> brains(256);
+    std::vector<f16> halves(256);
+    convert(bits.data(), type, values.data(), DType::f32, 256);
+    convert(bits.data(), type, brains.data(), DType::bf16, 256);
+    convert(bits.data(), type, halves.data(), DType::f16, 256);
+    for (int i = 0; i < 256; ++i) {
+      const bool e4m3 = type == DType::f8_e4m3;
+      const float expected = e4m3 ? fp8(i, 4, 7) : fp8(i, 5, 15);
+      const int rest = i & 0x7f;
+      if (e4m3 ? rest == 0x7f : rest > 0x7c) {
+        EXPECT_TRUE(std::isnan(values[i]) && std::isnan(to_float(brains[i])) && std::isnan(to_float(halves[i]))) << i;
+      } else if (!e4m3 && rest == 0x7c) {
+        EXPECT_EQ(values[i], (i & 0x80) != 0 ? -INFINITY : INFINITY);
+      } else {
+        EXPECT_EQ(values[i], expected) << i;
+        EXPECT_EQ(to_float(brains[i]), expected) << i;
+        EXPECT_EQ(to_float(halves[i]), expected) << i;
+      }
+    }
+  }
 }
 
 // The vector loops and the scalar ones agree, at any length and alignment of the source.

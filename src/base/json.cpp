@@ -40,7 +40,10 @@ class Builder final : public nlohmann::json_sax<json> {
   bool end_array() override { return close(); }
 
   bool key(std::string& name) override {
-    const auto [place, is_new] = stack_.back()->get_ref<json::object_t&>().emplace(name, nullptr);
+    auto& object = stack_.back()->get_ref<json::object_t&>();
+    if (object.size() >= limits_.max_members)
+      return reject(fmt::format("an object has more than {} members", limits_.max_members));
+    const auto [place, is_new] = object.emplace(name, nullptr);
     member_ = &place->second;
     return is_new || reject(fmt::format("the key {} appears twice in one object", in_quotes(name)));
   }
@@ -70,6 +73,10 @@ class Builder final : public nlohmann::json_sax<json> {
     json* place = &root_;
     if (!stack_.empty() && stack_.back()->is_array()) {
       auto& array = stack_.back()->get_ref<json::array_t&>();
+      if (array.size() >= limits_.max_elements) {
+        reject(fmt::format("an array has more than {} elements", limits_.max_elements));
+        return nullptr;
+      }
       array.push_back(nullptr);
       place = &array.back();
     } else if (!stack_.empty()) {

@@ -18,6 +18,8 @@ namespace tempera {
 struct JsonLimits {
   size_t max_bytes = 25'000'000;  // the limit of the Hugging Face hub for the header of a safetensors file
   size_t max_values = 1'000'000;  // CLIP's tokenizer has 200,000; limits the memory to a few times max_bytes
+  size_t max_elements = 65'536;   // of one array, which is one piece of memory: 1 MiB; CLIP's list of merges has 48,894
+  size_t max_members = 65'536;    // of one object, for the same reason; CLIP's vocabulary has 49,408
   int max_depth = 64;             // nesting of objects and arrays
 };
 

@@ -98,6 +98,10 @@ TEST(Json, RejectsWhatExceedsTheLimits) {
   EXPECT_THAT(problem("[1,2] ", {.max_bytes = 5}), HasSubstr("its 6 bytes are more than the 5 allowed"));
   EXPECT_EQ(problem("[1,2]", {.max_values = 3}), "");
   EXPECT_THAT(problem("[1,2]", {.max_values = 2}), HasSubstr("more than 2 values"));
+  EXPECT_EQ(problem(R"({"a":1})", {.max_members = 1}), "");
+  EXPECT_THAT(problem(R"({"a":1,"b":2})", {.max_members = 1}), HasSubstr("an object has more than 1 members"));
+  EXPECT_EQ(problem("[1,2]", {.max_elements = 2}), "");
+  EXPECT_THAT(problem("[[1,2]]", {.max_elements = 1}), HasSubstr("an array has more than 1 elements"));
   EXPECT_THAT(problem("1e999"), HasSubstr("a number is too large"));
 }
 

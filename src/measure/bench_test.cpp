@@ -11,10 +11,14 @@
 #include "backend/reference/reference.h"
 #include "ir/builder.h"
 #include "measure/bench_bound.h"
+#include "measure/random_values.h"
 #include "pipeline/planning.h"
 #include "program/residency.h"
 #include "runtime/bench_steps.h"
 #include "runtime/tracer.h"
+#include "support/files.h"
+#include "tempera/tempera.h"
+#include "weights/tensor_file.h"
 
 namespace tempera {
 namespace {
@@ -316,6 +320,35 @@ TEST(PictureDifference, CountsLevels) {
   EXPECT_TRUE(std::isinf(picture_difference(spot, spot).psnr()));
   EXPECT_THROW(picture_difference(black, std::vector<uint8_t>(7)), Error);
   EXPECT_THROW(picture_difference({}, {}), Error);
+}
+
+// Mean and deviation of all elements that are stored in the type.
+TEST(Synth, QuantisedWeightsHaveTheSpreadOfOthers) {
+  const TemporaryFolder folder;
+  for (const auto& [name, dtype, type] : {std::tuple{"a.safetensors", "fp8", "f8_e4m3"}, {"a.gguf", "q4_k", "Q4_K"}}) {
+    synth({.preset = "tiny", .dtype = dtype}, folder / name);
+    const auto file = open_tensor_file(folder / name).tensors;
+    int checked = 0;
+    for (const std::string& tensor : file->names()) {
+      const CheckpointTensor stored = file->get(tensor);
+      if (stored.stored_type() != type) continue;
+      EXPECT_TRUE(tensor.starts_with("model.diffusion_model.")) << tensor;
+      double sum = 0, squares = 0;
+      for (const float value : stored.floats()) {
+        sum += value;
+        squares += static_cast<double>(value) * value;
+      }
+      const double n = static_cast<double>(stored.elements()), deviation = std::sqrt(squares / n);
+      const double expected = weight_spread(tensor, stored.dims).deviation;
+      if (n < 5000) continue;
+      EXPECT_NEAR(sum / n, 0, 0.1 * expected) << tensor;
+      EXPECT_NEAR(deviation, expected, 0.1 * expected) << tensor;
+      ++checked;
+    }
+    EXPECT_GE(checked, 10) << name;
+  }
+  EXPECT_THROW(synth({.preset = "tiny", .dtype = "q4_k"}, folder / "b.safetensors"), Error);
+  EXPECT_THROW(synth({.preset = "tiny", .dtype = "fp8"}, folder / "b.gguf"), Error);
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ constexpr size_t kMaxConfigBytes = 1 << 20;
 class Reader {
  public:
   Reader(std::string_view text, std::string_view what)
-      : object_(parse_json(text, what, {.max_bytes = kMaxConfigBytes, .max_values = 10'000, .max_depth = 16})),
+      : object_(parse_json(
+            text, what, {.max_bytes = kMaxConfigBytes, .max_values = 10'000, .max_elements = 1024, .max_depth = 16})),
         what_(what) {
     if (!object_.is_object()) fail(ErrorCode::bad_file, "'{}' is no configuration: it holds no JSON object", what_);
   }

@@ -44,10 +44,13 @@ std::string_view schedule_label(const SchedulerConfig& c) {
 }
 
 // The name of a file or folder, without its path and its ending.
-std::string vae_label(const std::string& tiny_vae) {
-  if (tiny_vae == kModelsOwnTinyVae) return std::string(kTinyVaeFolder);
-  const std::filesystem::path path = std::filesystem::path(tiny_vae).lexically_normal();
+std::string label_of(const std::string& file_or_folder) {
+  const std::filesystem::path path = std::filesystem::path(file_or_folder).lexically_normal();
   return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
+}
+
+std::string vae_label(const std::string& tiny_vae) {
+  return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : label_of(tiny_vae);
 }
 
 }  // namespace
@@ -66,6 +69,8 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   add("Model", source.path.stem().string());
+  if (!engine.unet.empty()) add("UNet", label_of(engine.unet));
+  if (!engine.unet_config.empty()) add("UNet config", label_of(engine.unet_config));
   if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");

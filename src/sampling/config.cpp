@@ -254,7 +254,7 @@ std::string quote_infinities(std::string_view text) {
 }  // namespace
 
 SchedulerConfig parse_scheduler_config(std::string_view text, std::string_view what) {
-  const json object = parse_json(quote_infinities(text), what);
+  const json object = parse_json(quote_infinities(text), what, {.max_elements = C::kMaxTrainTimesteps});
   const Sampler& sampler = find_sampler(get_string(object, "_class_name", what));
   SchedulerConfig config = defaults_of(sampler);
   for (const Field& field : kCommonFields) field.read({object, field.key, what}, config);

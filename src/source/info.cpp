@@ -25,8 +25,8 @@ std::string_view name_of(PredictionType type) {
 
 ComponentInfo describe(std::string_view name, const ComponentSource& component, std::string what) {
   std::string dtypes;
-  for (const auto& [dtype, count] : component.parameters_by_dtype)
-    dtypes += (dtypes.empty() ? "" : ", ") + std::string(tempera::name(dtype));
+  for (const auto& [type, count] : component.parameters_by_type)
+    dtypes += (dtypes.empty() ? "" : ", ") + std::string(type);
   return {std::string(name), static_cast<size_t>(component.parameters), dtypes, std::move(what)};
 }
 

@@ -23,6 +23,7 @@ constexpr int kMaxVaeCount = 20;
 struct Sign {
   std::string_view part, kind;
 };
+constexpr std::string_view kUnetAlone = "an SDXL UNet without its text encoders";
 // The order matters: more specific rows are first.
 constexpr std::array kOtherKinds = {
     Sign{"lora_down.", "a LoRA"},
@@ -33,7 +34,7 @@ constexpr std::array kOtherKinds = {
     Sign{"double_blocks.", "Flux"},
     Sign{"cond_stage_model.model.", "Stable Diffusion 2"},
     Sign{"cond_stage_model.", "Stable Diffusion 1"},
-    Sign{"model.diffusion_model.label_emb.", "an SDXL UNet without its text encoders"},
+    Sign{"label_emb.0.0.", kUnetAlone},
     Sign{"model.diffusion_model.", "the UNet of another model"},
     Sign{"down_blocks.0.resnets.", "a component of a diffusers model: give the folder that has model_index.json"},
     Sign{"first_stage_model.", "a VAE alone"},
@@ -47,6 +48,11 @@ constexpr std::array kOtherKinds = {
   for (const Sign& sign : kOtherKinds) {
     const auto has_part = [&](const std::string& name) { return name.find(sign.part) != std::string::npos; };
     if (std::any_of(names.begin(), names.end(), has_part)) {
+      if (sign.kind == kUnetAlone) {
+        fail(ErrorCode::bad_file,
+             "'{}' is not an SDXL checkpoint (looks like {}): give it as {}, and a whole model as {}", what, sign.kind,
+             FieldName{"unet"}, FieldName{"model"});
+      }
       fail(ErrorCode::bad_file, "'{}' is not an SDXL checkpoint (looks like {})", what, sign.kind);
     }
   }
@@ -56,7 +62,9 @@ constexpr std::array kOtherKinds = {
 
 class Shapes {
  public:
-  explicit Shapes(const Checkpoint& tensors) : tensors_(tensors), names_(tensors.names()) {}
+  // config_field: the field that gives what shapes do not say.
+  explicit Shapes(const Checkpoint& tensors, std::string_view config_field = "model_config")
+      : tensors_(tensors), names_(tensors.names()), config_field_(config_field) {}
 
   bool has(const std::string& name) const { return std::binary_search(names_.begin(), names_.end(), name); }
   int rank(const std::string& name) const { return static_cast<int>(tensors_.get(name).dims.size()); }
@@ -85,7 +93,7 @@ class Shapes {
       fail(ErrorCode::bad_file,
            "{} is for a width of {}, which is no multiple of {}: the file does not say how many attention heads there "
            "are, so name a folder with diffusers configs ({})",
-           tensors_.origin(name), width, kHeadWidth, FieldName{"model_config"});
+           tensors_.origin(name), width, kHeadWidth, FieldName{config_field_});
     }
     return width / kHeadWidth;
   }
@@ -93,6 +101,7 @@ class Shapes {
  private:
   const Checkpoint& tensors_;
   std::vector<std::string> names_;
+  std::string_view config_field_;
 };
 
 // `tensors` under diffusers' names, as all below.
@@ -133,8 +142,7 @@ UnetBlock read_block(const Shapes& shapes, const std::string& name, int resnets)
   return block;
 }
 
-UnetConfig read_unet(const Checkpoint& tensors, const LdmLayout& layout) {
-  const Shapes shapes(tensors);
+UnetConfig read_unet(const Shapes& shapes, const Checkpoint& tensors, const LdmLayout& layout) {
   UnetConfig unet;
   unet.in_channels = shapes.dim("conv_in.weight", 1);
   unet.out_channels = shapes.dim("conv_out.weight", 0);
@@ -251,7 +259,8 @@ LdmModel read_ldm_model(const Checkpoint& file, std::string_view what) {
 
   if (!refiner) model.config.text_encoder = read_clip(*component("text_encoder"), ClipActivation::quick_gelu);
   model.config.text_encoder_2 = read_clip(*component("text_encoder_2"), ClipActivation::gelu);
-  model.config.unet = read_unet(*component("unet"), model.layout);
+  const auto unet_tensors = component("unet");
+  model.config.unet = read_unet(Shapes(*unet_tensors), *unet_tensors, model.layout);
   model.config.vae = read_vae(*component("vae"), model.layout);
   model.config.force_zeros_for_empty_prompt = !refiner;
   model.config.requires_aesthetics_score = refiner;
@@ -274,6 +283,25 @@ LdmModel read_ldm_model(const Checkpoint& file, std::string_view what) {
   for (const auto& [name, config] : component_configs(model.config)) check_config(config, what);
   check(model.config, what);
   return model;
+}
+
+UnetConfig read_unet_shapes(const Checkpoint& tensors) {
+  const Shapes shapes(tensors, "unet_config");
+  const auto conv = [](int level, int i) { return fmt::format("down_blocks.{}.resnets.{}.conv1.weight", level, i); };
+  tensors.get(conv(0, 0));  // throws if it is missing
+  LdmLayout layout;
+  layout.down_resnets.clear();
+  while (layout.down_resnets.size() < kMaxCount) {
+    const auto level = static_cast<int>(layout.down_resnets.size());
+    const int resnets = shapes.count([&](int i) { return conv(level, i); });
+    if (resnets == 0) break;
+    layout.down_resnets.push_back(resnets);
+  }
+  return read_unet(shapes, tensors, layout);
+}
+
+LdmLayout read_unet_layout(const Checkpoint& file) {
+  return read_layout(Shapes(file), false);
 }
 
 LdmLayout ldm_layout(const ModelConfig& config) {

@@ -21,6 +21,13 @@ struct LdmModel {
 // not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming model_config).
 LdmModel read_ldm_model(const Checkpoint& file, std::string_view what);
 
+// The UNet whose tensors these are, under diffusers' names, as read_ldm_model reads it. addition_time_embed_dim is left
+// as SDXL has it: it does not follow from the UNet's own shapes. Throws as read_ldm_model does, naming unet_config.
+UnetConfig read_unet_shapes(const Checkpoint& tensors);
+
+// The numbering of the UNet in a file under original names, with the prefix "model.diffusion_model.".
+LdmLayout read_unet_layout(const Checkpoint& file);
+
 // The numbering for a model of this configuration in a single file.
 LdmLayout ldm_layout(const ModelConfig& config);
 

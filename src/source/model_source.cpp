@@ -9,9 +9,10 @@
 #include "base/json.h"
 #include "models/components.h"
 #include "source/ldm_config.h"
+#include "source/unet_source.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
-#include "weights/safetensors.h"
+#include "weights/tensor_file.h"
 
 namespace tempera {
 namespace fs = std::filesystem;
@@ -81,17 +82,34 @@ ModelIndex usual_index(const fs::path& root, bool refiner) {
   return index;
 }
 
+bool is_replaced(const ComponentKind& kind, const OpenOptions& options) {
+  return kind.name == kUnet && !options.unet.empty();
+}
+
 // The configs of a diffusers folder. What model_index.json says is given, since single files have their own word on it.
-ModelConfig read_configs(const fs::path& root, const ModelIndex& index) {
+// A component that is replaced may be absent.
+ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const OpenOptions& options) {
   ModelConfig config;
   for (const ComponentKind* kind : index.components) {
     const fs::path file = root / kind->name / "config.json";
+    if (is_replaced(*kind, options) && !fs::exists(file)) continue;
     kind->set(config, kind->parse(read_text_file(file, kMaxConfigBytes), file.string()));
   }
   config.force_zeros_for_empty_prompt = index.force_zeros_for_empty_prompt;
   config.requires_aesthetics_score = index.requires_aesthetics_score;
-  check(config, root.string());
   return config;
+}
+
+// Opens the UNet that replaces the model's own, whose config is in `source` if it is known.
+void replace_unet(ModelSource& source, const OpenOptions& options) {
+  UnetReplacement unet = open_unet(options.unet, options.unet_config, source.config);
+  source.config.unet = std::move(unet.config);
+  source.components[std::string(kUnet)] = std::move(unet.component);
+  if (!unet.scheduler_config.empty()) {
+    source.scheduler_config = std::move(unet.scheduler_config);
+    source.scheduler_origin = "the marks in " + options.unet.string();
+  }
+  check(source.config, options.unet.string());
 }
 
 void set_tokenizers(ModelSource& source, const OpenOptions& options) {
@@ -158,20 +176,27 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   if (!fs::exists(index_file)) {
     fail(ErrorCode::bad_file,
          "'{}' is no diffusers model, it has no model_index.json: give the folder that has it, or a "
-         ".safetensors file",
+         ".safetensors or .gguf file",
          root.string());
   }
   const ModelIndex index = read_model_index(index_file);
   ModelSource source;
   source.path = root;
-  source.config = read_configs(options.model_config.empty() ? root : options.model_config, index);
+  const fs::path& configs = options.model_config.empty() ? root : options.model_config;
+  source.config = read_configs(configs, index, options);
   source.defaults = read_defaults(root / "defaults.json");
   const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
   source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
+  if (options.unet.empty()) {
+    check(source.config, configs.string());
+  } else {
+    replace_unet(source, options);
+  }
 
   std::vector<std::string_view> plain, variant;
   for (const ComponentKind* kind : index.components) {
+    if (is_replaced(*kind, options)) continue;
     if (kind->reads_prompts && !options.text_encoders) {
       if (const auto files = look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options))) {
         (files->variant.empty() ? plain : variant).push_back(kind->name);
@@ -199,7 +224,7 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
     fail(ErrorCode::invalid_argument, "'{}' is a single file, which has no variants: leave out the variant '{}'",
          path.string(), options.variant);
   }
-  const auto file = std::make_shared<SafetensorsFile>(path);
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path).tensors;
   const std::string what = path.string();
   ModelSource source;
   source.path = path;
@@ -220,7 +245,8 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
       fail(ErrorCode::bad_file, "'{}' is {} refiner, but the configs in '{}' are {}", what, refiner ? "a" : "no",
            options.model_config.string(), refiner ? "not for one" : "for one");
     }
-    source.config = read_configs(options.model_config, index);
+    source.config = read_configs(options.model_config, index, options);
+    if (options.unet.empty()) check(source.config, options.model_config.string());
     layout = ldm_layout(source.config);
     const fs::path scheduler = options.model_config / "scheduler" / "scheduler_config.json";
     const bool has_scheduler = fs::exists(scheduler);
@@ -235,6 +261,7 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   }
   const LdmNames names(layout);
   for (const auto& [component, config] : component_configs(source.config)) {
+    if (is_replaced(component_kind(component), options)) continue;
     ComponentSource& part = source.components[std::string(component)];
     part.weights = names.component(file, component);
     part.files = {path};
@@ -243,6 +270,7 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
            component);
     }
   }
+  if (!options.unet.empty()) replace_unet(source, options);
   return source;
 }
 }  // namespace
@@ -251,7 +279,7 @@ void count_parameters(ComponentSource& component) {
   for (const std::string& name : component.weights->names()) {
     const CheckpointTensor tensor = component.weights->get(name);
     component.parameters += tensor.elements();
-    component.parameters_by_dtype[tensor.dtype] += tensor.elements();
+    component.parameters_by_type[tensor.stored_type()] += tensor.elements();
     component.bytes += tensor.stored_bytes();
   }
 }
@@ -284,7 +312,8 @@ namespace {
 ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
   const fs::file_status status = fs::status(model);
   if (!fs::exists(status)) {
-    fail(ErrorCode::bad_file, "there is no model '{}': give a diffusers folder or a .safetensors file", model.string());
+    fail(ErrorCode::bad_file, "there is no model '{}': give a diffusers folder, or a .safetensors or .gguf file",
+         model.string());
   }
   if (!options.model_config.empty() && !fs::is_directory(options.model_config)) {
     fail(ErrorCode::bad_file, "'{}' is no folder: give {} one with diffusers configs", options.model_config.string(),

@@ -29,6 +29,10 @@ struct OpenOptions {
   std::filesystem::path tokenizer = {};
   // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
   std::string variant = {};
+  // Replaces the UNet of the model: a file or a folder (source/unet_source.h), and its config. The model's own UNet
+  // then need not be there. Empty: the model's own.
+  std::filesystem::path unet = {};
+  std::filesystem::path unet_config = {};
   LogSink log = {};  // may be empty
   // Of a diffusers folder. false: their weights need not be there; open_text_encoders opens them later.
   bool text_encoders = true;
@@ -39,8 +43,8 @@ struct ComponentSource {
   std::vector<std::filesystem::path> files;   // all files of `weights`
   std::string variant;                        // "fp16" where such files were chosen
   int64_t parameters = 0;
-  std::map<DType, int64_t> parameters_by_dtype;
-  uint64_t bytes = 0;  // of the tensors; other components may share the file
+  std::map<std::string_view, int64_t> parameters_by_type;  // by CheckpointTensor::stored_type()
+  uint64_t bytes = 0;                                      // of the tensors; other components may share the file
 };
 
 // From the weights' headers.

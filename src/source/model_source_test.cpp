@@ -58,7 +58,7 @@ TEST(ModelSource, FolderAndSingleFileAreTheSame) {
     }
     EXPECT_EQ(folder.component(which).parameters, file.component(which).parameters);
     EXPECT_EQ(folder.component(which).bytes, file.component(which).bytes);
-    EXPECT_EQ(folder.component(which).parameters_by_dtype.size(), 1u);
+    EXPECT_EQ(folder.component(which).parameters_by_type.size(), 1u);
   }
   EXPECT_GT(tensors, 900u);
 }
@@ -107,8 +107,8 @@ TEST(ModelSource, ReferenceFolder) {
   EXPECT_THAT(folder.component("unet").files,
               ElementsAre(kReference / "model" / "unet" / "diffusion_pytorch_model.safetensors"));
   // Parameters of f16, so half as many as bytes.
-  EXPECT_EQ(folder.component("unet").parameters_by_dtype,
-            (std::map<DType, int64_t>{{DType::f16, folder.component("unet").parameters}}));
+  EXPECT_EQ(folder.component("unet").parameters_by_type,
+            (std::map<std::string_view, int64_t>{{"f16", folder.component("unet").parameters}}));
   EXPECT_EQ(folder.component("unet").bytes, 2u * folder.component("unet").parameters);
   EXPECT_GT(folder.file_bytes(), 28'000'000u);
 }

@@ -10,6 +10,8 @@ OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
   open.model_config = options.model_config;
   open.tokenizer = options.tokenizer;
   open.variant = options.variant;
+  open.unet = options.unet;
+  open.unet_config = options.unet_config;
   open.log = log;
   return open;
 }

@@ -7,7 +7,7 @@
 #include "models/inventory.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
-#include "weights/safetensors.h"
+#include "weights/tensor_file.h"
 
 namespace tempera {
 namespace fs = std::filesystem;
@@ -82,7 +82,7 @@ LoneComponent open_checked(const fs::path& path, const VaeConfig& replaced) {
     config = read_config(path / "config.json");
     opened = open_weight_files(find_weight_files(path, kind().weights_stem(), {"", "fp16"}));
   } else {
-    opened = {std::make_shared<SafetensorsFile>(path), {path}};
+    opened = {open_tensor_file(path).tensors, {path}};
     config = config_of_file(path);
   }
   LoneComponent tiny{std::string(kTinyVaeFolder), path, config, {}};

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "weights/safetensors.h"
+#include "weights/scaled_fp8.h"
+#include "weights/tensor_file.h"
 
 namespace tempera {
 namespace fs = std::filesystem;
@@ -41,11 +43,11 @@ WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, con
 }
 
 OpenedWeights open_weight_files(const WeightFiles& files) {
-  if (!files.sharded) return {std::make_shared<SafetensorsFile>(files.path), {files.path}};
+  if (!files.sharded) return {open_tensor_file(files.path).tensors, {files.path}};
   OpenedWeights opened;
   const auto sharded = std::make_shared<ShardedSafetensors>(files.path);
   for (const auto& shard : sharded->shards()) opened.files.push_back(shard->path());
-  opened.checkpoint = sharded;
+  opened.checkpoint = with_fp8_scales(sharded);
   return opened;
 }
 

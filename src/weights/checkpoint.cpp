@@ -14,6 +14,11 @@ int64_t CheckpointTensor::elements() const {
   return static_cast<int64_t>(count);
 }
 
+uint64_t CheckpointTensor::stored_bytes() const {
+  const auto count = static_cast<uint64_t>(elements());
+  return blocks == nullptr ? count * size_of(dtype) : count / blocks->elements * blocks->bytes;
+}
+
 std::vector<float> CheckpointTensor::floats() const {
   std::vector<float> values(static_cast<size_t>(elements()));
   reader->read(0, values.size(), DType::f32, std::as_writable_bytes(std::span(values)).data());

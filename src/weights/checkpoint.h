@@ -16,8 +16,16 @@
 
 namespace tempera {
 
+// A stored type whose elements share bytes: blocks of neighbours in row-major order, such as those of GGUF.
+struct BlockType {
+  std::string_view name;                                            // "Q4_K"
+  size_t elements = 0;                                              // of one block
+  size_t bytes = 0;                                                 // of one block
+  void (*decode)(const std::byte* block, float* values) = nullptr;  // one block
+};
+
 struct CheckpointTensor {
-  DType dtype = DType::f32;   // as stored
+  DType dtype = DType::f32;   // as stored; f32 for blocks
   std::vector<int64_t> dims;  // outermost first; files may have more dimensions than Shape
   // For all elements, in row-major order. It keeps its source alive, so it may outlive the checkpoint.
   std::shared_ptr<const ElementReader> reader;
@@ -25,9 +33,12 @@ struct CheckpointTensor {
   // In a source whose values change, such as weights with adapters, a tensor has equal revisions for equal values and
   // different ones for different values.
   uint64_t revision = 0;
+  const BlockType* blocks = nullptr;  // of a tensor that is stored in blocks
 
   int64_t elements() const;
-  uint64_t stored_bytes() const { return static_cast<uint64_t>(elements()) * size_of(dtype); }
+  uint64_t stored_bytes() const;
+  // The stored type, for people: "bf16", "Q4_K".
+  std::string_view stored_type() const { return blocks == nullptr ? name(dtype) : blocks->name; }
   // All elements as f32: for small tensors.
   std::vector<float> floats() const;
 };

@@ -13,13 +13,13 @@ constexpr std::string_view kVae = "first_stage_model.";
 constexpr std::string_view kOtherVae = "vae.";
 }  // namespace
 
-std::string ldm_usual_spelling(const std::string& name) {
-  if (name.starts_with(kOtherVae)) return std::string(kVae) + name.substr(kOtherVae.size());
+std::optional<std::string> ldm_usual_spelling(std::string_view name) {
+  if (name.starts_with(kOtherVae)) return std::string(kVae).append(name.substr(kOtherVae.size()));
   if (name.starts_with(kClipL)) {
     const auto canonical = canonical_text(name.substr(kClipL.size()));
     if (canonical) return std::string(kClipL) + canonical->name;
   }
-  return name;
+  return std::nullopt;
 }
 
 LdmPairs ldm_text_encoder(const LdmLayout& layout) {

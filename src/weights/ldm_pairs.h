@@ -1,7 +1,9 @@
 // The tensors' names in single files, by component; for the rows of naming.cpp.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "weights/naming.h"
 
@@ -13,7 +15,8 @@ LdmPairs ldm_text_encoder_2(const LdmLayout& layout);
 LdmPairs ldm_unet(const LdmLayout& layout);
 LdmPairs ldm_vae(const LdmLayout& layout);
 
-// A name of a single file in the spelling of the pairs. Some files use other prefixes.
-std::string ldm_usual_spelling(const std::string& name);
+// A name of a single file in the spelling of the pairs. Some files use other prefixes. Nothing if it is the name
+// itself.
+std::optional<std::string> ldm_usual_spelling(std::string_view name);
 
 }  // namespace tempera

@@ -40,6 +40,12 @@ void add_row(AdaptedCheckpoint::Table& table, const std::string& name, const Sou
          below.origin(at->second.name), below.origin(source.name));
   }
 }
+// Of all names in single files. The pairs are sorted by them.
+std::string_view common_prefix(const LdmPairs& pairs) {
+  if (pairs.empty()) return {};
+  const std::string_view first = pairs.front().ldm, last = pairs.back().ldm;
+  return first.substr(0, std::ranges::mismatch(first, last).in1 - first.begin());
+}
 }  // namespace
 
 std::shared_ptr<const Checkpoint> with_canonical_names(std::shared_ptr<const Checkpoint> files,
@@ -81,13 +87,16 @@ std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Chec
   if (const auto found = components_.find(component); found != components_.end()) {
     const LdmPairs& pairs = found->second.by_ldm;
     const auto canonical_name = naming_of(component).canonical;
+    const std::string_view prefix = common_prefix(pairs);
     for (const std::string& name : file->names()) {
-      const std::string ldm = ldm_usual_spelling(name);
+      const std::optional<std::string> usual = ldm_usual_spelling(name);
+      const std::string_view ldm = usual ? std::string_view(*usual) : std::string_view(name);
+      if (!ldm.starts_with(prefix)) continue;  // of another component, as most names are
       // Several pairs with the same prefix: q, k and v in one tensor.
       for (auto pair = std::ranges::upper_bound(pairs, ldm, {}, &LdmPair::ldm);
            pair != pairs.begin() && ldm.starts_with(std::prev(pair)->ldm); --pair) {
-        const auto& [prefix, diffusers, given] = *std::prev(pair);
-        const auto canonical = canonical_name(diffusers + ldm.substr(prefix.size()));
+        const auto& [from, diffusers, given] = *std::prev(pair);
+        const auto canonical = canonical_name(std::string(diffusers).append(ldm.substr(from.size())));
         if (!canonical) continue;
         const Transform transform = given == Transform::none ? canonical->transform : given;
         add_row(table, canonical->name, {name, transform}, *file);

@@ -27,7 +27,8 @@ void refuse_other_formats(std::span<const std::byte> first_bytes, const std::fil
   // A header shorter than 2^32 bytes, then '{': no pickle and no archive looks like this.
   if (byte(8) == '{' && byte(4) + byte(5) + byte(6) + byte(7) == 0) return;
   if (text.starts_with("GGUF")) {
-    fail(ErrorCode::bad_file, "'{}' is a GGUF file, and GGUF is not supported: convert to safetensors", path.string());
+    fail(ErrorCode::bad_file, "'{}' is a GGUF file where a safetensors file is needed: give the GGUF file itself",
+         path.string());
   }
   // A zip archive (PyTorch since 1.6), or a bare pickle of protocol 2 to 5.
   if (text.starts_with("PK\x03\x04") || (byte(0) == 0x80 && byte(1) >= 2 && byte(1) <= 5)) refuse_pickle(path);
@@ -39,7 +40,7 @@ void refuse_other_formats(std::span<const std::byte> first_bytes, const std::fil
   const std::string extension = path.extension().string();
   if (std::find(kPickles.begin(), kPickles.end(), extension) != kPickles.end()) refuse_pickle(path);
   if (extension == ".gguf") {
-    fail(ErrorCode::bad_file, "'{}': GGUF is not supported: convert to safetensors", path.string());
+    fail(ErrorCode::bad_file, "'{}' is no GGUF file: it does not begin with GGUF; get it again", path.string());
   }
 }
 

@@ -15,6 +15,9 @@ using nlohmann::json;
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxRank = 64;  // PyTorch's own limit; keeps a hostile header from costing more than its size
 
+constexpr size_t kMaxValues = 200'000;  // of 20,000 tensors; SDXL has 2,500
+constexpr size_t kMaxElements = 1024;   // of a list of dimensions: so that one that is too long is named as such
+
 struct FormatType {
   std::string_view name;
   uint32_t bits;
@@ -176,9 +179,11 @@ void check_tiling(const std::vector<SafetensorsEntry>& tensors, size_t data_begi
 
 SafetensorsHeader parse_safetensors(std::span<const std::byte> file, std::string_view what) {
   const auto [text, data_begin] = read_framing(file, what);
-  const json header = parse_json(text, what, {.max_bytes = kMaxSafetensorsHeader});
+  const json header = parse_json(
+      text, what, {.max_bytes = kMaxSafetensorsHeader, .max_values = kMaxValues, .max_elements = kMaxElements});
 
   SafetensorsHeader result;
+  result.tensors.reserve(header.size());
   for (const auto& [name, info] : header.items()) {
     if (name != "__metadata__") {
       result.tensors.push_back(read_entry(name, info, data_begin, file.size(), what));
@@ -202,9 +207,12 @@ std::string_view safetensors_name(DType type) {
   return at->name;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(std::make_shared<MappedFile>(path)) {
-  refuse_other_formats(file_->bytes().first(std::min<size_t>(file_->bytes().size(), 64)), path);
-  header_ = parse_safetensors(file_->bytes(), path.string());
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : SafetensorsFile(std::make_shared<const MappedFile>(path)) {}
+
+SafetensorsFile::SafetensorsFile(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {
+  refuse_other_formats(file_->bytes().first(std::min<size_t>(file_->bytes().size(), 64)), path());
+  header_ = parse_safetensors(file_->bytes(), path().string());
 }
 
 const SafetensorsEntry* SafetensorsFile::entry(std::string_view name) const {
@@ -225,7 +233,8 @@ std::optional<CheckpointTensor> SafetensorsFile::find(std::string_view name) con
   const SafetensorsEntry* tensor = entry(name);
   if (tensor == nullptr) return std::nullopt;
   if (!tensor->dtype) {
-    fail(ErrorCode::bad_file, "the tensor {} is of type {}, which is not supported: use an fp16, bf16 or fp32 file",
+    fail(ErrorCode::bad_file,
+         "the tensor {} is of type {}, which is not supported: use a file in float16, bfloat16, float32 or fp8",
          origin(name), tensor->dtype_name);
   }
   const std::span<const std::byte> bytes = file_->bytes().subspan(tensor->begin, tensor->end - tensor->begin);

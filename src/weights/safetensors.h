@@ -27,8 +27,8 @@ inline constexpr size_t kMaxSafetensorsHeader = 25'000'000;
 
 struct SafetensorsEntry {
   std::string name;
-  std::string dtype_name;      // as in the file, "BF16"
-  std::optional<DType> dtype;  // nothing: a type of the format that this program does not support
+  std::string_view dtype_name;  // the format's, "BF16"
+  std::optional<DType> dtype;   // nothing: a type of the format that this program does not support
   std::vector<int64_t> dims;
   size_t begin = 0, end = 0;  // bytes of the file
 };
@@ -47,8 +47,9 @@ std::string_view safetensors_name(DType type);
 // One mapped file.
 class SafetensorsFile final : public Checkpoint {
  public:
-  // Throws Error(bad_file) as parse_safetensors, and for a pickle or a GGUF file, with the file to use instead.
+  // Throws Error(bad_file) as parse_safetensors, and for a pickle, with the file to use instead.
   explicit SafetensorsFile(const std::filesystem::path& path);
+  explicit SafetensorsFile(std::shared_ptr<const MappedFile> file);
 
   const std::filesystem::path& path() const { return file_->path(); }
   size_t size() const { return file_->bytes().size(); }

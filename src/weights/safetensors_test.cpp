@@ -267,8 +267,8 @@ TEST(SafetensorsFile, NamesOtherFormats) {
   EXPECT_THAT(opening("c.pt", "anything"), HasSubstr("is a pickle"));
   EXPECT_THAT(opening("d.pth", ""), HasSubstr("is a pickle"));
   EXPECT_THAT(opening("e.bin", std::string_view("GGUF\x03\0\0\0", 8)),
-              HasSubstr("GGUF is not supported: convert to safetensors"));
-  EXPECT_THAT(opening("f.gguf", "x"), HasSubstr("GGUF is not supported"));
+              HasSubstr("is a GGUF file where a safetensors file is needed"));
+  EXPECT_THAT(opening("f.gguf", "x"), HasSubstr("is no GGUF file: it does not begin with GGUF"));
   EXPECT_THAT(opening("g.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0"),
               HasSubstr("Git LFS pointer"));
   EXPECT_THAT(opening("h.safetensors", "<!DOCTYPE html>"), HasSubstr("is not a safetensors file"));

@@ -8,6 +8,8 @@
 
 namespace tempera {
 namespace {
+constexpr size_t kMaxValues = 50'000;  // names of tensors, above all; SDXL has 2,500
+
 // Only a file in the same folder as the index. An index must not be able to name any other path.
 bool is_plain_file_name(std::string_view name) {
   constexpr std::string_view kEnding = ".safetensors";
@@ -17,7 +19,7 @@ bool is_plain_file_name(std::string_view name) {
 }  // namespace
 
 std::map<std::string, std::string, std::less<>> parse_safetensors_index(std::string_view text, std::string_view what) {
-  const nlohmann::json index = parse_json(text, what, {.max_depth = 8});
+  const nlohmann::json index = parse_json(text, what, {.max_values = kMaxValues, .max_elements = 1024, .max_depth = 8});
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     fail(ErrorCode::bad_file, "'{}' has no \"weight_map\": it is no index of safetensors files", what);
   }

@@ -92,5 +92,16 @@ TEST_F(Memory, OfTheEmbeddedModelIsWhatThePlanSays) {
   draw_by_default({"--memory-budget", "60MiB"});
 }
 
+// Quantised weights are read piece by piece: the file is never in memory next to its packed copy.
+TEST_F(Memory, OfQuantisedFilesIsWhatThePlanSays) {
+  for (const auto& [name, dtype] : {std::pair{"fp8.safetensors", "fp8"}, std::pair{"q4.gguf", "q4_k"}}) {
+    const std::string file = folder_->path() / name;
+    const Ran ran = run_tempera({"synth", "--preset", "small", "--dtype", dtype, file});
+    ASSERT_EQ(ran.status, 0) << ran.err;
+    draw({"--unet", file});
+    draw({"--unet", file, "--offload", "sequential"});
+  }
+}
+
 }  // namespace
 }  // namespace tempera::test

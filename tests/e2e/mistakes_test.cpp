@@ -227,6 +227,18 @@ TEST_F(Mistakes, UnsupportedModel) {
   expect_error(generate_from(model), kMistake, {"FluxPipeline"});
 }
 
+TEST_F(Mistakes, UnetThatDoesNotFit) {
+  expect_error(generate_arguments({"--unet", "nowhere.gguf"}), kMistake, {"nowhere.gguf", "--unet"});
+  const fs::path config = copy_of_folder() / "unet" / "config.json";
+  std::string text = read_file(config);
+  const std::string width = "\"cross_attention_dim\": 96";
+  const size_t at = text.find(width);
+  ASSERT_NE(at, std::string::npos);
+  write_file(config, text.replace(at, width.size(), "\"cross_attention_dim\": 80"));
+  expect_error(generate_arguments({"--unet", tiny_folder() / "unet", "--unet-config", config}), kMistake,
+               {"attn2.to_k.weight", "96", "80", "--unet-config"});
+}
+
 TEST_F(Mistakes, NoSuchDevice) {
   if (fs::exists("/dev/nvidia0")) GTEST_SKIP() << "there is one";
   expect_error(generate_arguments({"--device", "cuda"}), kMistake, {"cuda"});

@@ -217,6 +217,20 @@ TEST_F(Pictures, AreDrawnFromASingleFileToo) {
   EXPECT_THAT(folder_.names(), ElementsAre("a.png"));
 }
 
+// A model without a UNet draws with one from another place, and the picture names it.
+TEST_F(Pictures, AreDrawnWithAnotherUnet) {
+  const fs::path model = folder_.path() / "model", unet = folder_.path() / "other";
+  fs::copy(tiny_folder(), model, fs::copy_options::recursive);
+  fs::rename(model / "unet", unet);
+  ASSERT_EQ(generate({"--output", "own.png"}).status, 0);
+  const Ran ran = generate({"--model", model, "--unet", unet, "--output", "other.png"});
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const PngFile own = png_of(folder_.path() / "own.png"), other = png_of(folder_.path() / "other.png");
+  EXPECT_EQ(other.image.rgb, own.image.rgb);
+  EXPECT_EQ(parse_infotext(own.text.at(0).second).find("UNet"), std::nullopt);
+  EXPECT_EQ(parse_infotext(other.text.at(0).second).find("UNet"), "other");
+}
+
 TEST(Plan, NeedsNoFilesAndNoGpu) {
   for (const char* device : {"cpu", "cuda"}) {
     const Ran ran = run_tempera({"plan", "--preset", "sdxl-base", "--device", device, "--json"});

@@ -1,5 +1,8 @@
 // The tensors of a small single-file model. The input decides which ones are dropped, renamed or given another shape.
 // The result is a consistent configuration or Error(bad_file).
+//
+// The names of the tensors need most of the time of a run. So the model has as few tensors as a model can have, and only
+// tensors that the configuration depends on. With 1,000 tensors there were 62 runs a second.
 #include <cstdint>
 #include <cstdlib>
 
@@ -9,6 +12,25 @@
 
 namespace {
 using Tensors = tempera::MadeCheckpoint::Tensors;
+
+// Two levels, one layer of everything.
+tempera::ModelConfig least_model() {
+  tempera::ModelConfig model = tempera::small_model();
+  model.text_encoder->num_hidden_layers = model.text_encoder_2.num_hidden_layers = 1;
+  model.unet.down = {{64, 0, {0}}, {64, 1, {1}}};
+  model.unet.up = {{64, 1, {1, 1}}, {64, 0, {0, 0}}};
+  model.unet.mid = {tempera::UnetMidBlock::Kind::cross_attention, 1, 1};
+  model.vae.block_out_channels = {32, 64};
+  model.vae.layers_per_block = 1;
+  return model;
+}
+
+// Shapes of weights decide everything. Of the biases, only those of the second text encoder show the kind of model. The
+// decoder is read, the encoder is not.
+bool is_read(const std::string& name) {
+  if (name.starts_with("first_stage_model.encoder.")) return false;
+  return !name.ends_with(".bias") || name.ends_with(".mlp.c_proj.bias");
+}
 
 // Six bytes per edit: the tensor (2), the operation, its value (2), and its position.
 void edit(Tensors& tensors, const uint8_t* bytes) {
@@ -46,8 +68,8 @@ void edit(Tensors& tensors, const uint8_t* bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto* const original = [] {
     auto* tensors = new Tensors;
-    for (const tempera::TensorSpec& tensor : tempera::single_file_tensors(tempera::small_model())) {
-      (*tensors)[tensor.name] = {tensor.dtype, tensor.dims, {}};
+    for (const tempera::TensorSpec& tensor : tempera::single_file_tensors(least_model())) {
+      if (is_read(tensor.name)) (*tensors)[tensor.name] = {tensor.dtype, tensor.dims, {}};
     }
     return tensors;
   }();
