@@ -146,7 +146,7 @@ constexpr Field kFields[] = {
     {"model_config", "--model-config", "DIR", "folder with diffusers configs, for a single file whose tensor shapes do not determine the model", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.model_config = t; },
      [](const R&, const E& e) { return shown(e.model_config); }},
-    {"tokenizer", "--tokenizer", "DIR", "folder with the vocabulary, for a single file, which has none", kEngine, kOpensModel | kAlways,
+    {"tokenizer", "--tokenizer", "DIR", "folder with another vocabulary than the model's; single files have that of CLIP", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.tokenizer = t; },
      [](const R&, const E& e) { return shown(e.tokenizer); }},
     {"variant", "--variant", "NAME", "which weight files of a folder to use, such as fp16", kEngine, kOpensModel | kAlways,

@@ -4,24 +4,34 @@
 #include <set>
 
 #include "base/error.h"
+#include "text/clip_vocabulary.h"
 
 namespace tempera {
 namespace {
 
 constexpr std::string_view kEncoders[] = {"text_encoder", "text_encoder_2"};
 
-Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, const ClipConfig& clip) {
-  if (folder.empty())
+Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, int encoder) {
+  const bool built_in = folder.empty() && source.layout == ModelSource::Layout::single_file;
+  if (folder.empty() && !built_in)
     fail(ErrorCode::invalid_argument,
-         "'{}' carries no vocabulary: give {} a folder that holds vocab.json and merges.txt, or tokenizer.json",
-         source.path.string(), FieldName{"tokenizer"});
-  Tokenizer tokenizer = Tokenizer::from_folder(folder);
+         "'{}' has no folder tokenizer{}: add it, or give {} a folder that has vocab.json and merges.txt, or "
+         "tokenizer.json",
+         source.path.string(), encoder == 1 ? "_2" : "", FieldName{"tokenizer"});
+  const ClipConfig& clip =
+      encoder == 1 ? source.config.text_encoder_2 : source.config.text_encoder.value_or(source.config.text_encoder_2);
+  // The padding of folders is as stated, except that of one folder for two encoders.
+  const Padding own = encoder == 1 ? Padding::second : Padding::first;
+  const bool shared = source.config.text_encoder && source.tokenizer == source.tokenizer_2;
+  Tokenizer tokenizer =
+      built_in ? Tokenizer(clip_vocabulary(own)) : Tokenizer::from_folder(folder, shared ? own : Padding::as_stated);
+  const std::string what =
+      built_in ? "the built-in vocabulary of CLIP" : fmt::format("the vocabulary in '{}'", folder.string());
   if (tokenizer.vocabulary_size() > clip.vocab_size)
-    fail(ErrorCode::bad_file, "the vocabulary in '{}' has {} tokens, the text encoder only {}: give {} the model's own",
-         folder.string(), tokenizer.vocabulary_size(), clip.vocab_size, FieldName{"tokenizer"});
+    fail(ErrorCode::bad_file, "{} has {} tokens, the text encoder only {}: give {} the model's own", what,
+         tokenizer.vocabulary_size(), clip.vocab_size, FieldName{"tokenizer"});
   if (tokenizer.max_length() > clip.max_position_embeddings)
-    fail(ErrorCode::bad_file,
-         "the tokenizer in '{}' gives {} tokens, the text encoder takes {}: give {} the model's own", folder.string(),
+    fail(ErrorCode::bad_file, "{} pads to {} tokens, the text encoder has {} positions: give {} the model's own", what,
          tokenizer.max_length(), clip.max_position_embeddings, FieldName{"tokenizer"});
   return tokenizer;
 }
@@ -29,11 +39,10 @@ Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource&
 }  // namespace
 
 TextStage::TextStage(const ModelSource& source, LogSink log) : source_(source), log_(std::move(log)) {
-  const ClipConfig& second = source.config.text_encoder_2;
-  const ClipConfig& first = source.config.text_encoder.value_or(second);
-  const std::filesystem::path& first_folder = source.config.text_encoder ? source.tokenizer : source.tokenizer_2;
-  tokenizers_.push_back(open_tokenizer(first_folder, source, first));
-  tokenizers_.push_back(open_tokenizer(source.tokenizer_2, source, second));
+  // The refiner has the second encoder only.
+  const int first = source.config.text_encoder ? 0 : 1;
+  tokenizers_.push_back(open_tokenizer(first == 0 ? source.tokenizer : source.tokenizer_2, source, first));
+  tokenizers_.push_back(open_tokenizer(source.tokenizer_2, source, 1));
   tokenizers_[1].share_vocabulary(tokenizers_[0]);
   if (tokenizers_[0].max_length() != tokenizers_[1].max_length())
     fail(ErrorCode::bad_file, "the two tokenizers of '{}' pad to {} and {} tokens: they must agree",

@@ -110,9 +110,12 @@ void set_tokenizers(ModelSource& source, const OpenOptions& options) {
     if (source.tokenizer.empty()) source.tokenizer = folder_or_empty(root / "tokenizer");
     if (source.tokenizer_2.empty()) source.tokenizer_2 = folder_or_empty(root / "tokenizer_2");
   }
-  // One vocabulary for both: CLIP's two encoders differ in their padding alone.
-  if (!options.tokenizer.empty() && source.tokenizer.empty()) source.tokenizer = options.tokenizer;
-  if (!options.tokenizer.empty() && source.tokenizer_2.empty()) source.tokenizer_2 = source.tokenizer;
+  // One vocabulary for both encoders, which differ in their padding alone.
+  if (!options.tokenizer.empty()) {
+    if (source.tokenizer.empty() && source.tokenizer_2.empty()) source.tokenizer_2 = options.tokenizer;
+    if (source.tokenizer.empty()) source.tokenizer = source.tokenizer_2;
+    if (source.tokenizer_2.empty()) source.tokenizer_2 = source.tokenizer;
+  }
   if (!source.config.text_encoder) source.tokenizer.clear();
 }
 

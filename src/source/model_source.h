@@ -25,7 +25,7 @@ struct OpenOptions {
   // not 64 wide. Empty: none.
   std::filesystem::path model_config = {};
   // A folder with vocab.json and merges.txt or tokenizer.json, or one that has such folders as tokenizer and
-  // tokenizer_2; single files carry no vocabulary. Empty: the model's own, else model_config's.
+  // tokenizer_2. Empty: the model's own, else model_config's; a single file has none and then uses CLIP's.
   std::filesystem::path tokenizer = {};
   // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
   std::string variant = {};
@@ -70,7 +70,9 @@ struct ModelSource {
   RequestDefaults defaults;
   // By name (models/components.h), without absent components and those that are not opened yet.
   std::map<std::string, ComponentSource, std::less<>> components;
-  std::filesystem::path tokenizer, tokenizer_2;  // folders; empty: the model has none
+  // Folders. Empty: the model has none; single files then use the built-in vocabulary of CLIP. They are equal if one
+  // folder was given for both encoders.
+  std::filesystem::path tokenizer, tokenizer_2;
   std::string scheduler_config;                  // diffusers JSON
   std::string scheduler_origin;                  // where it is from, for messages
 

@@ -9,8 +9,8 @@
 
 namespace tempera {
 
-Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder) {
-  return Tokenizer(parse_tokenizer_files(read_tokenizer_folder(folder)));
+Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, Padding padding) {
+  return Tokenizer(parse_tokenizer_files(read_tokenizer_folder(folder), padding));
 }
 
 Tokenizer::Tokenizer(TokenizerFiles files) : files_(std::move(files)) {

@@ -19,7 +19,7 @@ class Tokenizer {
  public:
   // A folder with tokenizer.json, or vocab.json and merges.txt, and their related files. Throws Error(bad_file): see
   // read_tokenizer_folder and parse_tokenizer_files.
-  static Tokenizer from_folder(const std::filesystem::path& folder);
+  static Tokenizer from_folder(const std::filesystem::path& folder, Padding padding = Padding::as_stated);
   explicit Tokenizer(TokenizerFiles files);
 
   // Shares the vocabulary of the other tokenizer if they are equal, as in SDXL. This saves 3 MB.
