@@ -1,5 +1,7 @@
 #include "source/model_source.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/components.h"
+#include "source/absent_encoders.h"
 #include "source/ldm_config.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
@@ -27,10 +30,16 @@ struct ModelIndex {
   bool force_zeros_for_empty_prompt = true;
   bool requires_aesthetics_score = false;
 
+  std::vector<std::string> absent_text_encoders = {};
+
   bool has(std::string_view component) const {
     return std::ranges::find(components, component, &ComponentKind::name) != components.end();
   }
 };
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
 
 // The class of a component, "" if the index has null or nothing for it.
 std::string component_class(const json& index, std::string_view component, const std::string& what) {
@@ -44,7 +53,8 @@ std::string component_class(const json& index, std::string_view component, const
   return (*at)[1].get<std::string>();
 }
 
-ModelIndex read_model_index(const fs::path& file) {
+// `text_encoders`: they must be in the index; otherwise an SDXL model may be without them.
+ModelIndex read_model_index(const fs::path& file, bool text_encoders = true) {
   const json index = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 10'000});
   const std::string what = file.string();
   const std::string pipeline = get_string(index, "_class_name", what);
@@ -56,6 +66,10 @@ ModelIndex read_model_index(const fs::path& file) {
   for (const ComponentKind& kind : component_kinds()) {
     if (!kind.in_models()) continue;
     const std::string type = component_class(index, kind.name, what);
+    if (type.empty() && kind.reads_prompts && !text_encoders) {
+      result.absent_text_encoders.emplace_back(kind.name);
+      continue;
+    }
     if (type.empty() && kind.optional) continue;
     if (type.empty()) fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, kind.name);
     if (type != kind.class_name) {
@@ -81,15 +95,23 @@ ModelIndex usual_index(const fs::path& root, bool refiner) {
   return index;
 }
 
-// The configs of a diffusers folder. What model_index.json says is given, since single files have their own word on it.
+// The configs of a diffusers folder. model_index.json is read already, since single files have their own.
 ModelConfig read_configs(const fs::path& root, const ModelIndex& index) {
   ModelConfig config;
   for (const ComponentKind* kind : index.components) {
+    if (contains(index.absent_text_encoders, kind->name)) continue;
     const fs::path file = root / kind->name / "config.json";
+    if (!fs::exists(fs::symlink_status(file))) {
+      fail(ErrorCode::bad_file, "'{}' is missing: the model is incomplete, get the file from where the model came from",
+           file.string());
+    }
     kind->set(config, kind->parse(read_text_file(file, kMaxConfigBytes), file.string()));
   }
   config.force_zeros_for_empty_prompt = index.force_zeros_for_empty_prompt;
   config.requires_aesthetics_score = index.requires_aesthetics_score;
+  if (!index.absent_text_encoders.empty())
+    assume_text_encoders(config, contains(index.absent_text_encoders, "text_encoder"),
+                         contains(index.absent_text_encoders, "text_encoder_2"), root.string());
   check(config, root.string());
   return config;
 }
@@ -164,13 +186,21 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
          ".safetensors file",
          root.string());
   }
-  const ModelIndex index = read_model_index(index_file);
+  ModelIndex index = read_model_index(index_file, options.text_encoders);
+  const fs::path& configs = options.model_config.empty() ? root : options.model_config;
+  for (const ComponentKind* kind : index.components) {
+    const bool absent =
+        kind->reads_prompts && !options.text_encoders && !fs::exists(configs / kind->name / "config.json");
+    if (absent) index.absent_text_encoders.emplace_back(kind->name);
+  }
   ModelSource source;
   source.path = root;
-  source.config = read_configs(options.model_config.empty() ? root : options.model_config, index);
+  source.config = read_configs(configs, index);
+  source.absent_text_encoders = index.absent_text_encoders;
+  if (!source.config.text_encoder) std::erase(source.absent_text_encoders, "text_encoder");  // as in the refiner
   source.defaults = read_defaults(root / "defaults.json");
   const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
-  source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
+  if (fs::exists(scheduler)) source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
 
   std::vector<std::string_view> plain, variant;
@@ -188,11 +218,11 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
     fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
          options.variant);
   }
-  for (const std::string_view component : options.variant.empty() ? variant : plain) {
-    if (plain.empty() || variant.empty()) break;
-    warn(options,
-         fmt::format("the {} of '{}' is there {} only: using a mixture", component, root.string(),
-                     options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant)));
+  if (!plain.empty() && !variant.empty()) {
+    const std::string how =
+        options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant);
+    warn(options, fmt::format("'{}' has its {} {} only: using a mixture", root.string(),
+                              fmt::join(options.variant.empty() ? variant : plain, ", "), how));
   }
   return source;
 }
@@ -319,6 +349,9 @@ ModelSource open_model(const fs::path& model, const OpenOptions& options) {
 }
 
 void open_text_encoders(ModelSource& source, const OpenOptions& options) {
+  if (!source.absent_text_encoders.empty())
+    fail(ErrorCode::bad_file, "'{}' was saved without its {}: give {}, or a model that has all text encoders",
+         source.path.string(), fmt::join(source.absent_text_encoders, " and "), FieldName{"prompt_embeds"});
   naming_what_cannot_be_seen([&] {
     for (const auto& [name, config] : component_configs(source.config)) {
       const ComponentKind& kind = component_kind(name);
