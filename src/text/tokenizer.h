@@ -30,6 +30,7 @@ class Tokenizer {
     int tokens = 0;            // without the padding
     int eos_index = 0;         // of the EOS that ends the text: tokens - 1
     std::string truncated;     // the text that did not fit; empty if all of it did
+    int truncated_tokens = 0;  // and the number of its tokens
   };
   // Accepts any bytes. Invalid UTF-8 becomes U+FFFD.
   Encoding encode(std::string_view text) const;
