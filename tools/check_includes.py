@@ -75,7 +75,7 @@ VENDORS = {
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 STANDARD = re.compile(r"^[a-z_0-9]+(\.h)?$")
-SYSTEM = re.compile(r"^(sys/[a-z]+\.h|[a-z_0-9]+intrin\.h|cpuid\.h)$")
+SYSTEM = re.compile(r"^((sys|linux)/[a-z]+\.h|[a-z_0-9]+intrin\.h|cpuid\.h)$")
 
 
 def sources():

@@ -56,7 +56,7 @@ int run(TableOptions options) {
     options.task.runs = *options.runs;
     return run_table_task(options.task, options.inputs);
   }
-  if (!options.output.empty()) check_output_folder(options.output);
+  if (!options.output.empty()) check_output(options.output);
   catch_interrupts();
   ignore_write_signals();
   return run_table(options);

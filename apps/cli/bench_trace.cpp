@@ -30,7 +30,7 @@ struct Options {
 };
 
 int run(const Options& options) {
-  if (!options.output.empty()) check_output_folder(options.output);
+  if (!options.output.empty()) check_output(options.output);
   catch_interrupts();
   ignore_write_signals();
   Request request = options.inputs.request;

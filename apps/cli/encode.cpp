@@ -11,6 +11,7 @@
 #include "fields.h"
 #include "interrupt.h"
 #include "json_text.h"
+#include "output_pattern.h"
 #include "progress_bar.h"
 #include "tempera/tempera.h"
 
@@ -41,6 +42,7 @@ int run(const Options& options) {
   if (options.output.empty()) {
     throw Error(ErrorCode::invalid_argument, "no file to write: name one with --output, such as apple.safetensors");
   }
+  check_output(options.output);
   catch_interrupts();
   ignore_write_signals();
   ProgressBar bar(stderr);

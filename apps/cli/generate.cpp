@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "output_pattern.h"
 #include "plan_output.h"
 #include "progress_bar.h"
+#include "save_pictures.h"
 #include "tempera/tempera.h"
 #include "units.h"
 
@@ -41,18 +43,6 @@ Callbacks callbacks_for(ProgressBar& bar) {
   };
   callbacks.cancelled = interrupted;
   return trimmed_after_planning(std::move(callbacks));
-}
-
-std::vector<std::filesystem::path> save(const Result& result, const OutputPattern& pattern, bool replace) {
-  std::vector<uint64_t> seeds;
-  for (const Image& image : result.images) seeds.push_back(image.seed);
-  const auto taken = [replace](const std::filesystem::path& path) {
-    std::error_code ignored;
-    return !replace && std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
-  };
-  std::vector<std::filesystem::path> files = pattern.names(seeds, taken);
-  for (size_t i = 0; i < files.size(); ++i) save_png(files[i], result.images[i], replace);
-  return files;
 }
 
 nlohmann::ordered_json result_json(const Result& result, const std::vector<std::filesystem::path>& files,
@@ -82,13 +72,20 @@ std::string summary(const Result& result, double total_seconds) {
                      format_bytes(static_cast<double>(result.measured_peak_bytes)));
 }
 
+// A PNG file of a drawn picture has more than one byte for each of its pixels. The size may be the model's, which is
+// not known yet; then a file has at least a few sectors.
+uintmax_t least_bytes(const Request& request) {
+  const auto pixels = static_cast<uintmax_t>(request.width) * static_cast<uintmax_t>(request.height);
+  return std::max<uintmax_t>(pixels, 4096) * static_cast<uintmax_t>(request.num_images_per_prompt);
+}
+
 int run(const Options& options) {
   const Inputs& inputs = options.inputs;
   if (!inputs.prompt_given && inputs.request.prompt_embeds.empty()) {
     throw Error(ErrorCode::invalid_argument, "no prompt: give one, as in tempera generate \"a red apple\"");
   }
   const OutputPattern pattern(options.output.empty() ? std::string(kDefaultOutput) : options.output);
-  pattern.check_folder();
+  pattern.check(inputs.request.seed, inputs.request.num_images_per_prompt, least_bytes(inputs.request));
   catch_interrupts();
   ignore_write_signals();
 
@@ -96,7 +93,7 @@ int run(const Options& options) {
   ProgressBar bar(stderr);
   Pipeline pipeline(inputs.engine, warnings_to_console(&bar));
   const Result result = pipeline.generate(inputs.request, callbacks_for(bar));
-  const std::vector<std::filesystem::path> files = save(result, pattern, !options.output.empty());
+  const std::vector<std::filesystem::path> files = save_pictures(result.images, pattern, !options.output.empty());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   bar.clear();
 

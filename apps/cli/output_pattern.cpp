@@ -1,11 +1,17 @@
 #include "output_pattern.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "tempera/error.h"
@@ -23,6 +29,46 @@ fs::path numbered(const fs::path& path, size_t number) {
   fs::path result = path;
   result.replace_filename(fmt::format("{}-{}{}", path.stem().string(), number, path.extension().string()));
   return result;
+}
+
+std::string reason(int error) {
+  return std::error_code(error, std::generic_category()).message();
+}
+
+// The file that a symbolic link names, also one that does not exist yet.
+fs::path linked(const fs::path& path) {
+  constexpr int kMostLinks = 40;
+  fs::path result = path;
+  std::error_code error;
+  for (int i = 0; fs::is_symlink(result, error); ++i) {
+    if (i == kMostLinks) refuse(fmt::format("--output '{}' is a loop of symbolic links: remove it", path.string()));
+    result = result.parent_path() / fs::read_symlink(result, error);
+  }
+  return result;
+}
+
+void check_name(const fs::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0 || errno == ENOENT) return;
+  if (errno == ENAMETOOLONG) {
+    refuse(
+        fmt::format("the name of --output is too long, it has {} bytes: give a shorter one, most file systems allow "
+                    "255",
+                    path.filename().string().size()));
+  }
+  refuse(fmt::format("--output '{}' cannot be written: {}", path.string(), reason(errno)));
+}
+
+// A file is created and removed. Permissions do not show a file system that is read-only or has no entries left.
+void check_creation(const fs::path& folder) {
+  std::string probe = folder / ".tempera-XXXXXX";
+  const int descriptor = ::mkostemp(probe.data(), O_CLOEXEC);
+  if (descriptor < 0) {
+    refuse(fmt::format("the folder '{}' of --output cannot be written to: {}; choose another", folder.string(),
+                       reason(errno)));
+  }
+  ::close(descriptor);
+  ::unlink(probe.c_str());
 }
 
 bool ends_in_png(const std::string& name) {
@@ -62,24 +108,38 @@ std::string OutputPattern::expand(uint64_t seed, size_t index) const {
   return name;
 }
 
+fs::path OutputPattern::name(uint64_t seed, size_t index, size_t number,
+                             const std::function<bool(const fs::path&)>& taken) const {
+  const fs::path wanted = expand(seed, index);
+  fs::path path = wanted;
+  for (size_t n = std::max<size_t>(number, 1); taken(path); ++n) path = numbered(wanted, n);
+  return path;
+}
+
 std::vector<fs::path> OutputPattern::names(const std::vector<uint64_t>& seeds,
                                            const std::function<bool(const fs::path&)>& taken) const {
   std::vector<fs::path> result;
   std::set<fs::path> used;
-  const auto free = [&](const fs::path& path) { return !used.contains(path) && !(taken && taken(path)); };
+  const auto used_or_taken = [&](const fs::path& path) { return used.contains(path) || (taken && taken(path)); };
   for (size_t index = 0; index < seeds.size(); ++index) {
-    const fs::path wanted = expand(seeds[index], index);
-    fs::path path = wanted;
-    for (size_t number = std::max<size_t>(result.size(), 1); !free(path); ++number) path = numbered(wanted, number);
-    used.insert(path);
-    result.push_back(std::move(path));
+    result.push_back(name(seeds[index], index, index, used_or_taken));
+    used.insert(result.back());
   }
   return result;
 }
 
-void check_output_folder(const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+void OutputPattern::check(std::optional<uint64_t> seed, int images, uintmax_t bytes) const {
+  const auto last = static_cast<size_t>(std::max(images, 1) - 1);
+  const uint64_t drawn = UINT32_MAX;
+  const fs::path longest = expand(seed.value_or(drawn) + last, last);
+  check_output(longest, bytes);
+  if (last > 0) check_output(numbered(longest, last), bytes);
+}
+
+void check_output(const fs::path& given, uintmax_t bytes) {
   std::error_code ignored;
+  const fs::path path = linked(given);
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, ignored)) {
     refuse(fmt::format("the folder '{}' of --output does not exist: create it first", folder.string()));
   }
@@ -89,6 +149,18 @@ void check_output_folder(const fs::path& path) {
   }
   if (fs::is_directory(path, ignored)) {
     refuse(fmt::format("--output '{}' is a folder: give the name of a file in it", path.string()));
+  }
+  if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) {
+    refuse(fmt::format("--output '{}' is a pipe or a device: give the name of a file", path.string()));
+  }
+  check_name(path);
+  check_creation(folder);
+  const fs::space_info space = fs::space(folder, ignored);
+  if (!ignored && space.capacity > 0 && space.available < bytes) {  // some network file systems count nothing
+    refuse(
+        fmt::format("the disk of --output '{}' has {} bytes free, the pictures need more than {}: free some space or "
+                    "choose another folder",
+                    path.string(), space.available, bytes));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +17,11 @@ namespace tempera::cli {
 
 inline constexpr std::string_view kDefaultOutput = "tempera-{seed}.png";
 
-// Called before the work. Throws Error(invalid_argument) when the folder in --output is missing or cannot be written
-// to, or when the name is that of a folder.
-void check_output_folder(const std::filesystem::path& path);
+// Called before the work. Throws Error(invalid_argument) in these cases:
+// 1. The folder in --output is missing, no file can be created in it, or less than `bytes` are free.
+// 2. The name is that of a folder, a pipe or a device, or the file system does not allow it (too long).
+// The name of a symbolic link stands for the file that the link names.
+void check_output(const std::filesystem::path& path, uintmax_t bytes = 1);
 
 class OutputPattern {
  public:
@@ -26,13 +29,17 @@ class OutputPattern {
   // for a name that does not end in .png.
   explicit OutputPattern(std::string pattern);
 
-  // The names for pictures 0 ... seeds.size()-1, all different. If a name is repeated, or `taken` returns true for it,
-  // -1, -2, ... is added before the extension: "a.png", "a-1.png", "a-2.png".
+  // The name for picture `index`. If `taken` returns true for it, a number is added before the extension, from `number`
+  // (at least 1) on: "a.png", "a-1.png", "a-2.png".
+  std::filesystem::path name(uint64_t seed, size_t index, size_t number,
+                             const std::function<bool(const std::filesystem::path&)>& taken) const;
+
+  // The names for pictures 0 ... seeds.size()-1, all different and not taken.
   std::vector<std::filesystem::path> names(const std::vector<uint64_t>& seeds,
                                            const std::function<bool(const std::filesystem::path&)>& taken = {}) const;
 
-  // As check_output_folder.
-  void check_folder() const { check_output_folder(pattern_); }
+  // check_output for the longest name that these pictures can get. Without `seed`, it is drawn later.
+  void check(std::optional<uint64_t> seed, int images, uintmax_t bytes) const;
 
  private:
   std::string expand(uint64_t seed, size_t index) const;

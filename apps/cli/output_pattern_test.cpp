@@ -15,7 +15,7 @@ using testing::HasSubstr;
 std::string message_of(const std::string& pattern) {
   try {
     const OutputPattern parsed(pattern);
-    parsed.check_folder();
+    parsed.check(7, 1, 1);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
     return error.what();
@@ -36,6 +36,12 @@ TEST(OutputPattern, PlainNamesOfSeveralPicturesAreNumbered) {
 TEST(OutputPattern, TakenNamesAreLeftAlone) {
   const auto taken = [](const std::filesystem::path& path) { return path == "a-7.png" || path == "a-7-1.png"; };
   EXPECT_THAT(OutputPattern("a-{seed}.png").names({7, 8}, taken), ElementsAre("a-7-2.png", "a-8.png"));
+}
+
+TEST(OutputPattern, TheNextNumberIsTaken) {
+  const auto taken = [](const std::filesystem::path& path) { return path == "a.png" || path == "a-2.png"; };
+  EXPECT_EQ(OutputPattern("a.png").name(7, 0, 0, taken), "a-1.png");
+  EXPECT_EQ(OutputPattern("a.png").name(7, 0, 2, taken), "a-3.png");
 }
 
 TEST(OutputPattern, NamesMadeUpNeverMeetNamesAskedFor) {

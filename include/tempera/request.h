@@ -45,7 +45,7 @@ struct EngineOptions {
   std::string preset = {};  // instead of a model, for plan() and bench_ops(): "sdxl-base"
   // Folder with diffusers configs, for a single file whose tensor shapes do not determine the model.
   std::string model_config = {};
-  std::string tokenizer = {};       // folder with the vocabulary, for a single file, which has none
+  std::string tokenizer = {};       // folder with another vocabulary than the model's
   std::string unet = {};            // replaces the model's UNet: a file (safetensors, GGUF) or a diffusers folder
   std::string unet_config = {};     // config of that UNet, if its tensor shapes do not determine it: a folder or a file
   std::string variant = {};         // which weight files of a folder to use: "fp16"

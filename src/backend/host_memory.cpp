@@ -1,5 +1,7 @@
 #include "backend/host_memory.h"
 
+#include <sys/sysinfo.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -11,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "backend/memory_limits.h"
 #include "base/parallel.h"
 
 namespace tempera {
@@ -120,31 +123,31 @@ class HostTransfers final : public Transfers {
   std::thread thread_;
 };
 
-// The number at the beginning of a line of the file, after `name`. Nothing if there is none ("max", another system).
-std::optional<size_t> number_in(const char* path, const std::string& name) {
-  std::ifstream file(path);
+// A line of /proc/meminfo, in bytes. Without /proc, the kernel's own count, which does not include the cache.
+size_t of_machine(const std::string& name, unsigned long (*pages)(const struct sysinfo&)) {
+  std::ifstream file("/proc/meminfo");
   std::string word;
-  size_t number = 0;
-  while (!name.empty() && file >> word && word != name) file.ignore(1 << 10, '\n');
-  if (!(file >> number)) return std::nullopt;
-  return number;
+  size_t kilobytes = 0;
+  while (file >> word && word != name) file.ignore(1 << 10, '\n');
+  if (file >> kilobytes) return kilobytes * 1024;
+  struct sysinfo info {};
+  return ::sysinfo(&info) == 0 ? pages(info) * info.mem_unit : 0;
 }
 
 }  // namespace
 
 size_t free_host_memory() {
-  size_t free = number_in("/proc/meminfo", "MemAvailable:").value_or(0) * 1024;
-  const std::optional<size_t> limit = number_in("/sys/fs/cgroup/memory.max", "");
-  const std::optional<size_t> used = number_in("/sys/fs/cgroup/memory.current", "");
-  // The count contains pages of files that were not used for some time. The system frees them when memory is needed.
-  const size_t pages = number_in("/sys/fs/cgroup/memory.stat", "inactive_file").value_or(0);
-  if (limit && used) free = std::min(free, *limit - std::min(*limit, *used - std::min(*used, pages)));
+  size_t free = of_machine("MemAvailable:", [](const struct sysinfo& info) { return info.freeram + info.bufferram; });
+  for (const auto& limit : {control_group_limit(), process_limit()})
+    if (limit) free = std::min(free, limit->free);
   return free;
 }
 
 size_t total_host_memory() {
-  const size_t total = number_in("/proc/meminfo", "MemTotal:").value_or(0) * 1024;
-  return std::min(total, number_in("/sys/fs/cgroup/memory.max", "").value_or(total));
+  size_t total = of_machine("MemTotal:", [](const struct sysinfo& info) { return info.totalram; });
+  for (const auto& limit : {control_group_limit(), process_limit()})
+    if (limit) total = std::min(total, limit->total);
+  return total;
 }
 
 void copy_rows(std::byte* to, const DeviceRows& from) {

@@ -27,6 +27,14 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
+// The file that a symbolic link names, also one that does not exist yet. A loop stays a link, and is refused later.
+std::filesystem::path without_links(std::filesystem::path path) {
+  std::error_code error;
+  for (int i = 0; i < 40 && std::filesystem::is_symlink(path, error); ++i)
+    path = path.parent_path() / std::filesystem::read_symlink(path, error);
+  return path;
+}
+
 // After this, the rename survives a power cut. File systems that cannot flush a folder return EINVAL.
 int flush_folder(const std::filesystem::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -38,6 +46,7 @@ int flush_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path, IfExists if_exists) : path_(std::move(path)), if_exists_(if_exists) {
+  target_ = if_exists_ == IfExists::replace ? without_links(path_) : path_;
   if (!path_.has_filename()) fail_with(EISDIR);
   struct stat info {};
   if (::stat(path_.c_str(), &info) == 0) {
@@ -48,7 +57,7 @@ AtomicFile::AtomicFile(std::filesystem::path path, IfExists if_exists) : path_(s
     if (if_exists_ == IfExists::fail) fail_with(EEXIST);
   }
   do {
-    temporary_ = temporary_name(path_);
+    temporary_ = temporary_name(target_);
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
   if (fd_ < 0) fail_with(errno);
@@ -88,19 +97,25 @@ void AtomicFile::commit() {
   rename_to_path();
   temporary_.clear();
   // A folder with write permission but without read permission cannot be opened for a flush.
-  if (const int error = flush_folder(folder_of(path_)); error != 0 && error != EACCES) fail_with(error);
+  if (const int error = flush_folder(folder_of(target_)); error != 0 && error != EACCES) fail_with(error);
 }
 
 void AtomicFile::rename_to_path() {
   if (if_exists_ == IfExists::replace) {
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with(errno);
+    if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail_with(errno);
     return;
   }
-  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno != EINVAL && errno != ENOSYS) fail_with(errno);
-  // A file system without that flag: a hard link does not replace a file either.
-  if (::link(temporary_.c_str(), path_.c_str()) != 0) fail_with(errno);
-  ::unlink(temporary_.c_str());
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno != EINVAL && errno != ENOSYS && errno != EPERM && errno != EOPNOTSUPP) fail_with(errno);
+  // A file system or kernel without that flag, which may have no hard links either: an empty file reserves the name.
+  const int reserved = ::open(target_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (reserved < 0) fail_with(errno);
+  ::close(reserved);
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(target_.c_str());
+    fail_with(error);
+  }
 }
 
 void AtomicFile::fail_with(int error) const {
@@ -112,7 +127,7 @@ void AtomicFile::fail_with(int error) const {
   if (error == ENOSPC || error == EDQUOT) {
     reason += ": free some space or choose another folder";
   } else if (error == ENOENT) {
-    reason = fmt::format("the folder '{}' does not exist", folder_of(path_).string());
+    reason = fmt::format("the folder '{}' does not exist", folder_of(target_).string());
   }
   fail(ErrorCode::io, "cannot write '{}': {}", path_.string(), reason);
 }

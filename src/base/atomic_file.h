@@ -13,7 +13,8 @@ enum class IfExists { replace, fail };
 
 // All functions throw Error(io) "cannot write '<path>': <reason>", or Error(invalid_argument) when `path` exists and
 // must not exist. After an error, `path` is unchanged. There is one exception: an error of the last operation, which
-// flushes the folder of the new name.
+// flushes the folder of the new name. If `path` is a symbolic link and may be replaced, the file that it names is
+// replaced, and the link stays.
 class AtomicFile {
  public:
   // Creates the temporary file. Its mode is 0666 without the bits of the umask. With IfExists::fail, an existing `path`
@@ -39,6 +40,7 @@ class AtomicFile {
   void rename_to_path();
 
   std::filesystem::path path_;
+  std::filesystem::path target_;  // path_, without symbolic links
   std::filesystem::path temporary_;
   IfExists if_exists_;
   int fd_ = -1;

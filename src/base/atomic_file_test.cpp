@@ -3,12 +3,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <thread>
@@ -169,6 +175,47 @@ TEST_F(AtomicFileTest, SurvivesAFullDisk) {
   if (!mounted) GTEST_SKIP() << "mounting needs privileges";
   EXPECT_THAT(message, HasSubstr("/big': No space left on device: free some space"));
   EXPECT_EQ(left, 0u);
+}
+
+TEST_F(AtomicFileTest, SymbolicLinksStay) {
+  fs::create_directory(folder_ / "disk");
+  fs::create_symlink("disk/real", folder_ / "link");
+  fs::create_symlink(folder_ / "link", folder_ / "to_link");
+  for (const char* text : {"one", "two"}) {
+    write_file_atomically(folder_ / "to_link", bytes(text));
+    EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+    EXPECT_EQ(content("disk/real"), text);
+  }
+  EXPECT_THAT(message_of([&] { write_file_atomically(folder_ / "link", bytes("x"), IfExists::fail); },
+                         ErrorCode::invalid_argument),
+              HasSubstr("exists already"));
+}
+
+// Makes the calls fail in this thread, as on file systems without them.
+void forbid(std::initializer_list<std::pair<int, int>> calls_and_errors) {
+  std::vector<sock_filter> filter = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
+  for (const auto& [call, error] : calls_and_errors) {
+    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1));
+    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error)));
+  }
+  filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST_F(AtomicFileTest, NothingIsReplacedOnSimpleFileSystems) {
+  std::thread([&] {
+    forbid({{SYS_renameat2, EINVAL}, {SYS_link, EPERM}, {SYS_linkat, EPERM}});
+    write_file_atomically(folder_ / "a", bytes("first"), IfExists::fail);
+    EXPECT_EQ(content("a"), "first");
+    AtomicFile late(folder_ / "b", IfExists::fail);
+    late.append(bytes("late"));
+    write_file_atomically(folder_ / "b", bytes("early"), IfExists::fail);
+    EXPECT_THAT(message_of([&] { late.commit(); }, ErrorCode::invalid_argument), HasSubstr("exists already"));
+  }).join();
+  EXPECT_EQ(content("b"), "early");
+  EXPECT_THAT(names(), testing::UnorderedElementsAre("a", "b"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 
 namespace tempera {
 namespace {
@@ -185,6 +186,7 @@ std::string read_text_file(const std::filesystem::path& path, size_t max_bytes) 
     done += static_cast<size_t>(count);
   }
   text.resize(done);
+  refuse_failed_downloads(std::string_view(text).substr(0, 64), path);
   return text;
 }
 

@@ -29,7 +29,7 @@ struct JsonLimits {
 nlohmann::json parse_json(std::string_view text, std::string_view what, const JsonLimits& limits = {});
 
 // Reads a whole file. Throws Error(bad_file) with the path when the file is missing, unreadable, not a regular file, or
-// longer than `max_bytes`.
+// longer than `max_bytes`, or when it is a failed download (base/file_kind.h).
 std::string read_text_file(const std::filesystem::path& path, size_t max_bytes);
 
 // read_text_file and parse_json.

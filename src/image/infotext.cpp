@@ -53,9 +53,8 @@ bool continues_key(char c) {
   return starts_key(c) || c == ' ' || c == '-' || c == '/';
 }
 
-std::string quote(std::string value) {
-  std::replace(value.begin(), value.end(), '"', '\'');
-  const auto risky = [](char c) { return c == ',' || c == ':' || static_cast<unsigned char>(c) < ' '; };
+std::string quote(const std::string& value) {
+  const auto risky = [](char c) { return c == ',' || c == ':' || c == '"' || static_cast<unsigned char>(c) < ' '; };
   const bool plain = !value.empty() && value[0] != '{' && value[0] != '[' && strip(value).size() == value.size() &&
                      std::none_of(value.begin(), value.end(), risky);
   if (plain) return value;

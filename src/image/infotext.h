@@ -24,12 +24,12 @@ struct Infotext {
 };
 
 // The order of known keys is the one that readers expect: Steps first, Version last, others before Version in the given
-// order. Values with a comma, a colon or an invisible character become JSON strings. Double quotes inside values become
-// single ones, which every reader accepts. A key is a letter or digit, then one or more letters, digits, spaces, '-',
+// order. Values with a comma, a colon, a double quote or an invisible character become JSON strings. A key is a letter
+// or digit, then one or more letters, digits, spaces, '-',
 // '/' or '_'.
 //
 // The text reads back as the same data if all of this holds:
-// 1. There are at least three values, and none has a double quote.
+// 1. There are at least three values.
 // 2. The lines of both prompts do not begin or end with white space, and the prompts do not begin or end with an empty
 //    line.
 // 3. No line of them begins with "Negative prompt:".

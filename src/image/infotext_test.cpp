@@ -33,8 +33,9 @@ TEST(Infotext, QuotesValues) {
   EXPECT_EQ(value("plain text \\ (x)"), "plain text \\ (x)");
   EXPECT_EQ(value("a: 1, b"), R"("a: 1, b")");
   EXPECT_EQ(value("a\nb\\"), R"("a\nb\\")");
-  EXPECT_EQ(value("say \"hi\", you"), R"("say 'hi', you")");
-  EXPECT_EQ(value("\"hi\""), "'hi'");
+  EXPECT_EQ(value("say \"hi\", you"), R"("say \"hi\", you")");
+  EXPECT_EQ(value("\"hi\""), R"("\"hi\"")");
+  EXPECT_EQ(value("a \"b\""), R"("a \"b\"")");
   EXPECT_EQ(value(" edge"), R"(" edge")");
   EXPECT_EQ(value(""), R"("")");
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "pipeline/decode_stage.h"
+#include "pipeline/finite.h"
 #include "pipeline/metadata.h"
 #include "source/open.h"
 
@@ -201,6 +202,7 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
       embeddings = text_embeddings(r);
     });
   }
+  const std::string warning = embeddings_warning(embeddings, facts_.config);
   std::unique_ptr<Job::Impl> job;
   clock.time("load", [&] {
     report("load");
@@ -209,9 +211,17 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
         for (Executable* executable : executables_of(stage)) executable->load(check);
     job = std::make_unique<Job::Impl>(prepared, std::move(r), std::move(embeddings), *backend_, *queue_);
   });
+  warn_once(*job, warning);
   job->plan = std::move(plan);
   job->times = std::move(times);
   return job;
+}
+
+// The first problem of a job causes those that follow.
+void Engine::Impl::warn_once(Job::Impl& job, const std::string& warning) const {
+  if (warning.empty() || job.warned) return;
+  job.warned = true;
+  if (log_) log_(LogLevel::warning, warning);
 }
 
 Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks) {
@@ -225,6 +235,7 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
   const std::vector<Executable*> programs = executables_of(stage);
   for (Executable* program : programs) program->load(check);
   const ResolvedRequest& r = job.request();
+  const std::vector<float> latents = job.latents(index);
   const auto report = [&](size_t done, size_t of) {
     if (callbacks.progress)
       callbacks.progress({"decode", index, job.images(), static_cast<int>(done), static_cast<int>(of)});
@@ -235,6 +246,8 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
   image.height = r.request.height;
   image.rgb = tempera::decode(stage.tiles, programs, latent, check, report);
   image.seed = *r.request.seed + static_cast<uint64_t>(index);
+  warn_once(job, latents_warning(latents));
+  warn_once(job, picture_warning(image.rgb, latents, stage.component.name));
   EngineOptions chosen = options_;
   if (prepared.fitted.options.decoder.tiny && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
   image.parameters = parameters_text(r, chosen, model(), stage.tiles.grid, image.seed);

@@ -51,6 +51,7 @@ class Job::Impl {
 
   Plan plan;
   std::vector<Stage> times;
+  bool warned = false;  // of values that are not finite
 
  private:
   Picture& picture(int image);

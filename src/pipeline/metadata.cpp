@@ -43,14 +43,18 @@ std::string_view schedule_label(const SchedulerConfig& c) {
   return "Normal";
 }
 
-// The name of a file or folder, without its path and its ending.
-std::string label_of(const std::string& file_or_folder) {
-  const std::filesystem::path path = std::filesystem::path(file_or_folder).lexically_normal();
-  return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
+// The name of a file or folder without its path, and without the ending of a file of weights. The dot in the name of a
+// folder ("sdxl-base-1.0") begins no ending.
+std::string name_of(const std::filesystem::path& given) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::absolute(given, error).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // "sdxl/"
+  const bool weights = path.extension() == ".safetensors" || path.extension() == ".gguf";
+  return weights ? path.stem().string() : path.filename().string();
 }
 
 std::string vae_label(const std::string& tiny_vae) {
-  return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : label_of(tiny_vae);
+  return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : name_of(tiny_vae);
 }
 
 }  // namespace
@@ -68,15 +72,22 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("CFG scale", fmt::format("{}", *request.guidance_scale));
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
-  add("Model", source.path.stem().string());
-  if (!engine.unet.empty()) add("UNet", label_of(engine.unet));
-  if (!engine.unet_config.empty()) add("UNet config", label_of(engine.unet_config));
+  add("Model", name_of(source.path));
+  if (!engine.unet.empty()) add("UNet", name_of(engine.unet));
+  if (!engine.unet_config.empty()) add("UNet config", name_of(engine.unet_config));
   if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
   // Everything else that differs from its default, under diffusers' name (FieldTrait::in_metadata: no path of this
   // machine); clip_skip too, and first, since "Clip skip" counts from 1.
   const Request plain;
+  if (request.negative_prompt && request.negative_prompt->empty()) add("negative_prompt", "");  // not as without one
+  if (!request.prompt_embeds.empty() && request.prompt.empty()) add("prompt_embeds", name_of(request.prompt_embeds));
+  if (!engine.model_config.empty()) add("model_config", name_of(engine.model_config));
+  if (!engine.tokenizer.empty()) add("tokenizer", name_of(engine.tokenizer));
+  if (!engine.variant.empty()) add("variant", engine.variant);
+  if (engine.dtype != "auto") add("dtype", engine.dtype);
+  if (engine.vae_dtype != "auto") add("vae_dtype", engine.vae_dtype);
   if (request.clip_skip) add("clip_skip", fmt::format("{}", *request.clip_skip));
   for (const Field& field : request_fields()) {
     if (!field.has(FieldTrait::in_metadata)) continue;
@@ -86,6 +97,10 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
     if (value && value != field.get(plain, engine) && !same_as_picture) add(std::string(field.name), *value);
   }
   add("Version", fmt::format("tempera {}", version()));
+  // Prompts that do not read back from the free text, such as one with a line "Negative prompt:".
+  const Infotext read = parse_infotext(format_infotext(info));
+  if (read.prompt != info.prompt) add("prompt", info.prompt);
+  if (read.negative_prompt != info.negative_prompt) add("negative_prompt", info.negative_prompt);
   return format_infotext(info);
 }
 

@@ -11,19 +11,38 @@ namespace {
 
 constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192: tensors stay within the kernels' 32-bit strides
 
-SchedulerConfig choose_scheduler(const Request& r, const SchedulerSource& source, std::string& name) {
-  SchedulerConfig own = parse_scheduler_config(source.json, source.origin);
+SchedulerConfig own_scheduler(const SchedulerSource& source) {
+  if (source.json.empty())
+    fail(ErrorCode::bad_file, "the model has no sampler, '{}' is missing: choose one with {}", source.origin,
+         FieldName{"scheduler"});
+  try {
+    return parse_scheduler_config(source.json, source.origin);
+  } catch (const Error& error) {
+    fail(error.code(), "the model's own sampler in '{}' cannot be used: {}; or choose another with {}", source.origin,
+         error.message(), FieldName{"scheduler"});
+  }
+}
+
+// The model's own sampler is read only if no other is given.
+// A file in r.scheduler_config is replaced by its text, which redraws the picture elsewhere.
+SchedulerConfig choose_scheduler(Request& r, const SchedulerSource& source, std::string& name) {
   if (!r.scheduler.empty() && !r.scheduler_config.empty())
     fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"scheduler"},
          FieldName{"scheduler_config"});
   if (!r.scheduler_config.empty()) {
-    name = r.scheduler_config;
-    return parse_scheduler_config(read_text_file(r.scheduler_config, 1 << 20), r.scheduler_config);
+    const bool is_text = r.scheduler_config.starts_with('{');  // as in the metadata of pictures
+    const std::string what = is_text ? "scheduler_config" : r.scheduler_config;
+    const std::string text = is_text ? r.scheduler_config : read_text_file(r.scheduler_config, 1 << 20);
+    SchedulerConfig given = parse_scheduler_config(text, what);
+    name = is_text ? given.class_name : what;
+    r.scheduler_config = compact_scheduler_config(text, what);
+    return given;
   }
   if (!r.scheduler.empty()) {
     name = r.scheduler;
-    return scheduler_config(r.scheduler, own);
+    return scheduler_config(r.scheduler, parse_model_levels(source.json, source.origin));
   }
+  SchedulerConfig own = own_scheduler(source);
   name = own.class_name;
   return own;
 }

@@ -4,24 +4,43 @@
 #include <set>
 
 #include "base/error.h"
+#include "text/clip_vocabulary.h"
 
 namespace tempera {
 namespace {
 
 constexpr std::string_view kEncoders[] = {"text_encoder", "text_encoder_2"};
 
-Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, const ClipConfig& clip) {
-  if (folder.empty())
+// The beginning of a text for a message.
+std::string excerpt(const std::string& text) {
+  constexpr size_t kMost = 80;
+  if (text.size() <= kMost) return text;
+  size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // whole characters
+  return text.substr(0, end) + " ...";
+}
+
+Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, int encoder) {
+  const bool built_in = folder.empty() && source.layout == ModelSource::Layout::single_file;
+  if (folder.empty() && !built_in)
     fail(ErrorCode::invalid_argument,
-         "'{}' carries no vocabulary: give {} a folder that holds vocab.json and merges.txt, or tokenizer.json",
-         source.path.string(), FieldName{"tokenizer"});
-  Tokenizer tokenizer = Tokenizer::from_folder(folder);
+         "'{}' has no folder tokenizer{}: add it, or give {} a folder that has vocab.json and merges.txt, or "
+         "tokenizer.json",
+         source.path.string(), encoder == 1 ? "_2" : "", FieldName{"tokenizer"});
+  const ClipConfig& clip =
+      encoder == 1 ? source.config.text_encoder_2 : source.config.text_encoder.value_or(source.config.text_encoder_2);
+  // The padding of folders is as stated, except that of one folder for two encoders.
+  const Padding own = encoder == 1 ? Padding::second : Padding::first;
+  const bool shared = source.config.text_encoder && source.tokenizer == source.tokenizer_2;
+  Tokenizer tokenizer =
+      built_in ? Tokenizer(clip_vocabulary(own)) : Tokenizer::from_folder(folder, shared ? own : Padding::as_stated);
+  const std::string what =
+      built_in ? "the built-in vocabulary of CLIP" : fmt::format("the vocabulary in '{}'", folder.string());
   if (tokenizer.vocabulary_size() > clip.vocab_size)
-    fail(ErrorCode::bad_file, "the vocabulary in '{}' has {} tokens, the text encoder only {}: give {} the model's own",
-         folder.string(), tokenizer.vocabulary_size(), clip.vocab_size, FieldName{"tokenizer"});
+    fail(ErrorCode::bad_file, "{} has {} tokens, the text encoder only {}: give {} the model's own", what,
+         tokenizer.vocabulary_size(), clip.vocab_size, FieldName{"tokenizer"});
   if (tokenizer.max_length() > clip.max_position_embeddings)
-    fail(ErrorCode::bad_file,
-         "the tokenizer in '{}' gives {} tokens, the text encoder takes {}: give {} the model's own", folder.string(),
+    fail(ErrorCode::bad_file, "{} pads to {} tokens, the text encoder has {} positions: give {} the model's own", what,
          tokenizer.max_length(), clip.max_position_embeddings, FieldName{"tokenizer"});
   return tokenizer;
 }
@@ -29,11 +48,10 @@ Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource&
 }  // namespace
 
 TextStage::TextStage(const ModelSource& source, LogSink log) : source_(source), log_(std::move(log)) {
-  const ClipConfig& second = source.config.text_encoder_2;
-  const ClipConfig& first = source.config.text_encoder.value_or(second);
-  const std::filesystem::path& first_folder = source.config.text_encoder ? source.tokenizer : source.tokenizer_2;
-  tokenizers_.push_back(open_tokenizer(first_folder, source, first));
-  tokenizers_.push_back(open_tokenizer(source.tokenizer_2, source, second));
+  // The refiner has the second encoder only.
+  const int first = source.config.text_encoder ? 0 : 1;
+  tokenizers_.push_back(open_tokenizer(first == 0 ? source.tokenizer : source.tokenizer_2, source, first));
+  tokenizers_.push_back(open_tokenizer(source.tokenizer_2, source, 1));
   tokenizers_[1].share_vocabulary(tokenizers_[0]);
   if (tokenizers_[0].max_length() != tokenizers_[1].max_length())
     fail(ErrorCode::bad_file, "the two tokenizers of '{}' pad to {} and {} tokens: they must agree",
@@ -66,6 +84,7 @@ void TextStage::encode(const ResolvedRequest& r, const Stages& stages, std::span
   const std::vector<int> skips = text_skips(r.request);
   for (const int encoder : {0, 1}) unknown_texts(encoder, r, skips);  // marks the cached ones as used
   forget_others(remember ? kMostRemembered : 0);
+  std::set<std::pair<int, std::string>> encoded;
   size_t i = 0;
   for (const StageSpec& stage : stages.list) {
     if (stage.role != Role::text) continue;
@@ -73,10 +92,35 @@ void TextStage::encode(const ResolvedRequest& r, const Stages& stages, std::span
     const int encoder = stage.component.name == kEncoders[1] ? 1 : 0;
     const std::vector<std::string> texts = unknown_texts(encoder, r, skips);
     if (texts.empty()) continue;
+    for (const std::string& text : texts) encoded.emplace(encoder, text);
     executable.load(check);
     encode_with(encoder, texts, skips, executable, check);
     executable.leave();
   }
+  warn_of_truncation(r, encoded);
+}
+
+// One warning for each text that is too long, although both encoders read it. Texts whose features were cached caused
+// the warning before.
+void TextStage::warn_of_truncation(const ResolvedRequest& r,
+                                   const std::set<std::pair<int, std::string>>& encoded) const {
+  if (!log_) return;
+  const auto warn = [&](std::string_view name, int encoder, const std::string& text) {
+    if (!encoded.contains({encoder, text})) return;
+    const Tokenizer& tokenizer = tokenizers_[static_cast<size_t>(encoder)];
+    const Tokenizer::Encoding encoding = tokenizer.encode(text);
+    if (encoding.truncated_tokens == 0) return;
+    log_(LogLevel::warning,
+         fmt::format("the {} is {} tokens too long: the text encoders read {} tokens and do not see '{}'", name,
+                     encoding.truncated_tokens, tokenizer.max_length(), excerpt(encoding.truncated)));
+  };
+  const int first = source_.config.text_encoder ? 0 : 1;  // the refiner has only the second
+  const auto warn_of_both = [&](std::string_view name, std::string_view name_2, const std::string(&texts)[2]) {
+    warn(name, first, texts[first]);
+    if (texts[1] != texts[first]) warn(name_2, 1, texts[1]);
+  };
+  warn_of_both("prompt", "prompt_2", r.prompts.positive);
+  if (r.guidance && !r.prompts.zero_negative) warn_of_both("negative prompt", "negative_prompt_2", r.prompts.negative);
 }
 
 void TextStage::forget_others(size_t most_bytes) {
@@ -101,9 +145,6 @@ void TextStage::encode_with(int encoder, const std::vector<std::string>& texts, 
   std::iota(positions.begin(), positions.end(), 0);
   for (const std::string& text : texts) {
     const Tokenizer::Encoding encoding = tokenizer.encode(text);
-    if (!encoding.truncated.empty() && log_)
-      log_(LogLevel::warning, fmt::format("the prompt is longer than {} tokens; text encoder {} does not see '{}'",
-                                          tokenizer.max_length(), encoder + 1, encoding.truncated));
     executable.write_input("ids", DType::i32, std::as_bytes(std::span(encoding.ids)));
     executable.write_input("positions", DType::i32, std::as_bytes(std::span(positions)));
     if (encoder == 1) {

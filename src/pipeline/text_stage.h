@@ -2,8 +2,11 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
+#include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "pipeline/conditioning.h"
@@ -49,6 +52,7 @@ class TextStage {
                    Executable& executable, const CheckCancelled& check);
   std::vector<std::string> unknown_texts(int encoder, const ResolvedRequest& request, const std::vector<int>& skips);
   void forget_others(size_t most_bytes);
+  void warn_of_truncation(const ResolvedRequest& request, const std::set<std::pair<int, std::string>>& encoded) const;
 
   const ModelSource& source_;
   LogSink log_;

@@ -264,4 +264,31 @@ SchedulerConfig parse_scheduler_config(std::string_view text, std::string_view w
   return config;
 }
 
+std::string compact_scheduler_config(std::string_view text, std::string_view what) {
+  const json object = parse_json(quote_infinities(text), what);
+  const Sampler& sampler = find_sampler(get_string(object, "_class_name", what));
+  json kept = {{"_class_name", sampler.class_name}};
+  for (const auto& [key, value] : object.items()) {
+    const bool common = std::any_of(kCommonFields.begin(), kCommonFields.end(),
+                                    [&, &name = key](const Field& field) { return field.key == name; });
+    if (common || knows(sampler, key)) kept[key] = value;
+  }
+  return kept.dump();
+}
+
+SchedulerConfig parse_model_levels(std::string_view text, std::string_view what) {
+  SchedulerConfig config = scheduler_config("euler");
+  config.class_name.clear();
+  if (text.empty()) return config;
+  const json object = parse_json(quote_infinities(text), what);
+  const auto name = find_string(object, "_class_name", what);
+  const auto all = samplers();
+  const auto known = std::find_if(all.begin(), all.end(), [&](const Sampler* s) { return s->class_name == name; });
+  if (known != all.end()) config = defaults_of(**known);
+  config.class_name = name.value_or("").substr(0, 100);
+  for (const Field& field : kCommonFields) field.read({object, field.key, what}, config);
+  boolean<&C::rescale_betas_zero_snr>({object, "rescale_betas_zero_snr", what}, config);
+  return config;
+}
+
 }  // namespace tempera

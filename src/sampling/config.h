@@ -66,6 +66,16 @@ struct SchedulerConfig {
 // range, an unknown class, and unsupported values (thresholding, sample clipping, flow matching).
 SchedulerConfig parse_scheduler_config(std::string_view json, std::string_view what = "scheduler_config.json");
 
+// The same configuration in one line, without the keys that the sampler does not read. Throws as
+// parse_scheduler_config.
+std::string compact_scheduler_config(std::string_view json, std::string_view what);
+
+// Only the values that belong to the model, for another sampler than the model's own: num_train_timesteps, the betas,
+// prediction_type and rescale_betas_zero_snr. So an unknown class and its unsupported values are no errors. An absent
+// value is plain SDXL's if the class is unknown, else the default of the class. Empty JSON: plain SDXL's values.
+// class_name is that of the file, "" if there is none.
+SchedulerConfig parse_model_levels(std::string_view json, std::string_view what);
+
 // The presets: "euler", "euler_trailing", ..., "tcd", in the order of the documentation.
 std::vector<std::string_view> scheduler_names();
 

@@ -11,6 +11,7 @@
 namespace tempera {
 namespace {
 using testing::HasSubstr;
+using testing::Not;
 
 std::string refusal(const std::string& json) {
   try {
@@ -143,6 +144,37 @@ TEST(SchedulerConfig, APresetKeepsWhatBelongsToTheModel) {
   const SchedulerConfig heun = scheduler_config("heun", model);
   EXPECT_EQ(heun.prediction_type, PredictionType::v_prediction);
   EXPECT_FALSE(heun.rescale_betas_zero_snr);
+}
+
+TEST(SchedulerConfig, AnotherSamplerNeedsOnlyWhatBelongsToTheModel) {
+  const SchedulerConfig plain = scheduler_config("euler");
+  const auto euler = [](std::string_view json) { return scheduler_config("euler", parse_model_levels(json, "f")); };
+  EXPECT_EQ(euler(""), plain);
+  EXPECT_EQ(euler(R"({})"), plain);
+  EXPECT_EQ(euler(R"({"_class_name": "OfTomorrow", "lambda_min_clipped": -Infinity})"), plain);
+  // Values that the class does not support are no errors; those of the model count.
+  const SchedulerConfig model = euler(R"({"_class_name": "DDIMScheduler", "clip_sample": true, "beta_start": 0.001,
+    "beta_end": 0.013, "beta_schedule": "linear", "prediction_type": "v_prediction", "rescale_betas_zero_snr": true})");
+  EXPECT_EQ(model.beta_start, 0.001);
+  EXPECT_EQ(model.beta_end, 0.013);
+  EXPECT_EQ(model.beta_schedule, BetaSchedule::linear);
+  EXPECT_EQ(model.prediction_type, PredictionType::v_prediction);
+  EXPECT_TRUE(model.rescale_betas_zero_snr);
+  EXPECT_EQ(model.class_name, "EulerDiscreteScheduler");
+  EXPECT_EQ(parse_model_levels(R"({"_class_name": "OfTomorrow"})", "f").class_name, "OfTomorrow");
+  EXPECT_EQ(parse_model_levels("", "f").class_name, "");
+  // As a known class's own defaults.
+  EXPECT_EQ(euler(R"({"_class_name": "DDIMScheduler"})").beta_end, 0.02);
+}
+
+TEST(SchedulerConfig, TheTextInOneLineIsTheSameConfiguration) {
+  const char* json = R"({
+    "_class_name": "DPMSolverMultistepScheduler", "_diffusers_version": "0.30", "_name_or_path": "of/someone/model",
+    "beta_end": 0.012, "use_karras_sigmas": true, "lambda_min_clipped": -Infinity, "clip_sample": false})";
+  const std::string text = compact_scheduler_config(json, "f");
+  EXPECT_THAT(text, Not(HasSubstr("someone")));
+  EXPECT_THAT(text, Not(HasSubstr("\n")));
+  EXPECT_EQ(parse_scheduler_config(text, "f"), parse_scheduler_config(json, "f"));
 }
 
 }  // namespace

@@ -33,18 +33,22 @@ ComponentInfo describe(std::string_view name, const ComponentSource& component, 
 }  // namespace
 
 ModelInfo info(const EngineOptions& engine, const LogSink& log) {
-  const ModelSource source = open_model_of(engine, log);
+  ModelSource source = open_model_of(engine, log, false);
+  if (source.absent_text_encoders.empty()) open_text_encoders(source, open_options(engine, log));
   ModelInfo out;
   out.kind = fmt::format("{}, {}", source.kind(),
                          source.layout == ModelSource::Layout::diffusers_folder ? "diffusers folder" : "single file");
   out.path = source.path.string();
   out.file_bytes = source.file_bytes();
-  for (const auto& [name, config] : component_configs(source.config))
-    out.components.push_back(describe(name, source.component(name), summary(config)));
+  for (const auto& [name, config] : component_configs(source.config)) {
+    if (const ComponentSource* component = source.find(name))
+      out.components.push_back(describe(name, *component, summary(config)));
+  }
   if (const auto tiny = open_own_tiny_vae(source.path, source.config.vae))
     out.components.push_back(describe(tiny->name, tiny->component, summary(tiny->config)));
-  const SchedulerConfig scheduler = parse_scheduler_config(source.scheduler_config, source.scheduler_origin);
-  out.scheduler = scheduler.class_name;
+  // Its class is shown as it is, also if it is not supported.
+  const SchedulerConfig scheduler = parse_model_levels(source.scheduler_config, source.scheduler_origin);
+  out.scheduler = scheduler.class_name.empty() ? "none" : scheduler.class_name;
   out.prediction_type = name_of(scheduler.prediction_type);
   return out;
 }

@@ -1,5 +1,7 @@
 #include "source/model_source.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/components.h"
+#include "source/absent_encoders.h"
 #include "source/ldm_config.h"
 #include "source/unet_source.h"
 #include "source/weight_files.h"
@@ -28,10 +31,16 @@ struct ModelIndex {
   bool force_zeros_for_empty_prompt = true;
   bool requires_aesthetics_score = false;
 
+  std::vector<std::string> absent_text_encoders = {};
+
   bool has(std::string_view component) const {
     return std::ranges::find(components, component, &ComponentKind::name) != components.end();
   }
 };
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
 
 // The class of a component, "" if the index has null or nothing for it.
 std::string component_class(const json& index, std::string_view component, const std::string& what) {
@@ -45,7 +54,8 @@ std::string component_class(const json& index, std::string_view component, const
   return (*at)[1].get<std::string>();
 }
 
-ModelIndex read_model_index(const fs::path& file) {
+// `text_encoders`: they must be in the index; otherwise an SDXL model may be without them.
+ModelIndex read_model_index(const fs::path& file, bool text_encoders = true) {
   const json index = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 10'000});
   const std::string what = file.string();
   const std::string pipeline = get_string(index, "_class_name", what);
@@ -57,6 +67,10 @@ ModelIndex read_model_index(const fs::path& file) {
   for (const ComponentKind& kind : component_kinds()) {
     if (!kind.in_models()) continue;
     const std::string type = component_class(index, kind.name, what);
+    if (type.empty() && kind.reads_prompts && !text_encoders) {
+      result.absent_text_encoders.emplace_back(kind.name);
+      continue;
+    }
     if (type.empty() && kind.optional) continue;
     if (type.empty()) fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, kind.name);
     if (type != kind.class_name) {
@@ -86,17 +100,26 @@ bool is_replaced(const ComponentKind& kind, const OpenOptions& options) {
   return kind.name == kUnet && !options.unet.empty();
 }
 
-// The configs of a diffusers folder. What model_index.json says is given, since single files have their own word on it.
-// A component that is replaced may be absent.
+// The configs of a diffusers folder. model_index.json is read already, since single files have their own. A component
+// that is replaced may be absent.
 ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const OpenOptions& options) {
   ModelConfig config;
   for (const ComponentKind* kind : index.components) {
+    if (contains(index.absent_text_encoders, kind->name)) continue;
     const fs::path file = root / kind->name / "config.json";
-    if (is_replaced(*kind, options) && !fs::exists(file)) continue;
+    const bool missing = !fs::exists(fs::symlink_status(file));
+    if (missing && is_replaced(*kind, options)) continue;
+    if (missing) {
+      fail(ErrorCode::bad_file, "'{}' is missing: the model is incomplete, get the file from where the model came from",
+           file.string());
+    }
     kind->set(config, kind->parse(read_text_file(file, kMaxConfigBytes), file.string()));
   }
   config.force_zeros_for_empty_prompt = index.force_zeros_for_empty_prompt;
   config.requires_aesthetics_score = index.requires_aesthetics_score;
+  if (!index.absent_text_encoders.empty())
+    assume_text_encoders(config, contains(index.absent_text_encoders, "text_encoder"),
+                         contains(index.absent_text_encoders, "text_encoder_2"), root.string());
   return config;
 }
 
@@ -128,9 +151,12 @@ void set_tokenizers(ModelSource& source, const OpenOptions& options) {
     if (source.tokenizer.empty()) source.tokenizer = folder_or_empty(root / "tokenizer");
     if (source.tokenizer_2.empty()) source.tokenizer_2 = folder_or_empty(root / "tokenizer_2");
   }
-  // One vocabulary for both: CLIP's two encoders differ in their padding alone.
-  if (!options.tokenizer.empty() && source.tokenizer.empty()) source.tokenizer = options.tokenizer;
-  if (!options.tokenizer.empty() && source.tokenizer_2.empty()) source.tokenizer_2 = source.tokenizer;
+  // One vocabulary for both encoders, which differ in their padding alone.
+  if (!options.tokenizer.empty()) {
+    if (source.tokenizer.empty() && source.tokenizer_2.empty()) source.tokenizer_2 = options.tokenizer;
+    if (source.tokenizer.empty()) source.tokenizer = source.tokenizer_2;
+    if (source.tokenizer_2.empty()) source.tokenizer_2 = source.tokenizer;
+  }
   if (!source.config.text_encoder) source.tokenizer.clear();
 }
 
@@ -179,14 +205,21 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
          ".safetensors or .gguf file",
          root.string());
   }
-  const ModelIndex index = read_model_index(index_file);
+  ModelIndex index = read_model_index(index_file, options.text_encoders);
+  const fs::path& configs = options.model_config.empty() ? root : options.model_config;
+  for (const ComponentKind* kind : index.components) {
+    const bool absent =
+        kind->reads_prompts && !options.text_encoders && !fs::exists(configs / kind->name / "config.json");
+    if (absent) index.absent_text_encoders.emplace_back(kind->name);
+  }
   ModelSource source;
   source.path = root;
-  const fs::path& configs = options.model_config.empty() ? root : options.model_config;
   source.config = read_configs(configs, index, options);
+  source.absent_text_encoders = index.absent_text_encoders;
+  if (!source.config.text_encoder) std::erase(source.absent_text_encoders, "text_encoder");  // as in the refiner
   source.defaults = read_defaults(root / "defaults.json");
   const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
-  source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
+  if (fs::exists(scheduler)) source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
   if (options.unet.empty()) {
     check(source.config, configs.string());
@@ -210,11 +243,11 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
     fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
          options.variant);
   }
-  for (const std::string_view component : options.variant.empty() ? variant : plain) {
-    if (plain.empty() || variant.empty()) break;
-    warn(options,
-         fmt::format("the {} of '{}' is there {} only: using a mixture", component, root.string(),
-                     options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant)));
+  if (!plain.empty() && !variant.empty()) {
+    const std::string how =
+        options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant);
+    warn(options, fmt::format("'{}' has its {} {} only: using a mixture", root.string(),
+                              fmt::join(options.variant.empty() ? variant : plain, ", "), how));
   }
   return source;
 }
@@ -345,6 +378,9 @@ ModelSource open_model(const fs::path& model, const OpenOptions& options) {
 }
 
 void open_text_encoders(ModelSource& source, const OpenOptions& options) {
+  if (!source.absent_text_encoders.empty())
+    fail(ErrorCode::bad_file, "'{}' was saved without its {}: give {}, or a model that has all text encoders",
+         source.path.string(), fmt::join(source.absent_text_encoders, " and "), FieldName{"prompt_embeds"});
   naming_what_cannot_be_seen([&] {
     for (const auto& [name, config] : component_configs(source.config)) {
       const ComponentKind& kind = component_kind(name);

@@ -25,7 +25,7 @@ struct OpenOptions {
   // not 64 wide. Empty: none.
   std::filesystem::path model_config = {};
   // A folder with vocab.json and merges.txt or tokenizer.json, or one that has such folders as tokenizer and
-  // tokenizer_2; single files carry no vocabulary. Empty: the model's own, else model_config's.
+  // tokenizer_2. Empty: the model's own, else model_config's; a single file has none and then uses CLIP's.
   std::filesystem::path tokenizer = {};
   // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
   std::string variant = {};
@@ -34,7 +34,7 @@ struct OpenOptions {
   std::filesystem::path unet = {};
   std::filesystem::path unet_config = {};
   LogSink log = {};  // may be empty
-  // Of a diffusers folder. false: their weights need not be there; open_text_encoders opens them later.
+  // Of a diffusers folder. false: the text encoders need not be there; open_text_encoders opens them later.
   bool text_encoders = true;
 };
 
@@ -74,9 +74,13 @@ struct ModelSource {
   RequestDefaults defaults;
   // By name (models/components.h), without absent components and those that are not opened yet.
   std::map<std::string, ComponentSource, std::less<>> components;
-  std::filesystem::path tokenizer, tokenizer_2;  // folders; empty: the model has none
-  std::string scheduler_config;                  // diffusers JSON
-  std::string scheduler_origin;                  // where it is from, for messages
+  // Text encoders that a diffusers folder was saved without. `config` then has their widths only.
+  std::vector<std::string> absent_text_encoders;
+  // Folders. Empty: the model has none; single files then use the built-in vocabulary of CLIP. They are equal if one
+  // folder was given for both encoders.
+  std::filesystem::path tokenizer, tokenizer_2;
+  std::string scheduler_config;  // diffusers JSON; empty if a diffusers folder has none
+  std::string scheduler_origin;  // where it is from, for messages
 
   // nullptr for an absent component.
   const ComponentSource* find(std::string_view component) const;
@@ -94,7 +98,7 @@ struct ModelSource {
 ModelSource open_model(const std::filesystem::path& model, const OpenOptions& options = {});
 
 // Opens the text encoders if options.text_encoders was false in open_model. Other `options` must be the same. Throws as
-// open_model does.
+// open_model does, and Error(bad_file) if the model was saved without them.
 void open_text_encoders(ModelSource& source, const OpenOptions& options);
 
 }  // namespace tempera

@@ -212,11 +212,10 @@ TEST_F(Folder, SymbolicLinksAsInTheHubCache) {
 TEST_F(Folder, Variants) {
   make_variant("unet");
   EXPECT_EQ(open().component("unet").variant, "fp16");
-  EXPECT_THAT(warnings_, ElementsAre(AllOf(HasSubstr("the unet of"), HasSubstr("as fp16 only: using a mixture"))));
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("has its unet as fp16 only: using a mixture")));
   EXPECT_EQ(open({.variant = "fp16"}).component("vae").variant, "");
-  EXPECT_EQ(warnings_.size(), 3u);
-  EXPECT_THAT(warnings_[0], HasSubstr("the text_encoder of"));
-  EXPECT_THAT(warnings_[0], HasSubstr("without the variant 'fp16' only"));
+  EXPECT_THAT(warnings_,
+              ElementsAre(HasSubstr("has its text_encoder, text_encoder_2, vae without the variant 'fp16' only")));
   for (const char* component : {"text_encoder", "text_encoder_2", "vae"}) make_variant(component);
   EXPECT_EQ(open().component("text_encoder").variant, "fp16");
   EXPECT_THAT(warnings_, IsEmpty());
@@ -358,8 +357,6 @@ TEST_F(Folder, MissingAndDamagedFiles) {
   write_file(root_ / "text_encoder/pytorch_model.bin", "");
   EXPECT_THAT(opening(root_),
               AllOf(HasSubstr("pytorch_model.bin' is a pickle"), HasSubstr("text_encoder/model.safetensors'")));
-  fs::remove(root_ / "scheduler/scheduler_config.json");
-  EXPECT_THAT(opening(root_), HasSubstr("scheduler_config.json'"));
   fs::remove(root_ / "vae/config.json");
   EXPECT_THAT(opening(root_), HasSubstr("vae/config.json'"));
   fs::remove(root_ / "model_index.json");
@@ -367,6 +364,68 @@ TEST_F(Folder, MissingAndDamagedFiles) {
   EXPECT_THAT(opening(folder_ / "nowhere"), HasSubstr("there is no model"));
   fs::create_symlink("loop", folder_ / "loop");
   EXPECT_THAT(opening(folder_ / "loop"), HasSubstr("loop"));
+}
+
+TEST_F(Folder, WeightsUnderOtherNames) {
+  const fs::path unet = weights("unet");
+  fs::rename(unet, root_ / "unet/diffusion_pytorch_model.fp32.safetensors");
+  EXPECT_THAT(opening(root_), AllOf(HasSubstr("unet/diffusion_pytorch_model.safetensors' is missing, but"),
+                                    HasSubstr("give the variant 'fp32'")));
+  fs::rename(root_ / "unet/diffusion_pytorch_model.fp32.safetensors",
+             root_ / "unet/diffusion_pytorch_model-00001-of-00002.safetensors");
+  EXPECT_THAT(opening(root_), AllOf(HasSubstr("diffusion_pytorch_model.safetensors.index.json' is missing"),
+                                    HasSubstr("diffusion_pytorch_model-00001-of-00002.safetensors")));
+}
+
+TEST_F(Folder, DownloadsThatFailed) {
+  const fs::path unet = weights("unet");
+  write_file(unet, "<!DOCTYPE html><html><head><title>Log in</title></head></html>");
+  EXPECT_THAT(opening(root_),
+              AllOf(HasSubstr("unet/diffusion_pytorch_model.safetensors' is a web page"), HasSubstr("login")));
+  write_file(unet, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+  EXPECT_THAT(opening(root_), HasSubstr("is a Git LFS pointer"));
+  write_file(unet, "PK\x03\x04 and so on");
+  EXPECT_THAT(opening(root_),
+              AllOf(HasSubstr("is a pickle under the name of a safetensors file"), HasSubstr("convert")));
+  write_file(root_ / "unet/config.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+  EXPECT_THAT(opening(root_), HasSubstr("unet/config.json' is a Git LFS pointer"));
+  write_file(root_ / "model_index.json", "<html>");
+  EXPECT_THAT(opening(root_), HasSubstr("model_index.json' is a web page"));
+}
+
+TEST_F(Folder, OpensWithoutASampler) {
+  fs::remove(root_ / "scheduler/scheduler_config.json");
+  const ModelSource source = open_model(root_, {});
+  EXPECT_EQ(source.scheduler_config, "");
+  EXPECT_THAT(source.scheduler_origin, HasSubstr("scheduler/scheduler_config.json"));
+}
+
+TEST_F(Folder, OpensWithoutTextEncodersIfTheyAreNotNeeded) {
+  const ModelConfig config = open_model(root_, {}).config;
+  const auto check = [&](std::vector<std::string> absent) {
+    ModelSource source = open_model(root_, {.text_encoders = false});
+    EXPECT_EQ(source.absent_text_encoders, absent);
+    EXPECT_EQ(source.config.text_encoder->hidden_size, config.text_encoder->hidden_size);
+    EXPECT_EQ(source.config.text_encoder_2.hidden_size, config.text_encoder_2.hidden_size);
+    EXPECT_EQ(source.config.text_encoder_2.projection_dim, config.text_encoder_2.projection_dim);
+    EXPECT_EQ(source.config.unet, config.unet);
+    try {
+      open_text_encoders(source, {.text_encoders = false});
+      ADD_FAILURE() << "opened";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), AllOf(HasSubstr("was saved without its " + absent[0]), HasSubstr("prompt_embeds")));
+    }
+    EXPECT_NE(opening(root_), "");
+  };
+  fs::rename(root_ / "text_encoder_2", root_ / "away");
+  check({"text_encoder_2"});
+  fs::rename(root_ / "away", root_ / "text_encoder_2");
+  index_["text_encoder"] = {nullptr, nullptr};
+  write_index();
+  check({"text_encoder"});
+  index_["text_encoder_2"] = nullptr;
+  write_index();
+  check({"text_encoder", "text_encoder_2"});
 }
 
 TEST_F(Folder, OtherPipelinesAndClasses) {

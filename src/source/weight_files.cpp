@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -28,6 +29,32 @@ std::optional<WeightFiles> look_for_weight_files(const fs::path& folder, std::st
   return std::nullopt;
 }
 
+namespace {
+
+// If the weights are there under a name that was not looked for, the error names it.
+void refuse_other_names(const fs::path& folder, std::string_view stem, const std::string& expected) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  const std::string dot = fmt::format("{}.", stem), shard = fmt::format("{}-0", stem), ending = ".safetensors";
+  for (const std::string& name : names) {
+    if (!name.ends_with(ending)) continue;
+    if (name.starts_with(shard)) {
+      fail(ErrorCode::bad_file,
+           "'{}.index.json' is missing, which lists '{}' and the other parts: get it from where the model came from",
+           expected, name);
+    }
+    if (!name.starts_with(dot) || name.size() <= dot.size() + ending.size()) continue;
+    const std::string variant = name.substr(dot.size(), name.size() - dot.size() - ending.size());
+    if (variant.find_first_of(".-") != std::string::npos) continue;
+    fail(ErrorCode::bad_file, "'{}' is missing, but '{}' is there: give the {} '{}'", expected, name,
+         FieldName{"variant"}, variant);
+  }
+}
+
+}  // namespace
+
 WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, const std::vector<std::string>& variants) {
   if (std::optional<WeightFiles> files = look_for_weight_files(folder, stem, variants)) return *std::move(files);
   // transformers calls its pickles otherwise than its safetensors files.
@@ -38,6 +65,7 @@ WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, con
            (folder / pickle).string(), expected);
     }
   }
+  refuse_other_names(folder, stem, expected);
   fail(ErrorCode::bad_file, "'{}' is missing: the model is incomplete, get the file from where the model came from",
        expected);
 }

@@ -70,6 +70,12 @@ void append_bytes(std::string_view token, std::string& text) {
 }
 }  // namespace
 
+std::vector<std::string> byte_symbols() {
+  std::vector<std::string> symbols(alphabet().spellings.begin(), alphabet().spellings.end());
+  std::sort(symbols.begin(), symbols.end());  // UTF-8 sorts as the code points do
+  return symbols;
+}
+
 template <class Matches>
 size_t Bpe::Index::slot(size_t hash, const Matches& matches) const {
   size_t at = hash & (slots_.size() - 1);

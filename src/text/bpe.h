@@ -13,6 +13,10 @@
 
 namespace tempera {
 
+// GPT-2's printable characters for the 256 bytes, in the order of their code points. This is the order of the first 256
+// ids of CLIP's vocabulary.
+std::vector<std::string> byte_symbols();
+
 class Bpe {
  public:
   // Ids may have gaps but must not repeat; the limit is kMaxId. merges[i] is the pair of tokens that is joined with

@@ -9,8 +9,8 @@
 
 namespace tempera {
 
-Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder) {
-  return Tokenizer(parse_tokenizer_files(read_tokenizer_folder(folder)));
+Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, Padding padding) {
+  return Tokenizer(parse_tokenizer_files(read_tokenizer_folder(folder), padding));
 }
 
 Tokenizer::Tokenizer(TokenizerFiles files) : files_(std::move(files)) {
@@ -40,6 +40,7 @@ Tokenizer::Encoding Tokenizer::encode(std::string_view text) const {
   const auto most = static_cast<size_t>(max_length()) - 1;  // the last place is for EOS
   if (ids.size() > most) {
     encoding.truncated = files_.bpe->decode(std::span(ids).subspan(most));
+    encoding.truncated_tokens = static_cast<int>(ids.size() - most);
     ids.resize(most);
   }
   encoding.eos_index = static_cast<int>(ids.size());

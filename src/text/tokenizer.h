@@ -19,7 +19,7 @@ class Tokenizer {
  public:
   // A folder with tokenizer.json, or vocab.json and merges.txt, and their related files. Throws Error(bad_file): see
   // read_tokenizer_folder and parse_tokenizer_files.
-  static Tokenizer from_folder(const std::filesystem::path& folder);
+  static Tokenizer from_folder(const std::filesystem::path& folder, Padding padding = Padding::as_stated);
   explicit Tokenizer(TokenizerFiles files);
 
   // Shares the vocabulary of the other tokenizer if they are equal, as in SDXL. This saves 3 MB.
@@ -30,6 +30,7 @@ class Tokenizer {
     int tokens = 0;            // without the padding
     int eos_index = 0;         // of the EOS that ends the text: tokens - 1
     std::string truncated;     // the text that did not fit; empty if all of it did
+    int truncated_tokens = 0;  // and the number of its tokens
   };
   // Accepts any bytes. Invalid UTF-8 becomes U+FFFD.
   Encoding encode(std::string_view text) const;

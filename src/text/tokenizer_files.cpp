@@ -17,6 +17,8 @@ constexpr size_t kMaxFileBytes = 25'000'000;
 constexpr int kDefaultMaxLength = 77;  // CLIP's text encoders; used where the file states no bound
 constexpr int kLargestMaxLength = 1 << 16;
 constexpr size_t kMaxAddedTokens = 10'000;
+constexpr std::string_view kEndOfText = "<|endoftext|>";
+constexpr std::string_view kExclamation = "!";
 
 std::string file_name(const TokenizerTexts& texts, const char* name) {
   return texts.folder + "/" + name;
@@ -131,10 +133,12 @@ AddedToken parse_added(const json& value, const std::string& what) {
 // Collects the added tokens; the first to name a token decides its flags.
 class AddedTokens {
  public:
-  AddedTokens(Bpe& bpe, std::vector<AddedToken>& tokens) : bpe_(bpe), tokens_(tokens) {}
+  // `ignored`: a token that is not added.
+  AddedTokens(Bpe& bpe, std::vector<AddedToken>& tokens, std::string_view ignored)
+      : bpe_(bpe), tokens_(tokens), ignored_(ignored) {}
 
   void add(AddedToken token, int64_t id, const std::string& what) {
-    if (token.content.empty() || contains(token.content)) return;
+    if (token.content.empty() || token.content == ignored_ || contains(token.content)) return;
     if (tokens_.size() >= kMaxAddedTokens) {
       fail(ErrorCode::bad_file, "'{}' adds more than {} tokens", what, kMaxAddedTokens);
     }
@@ -149,6 +153,7 @@ class AddedTokens {
   }
   Bpe& bpe_;
   std::vector<AddedToken>& tokens_;
+  std::string_view ignored_;
 };
 
 // added_tokens_decoder of tokenizer_config.json: {"49406": {"content": ...}}.
@@ -200,6 +205,32 @@ int parse_max_length(const json& config, const std::string& what) {
   if (!length || *length > kLargestMaxLength) return kDefaultMaxLength;
   return static_cast<int>(get_int(config, "model_max_length", {2, kLargestMaxLength}, what));
 }
+
+// Replaces the stated pad token by the one of the encoder that the tokenizer is for. Returns whether "!" was replaced.
+bool set_padding(json& config, const Bpe& bpe, Padding padding, const std::string& what) {
+  const std::string stated = parse_role(config, kRoles[2], what).content;
+  if (padding == Padding::first && stated == kExclamation) config["pad_token"] = kEndOfText;
+  if (padding == Padding::second && stated == kEndOfText && bpe.id(kExclamation)) config["pad_token"] = kExclamation;
+  return padding == Padding::first && stated == kExclamation;
+}
+
+// Sets the ids of the four tokens with a role, which are added tokens too, and normalises the added tokens.
+void set_roles(TokenizerFiles& files, const json& config, AddedTokens& added, const std::string& config_what,
+               const std::string& what) {
+  for (const Role& role : kRoles) {
+    AddedToken token = parse_role(config, role, config_what);
+    const auto id = files.bpe->id(token.content);
+    if (!id) {
+      fail(ErrorCode::bad_file, "'{}': the vocabulary lacks the {} '{}'", what, role.name,
+           token.content.substr(0, 100));
+    }
+    files.*role.id = *id;
+    added.add(std::move(token), *id, config_what);
+  }
+  for (AddedToken& token : files.added) {
+    if (token.normalised) token.content = normalise(token.content);
+  }
+}
 }  // namespace
 
 TokenizerTexts read_tokenizer_folder(const std::filesystem::path& folder) {
@@ -226,7 +257,7 @@ TokenizerTexts read_tokenizer_folder(const std::filesystem::path& folder) {
   return texts;
 }
 
-TokenizerFiles parse_tokenizer_files(const TokenizerTexts& texts) {
+TokenizerFiles parse_tokenizer_files(const TokenizerTexts& texts, Padding padding) {
   const std::string tokenizer_what = file_name(texts, "tokenizer.json");
   const std::string config_what = file_name(texts, "tokenizer_config.json");
   const json tokenizer = parse_object(texts.tokenizer, tokenizer_what);
@@ -238,29 +269,33 @@ TokenizerFiles parse_tokenizer_files(const TokenizerTexts& texts) {
                        .pad = 0,
                        .unknown = 0,
                        .max_length = parse_max_length(config, config_what)};
-  AddedTokens added(*files.bpe, files.added);
-
   // A configuration that lists its added tokens is complete; otherwise the older files count, and override it.
-  if (const auto decoder = config.find("added_tokens_decoder"); decoder != config.end() && decoder->is_object()) {
-    add_decoder_tokens(*decoder, added, config_what);
+  const auto decoder = config.find("added_tokens_decoder");
+  const bool lists_added = decoder != config.end() && decoder->is_object();
+  if (!lists_added) config.update(parse_object(texts.special_tokens, file_name(texts, "special_tokens_map.json")));
+  const bool replaced = set_padding(config, *files.bpe, padding, config_what);
+  AddedTokens added(*files.bpe, files.added, replaced ? kExclamation : "");
+  if (lists_added) {
+    add_decoder_tokens(config["added_tokens_decoder"], added, config_what);
   } else {
-    const json special_tokens = parse_object(texts.special_tokens, file_name(texts, "special_tokens_map.json"));
-    config.update(special_tokens);
     add_listed_tokens(texts, tokenizer, config, added);
   }
-  for (const Role& role : kRoles) {
-    AddedToken token = parse_role(config, role, config_what);
-    const auto id = files.bpe->id(token.content);
-    if (!id) {
-      fail(ErrorCode::bad_file, "'{}': the vocabulary lacks the {} '{}'", texts.folder, role.name,
-           token.content.substr(0, 100));
-    }
-    files.*role.id = *id;
-    added.add(std::move(token), *id, config_what);
-  }
-  for (AddedToken& token : files.added) {
-    if (token.normalised) token.content = normalise(token.content);
-  }
+  set_roles(files, config, added, config_what, texts.folder);
+  return files;
+}
+
+TokenizerFiles with_usual_tokens(Bpe bpe, Padding padding, const std::string& what) {
+  TokenizerFiles files{.bpe = std::make_shared<Bpe>(std::move(bpe)),
+                       .added = {},
+                       .bos = 0,
+                       .eos = 0,
+                       .pad = 0,
+                       .unknown = 0,
+                       .max_length = kDefaultMaxLength};
+  json config = json::object();
+  set_padding(config, *files.bpe, padding, what);
+  AddedTokens added(*files.bpe, files.added, "");
+  set_roles(files, config, added, what, what);
   return files;
 }
 

@@ -159,6 +159,29 @@ TEST(TokenizerFiles, SpecialTokensCanBeOthers) {
   EXPECT_EQ(encode(texts, "<x>"), (std::vector<int32_t>{0, 9, 4}));
 }
 
+TEST(TokenizerFiles, PaddingIsThatOfTheEncoder) {
+  const auto pad = [](const TokenizerTexts& texts, Padding padding) {
+    return Tokenizer(parse_tokenizer_files(texts, padding)).pad();
+  };
+  TokenizerTexts texts = small();
+  EXPECT_EQ(pad(texts, Padding::second), 4);  // no "!" in the vocabulary
+  texts.vocabulary = R"({"a": 0, "a</w>": 1, "aa</w>": 2, "<|startoftext|>": 3, "<|endoftext|>": 4, "!": 5})";
+  EXPECT_EQ(pad(texts, Padding::as_stated), 4);
+  EXPECT_EQ(pad(texts, Padding::first), 4);
+  EXPECT_EQ(pad(texts, Padding::second), 5);
+  texts.config = R"({"pad_token": "!", "added_tokens_decoder": {"5": {"content": "!"}}})";
+  EXPECT_EQ(pad(texts, Padding::as_stated), 5);
+  EXPECT_EQ(pad(texts, Padding::first), 4);
+  EXPECT_EQ(pad(texts, Padding::second), 5);
+  // Where "!" pads, it is recognised inside a word; elsewhere it is not (and this vocabulary has no "!</w>").
+  EXPECT_EQ(encode(texts, "a!a"), (std::vector<int32_t>{3, 1, 5, 1, 4}));
+  const auto ids = Tokenizer(parse_tokenizer_files(texts, Padding::first)).encode("a!a").ids;
+  EXPECT_EQ(std::vector<int32_t>(ids.begin(), ids.begin() + 5), (std::vector<int32_t>{3, 1, 4, 1, 4}));
+  // Another stated token stays.
+  texts.config = R"({"pad_token": "aa</w>"})";
+  for (const Padding padding : {Padding::first, Padding::second}) EXPECT_EQ(pad(texts, padding), 2);
+}
+
 TEST(TokenizerFiles, TakesTheLegacyListOfAddedTokens) {
   TokenizerTexts texts = small();
   texts.added_tokens = R"({"<Style>": 5, "<|endoftext|>": 4})";

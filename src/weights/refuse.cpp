@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "weights/safetensors.h"
 
 namespace tempera {
@@ -16,8 +17,16 @@ std::string safetensors_twin(const std::filesystem::path& path) {
 }
 
 [[noreturn]] void refuse_pickle(const std::filesystem::path& path) {
-  fail(ErrorCode::bad_file, "'{}' is a pickle, which can run code when it is opened, and is never read: use '{}'",
-       path.string(), safetensors_twin(path));
+  const std::string twin = safetensors_twin(path);
+  if (twin == path.string()) {
+    fail(ErrorCode::bad_file,
+         "'{}' is a pickle under the name of a safetensors file; pickles can run code when they are opened and are "
+         "never read: get the model as safetensors, or convert it",
+         path.string());
+  }
+  fail(ErrorCode::bad_file, "'{}' is a pickle, which can run code when it is opened, and is never read: {} '{}'",
+       path.string(),
+       std::filesystem::exists(twin) ? "use" : "get the model as safetensors or convert it, often the file is", twin);
 }
 }  // namespace
 
@@ -32,10 +41,7 @@ void refuse_other_formats(std::span<const std::byte> first_bytes, const std::fil
   }
   // A zip archive (PyTorch since 1.6), or a bare pickle of protocol 2 to 5.
   if (text.starts_with("PK\x03\x04") || (byte(0) == 0x80 && byte(1) >= 2 && byte(1) <= 5)) refuse_pickle(path);
-  if (text.starts_with("version https://git-lfs")) {
-    fail(ErrorCode::bad_file,
-         "'{}' is a Git LFS pointer and not the file itself: run 'git lfs pull' where it came from", path.string());
-  }
+  refuse_failed_downloads(text, path);
   constexpr std::array kPickles = {".bin", ".ckpt", ".pt", ".pth"};
   const std::string extension = path.extension().string();
   if (std::find(kPickles.begin(), kPickles.end(), extension) != kPickles.end()) refuse_pickle(path);

@@ -259,11 +259,19 @@ TEST(SafetensorsFile, NamesOtherFormats) {
     write_file(folder / name, contents);
     return bad_file_message([&] { SafetensorsFile(folder / name); });
   };
-  const std::string pickle =
-      "is a pickle, which can run code when it is opened, and is never read: use '" + folder.path().string();
-  EXPECT_THAT(opening("pytorch_model.bin", "PK\x03\x04 and so on"), HasSubstr(pickle + "/model.safetensors'"));
-  EXPECT_THAT(opening("a.safetensors", "PK\x03\x04 and so on"), HasSubstr(pickle + "/a.safetensors'"));
-  EXPECT_THAT(opening("b.ckpt", std::string_view("\x80\x02}q\0X.........", 14)), HasSubstr(pickle + "/b.safetensors'"));
+  const auto pickle = [&](const std::string& advice, const char* name) {
+    return HasSubstr("is a pickle, which can run code when it is opened, and is never read: " + advice + " '" +
+                     (folder / name).string() + "'");
+  };
+  const std::string get = "get the model as safetensors or convert it, often the file is";
+  EXPECT_THAT(opening("pytorch_model.bin", "PK\x03\x04 and so on"), pickle(get, "model.safetensors"));
+  EXPECT_THAT(opening("b.ckpt", std::string_view("\x80\x02}q\0X.........", 14)), pickle(get, "b.safetensors"));
+  write_file(folder / "b.safetensors", "x");
+  EXPECT_THAT(opening("b.ckpt", "PK\x03\x04"), pickle("use", "b.safetensors"));
+  // The advice is not the file itself.
+  const std::string renamed = opening("a.safetensors", "PK\x03\x04 and so on");
+  EXPECT_THAT(renamed, HasSubstr("a.safetensors' is a pickle under the name of a safetensors file"));
+  EXPECT_EQ(renamed.find("a.safetensors"), renamed.rfind("a.safetensors"));
   EXPECT_THAT(opening("c.pt", "anything"), HasSubstr("is a pickle"));
   EXPECT_THAT(opening("d.pth", ""), HasSubstr("is a pickle"));
   EXPECT_THAT(opening("e.bin", std::string_view("GGUF\x03\0\0\0", 8)),
@@ -271,7 +279,7 @@ TEST(SafetensorsFile, NamesOtherFormats) {
   EXPECT_THAT(opening("f.gguf", "x"), HasSubstr("is no GGUF file: it does not begin with GGUF"));
   EXPECT_THAT(opening("g.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0"),
               HasSubstr("Git LFS pointer"));
-  EXPECT_THAT(opening("h.safetensors", "<!DOCTYPE html>"), HasSubstr("is not a safetensors file"));
+  EXPECT_THAT(opening("h.safetensors", "<!DOCTYPE html>"), HasSubstr("is a web page"));
   EXPECT_THAT(bad_file_message([&] { SafetensorsFile(folder / "none"); }), HasSubstr("cannot open"));
   EXPECT_THAT(bad_file_message([&] { SafetensorsFile(folder.path()); }), HasSubstr("not a regular file"));
   // A header of 0x280 bytes begins like a pickle of protocol 2.
@@ -305,7 +313,8 @@ TEST(ShardedSafetensors, ReadsAllShards) {
   };
   EXPECT_THAT(opening(R"({"weight_map":{"a":"m-00002-of-00002.safetensors"}})"),
               HasSubstr("says that 'm-00002-of-00002.safetensors' has the tensor 'a', but it has not"));
-  EXPECT_THAT(opening(R"({"weight_map":{"a":"m-00003-of-00003.safetensors"}})"), HasSubstr("cannot open"));
+  EXPECT_THAT(opening(R"({"weight_map":{"a":"m-00003-of-00003.safetensors"}})"),
+              HasSubstr("m-00003-of-00003.safetensors' is missing, and '"));
   write_safetensors(folder / "m-00002-of-00002.safetensors",
                     {{{"a", DType::u8, {8}}, data}, {{"b", DType::u8, {8}}, data}});
   EXPECT_THAT(

@@ -40,6 +40,11 @@ ShardedSafetensors::ShardedSafetensors(const std::filesystem::path& index) : ind
   for (const auto& [tensor, shard] : map) {
     const SafetensorsFile*& file = files[shard];
     if (file == nullptr) {
+      if (!std::filesystem::exists(index.parent_path() / shard)) {
+        fail(ErrorCode::bad_file,
+             "'{}' is missing, and '{}' lists it: the model is incomplete, get the file from where the model came from",
+             (index.parent_path() / shard).string(), index.filename().string());
+      }
       shards_.push_back(std::make_unique<SafetensorsFile>(index.parent_path() / shard));
       file = shards_.back().get();
     }

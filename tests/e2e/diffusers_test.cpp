@@ -67,6 +67,24 @@ std::string as_argument(const std::string& name, const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+// The reference's configs without its tokenizers: a single file then uses the built-in vocabulary.
+std::filesystem::path configs_without_tokenizers() {
+  static const TemporaryFolder folder;
+  for (const char* part : {"model_index.json", "scheduler", "text_encoder", "text_encoder_2", "unet", "vae"}) {
+    const std::filesystem::path from = reference_dir() / "model" / part, to = folder.path() / part;
+    if (std::filesystem::exists(to)) continue;
+    if (!std::filesystem::is_directory(from)) {
+      std::filesystem::copy(from, to);
+      continue;
+    }
+    std::filesystem::create_directory(to);
+    for (const auto& file : std::filesystem::directory_iterator(from)) {
+      if (file.path().extension() == ".json") std::filesystem::copy(file.path(), to / file.path().filename());
+    }
+  }
+  return folder.path();
+}
+
 std::vector<std::string> command(const Case& one, const std::filesystem::path& output) {
   const std::string folder = reference_dir() / "model";
   std::vector<std::string> words = {"generate", "--device", device(), "--dtype", "fp32", "--output", output};
@@ -76,8 +94,7 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   };
   if (one.single_file) {
     add("--model", reference_dir() / "model_ldm.safetensors");
-    add("--model-config", folder);
-    add("--tokenizer", folder);
+    add("--model-config", configs_without_tokenizers());
   } else {
     add("--model", folder);
   }

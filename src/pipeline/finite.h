@@ -1,0 +1,24 @@
+// Values that are not finite would end as a black picture without an explanation. These checks find the component.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "pipeline/conditioning.h"
+
+namespace tempera {
+
+// Each returns the text of a warning with the component and the remedy; "" if there is nothing to warn of.
+
+// NaN and infinities in the results of the text encoders.
+std::string embeddings_warning(const PromptEmbeddings& embeddings, const ModelConfig& model);
+
+// NaN and infinities in the latents of a picture, (C, H, W) or any other order.
+std::string latents_warning(std::span<const float> latents);
+
+// A picture whose bytes are all zero, from latents that are not. `decoder`: the name of the component.
+std::string picture_warning(std::span<const uint8_t> rgb, std::span<const float> latents, std::string_view decoder);
+
+}  // namespace tempera
