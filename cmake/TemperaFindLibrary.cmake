@@ -1,6 +1,6 @@
 # tempera_find_library(NAME HEADER): the imported target tempera::NAME, where the header and the library are found; without
 # them there is no such target. For libraries whose CMake packages cannot be used: Debian's package of oneDNN needs
-# OpenCL, which no kernel here uses, and utf8proc has none. The build and the installed package (temperaConfig.cmake) both
+# OpenCL, which no kernel here uses, and utf8proc and nettle have none. The build and the installed package (temperaConfig.cmake) both
 # find them by this.
 function(tempera_find_library name header)
   string(TOUPPER ${name} variable)

@@ -41,9 +41,9 @@ target_include_directories(tempera_library INTERFACE
 
 # What the layers link, three times: as targets, for pkg-config by name, and for pkg-config as flags where a library has no
 # file there. temperaConfig.cmake.in finds the targets.
-set(pc_requires "fmt libpng")
+set(pc_requires "fmt libpng sqlite3 nettle")
 set(pc_libs "-pthread")
-target_link_libraries(tempera_library PRIVATE fmt::fmt PNG::PNG tempera::utf8proc Threads::Threads)
+target_link_libraries(tempera_library PRIVATE fmt::fmt PNG::PNG SQLite::SQLite3 tempera::nettle tempera::utf8proc Threads::Threads)
 tempera_link_flags(pc_libs ${UTF8PROC_LIBRARY})
 if(TEMPERA_OPENMP)
   target_link_libraries(tempera_library PRIVATE OpenMP::OpenMP_CXX)

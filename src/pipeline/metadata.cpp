@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
+#include "source/catalog/hash_store.h"
+#include "source/locate.h"
 #include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 
@@ -65,7 +67,8 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("CFG scale", fmt::format("{}", *request.guidance_scale));
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
-  add("Model", source.path.stem().string());
+  if (const std::optional<std::string> hash = known_hash(source.path)) add("Model hash", hash->substr(0, 10));
+  add("Model", model_label(source.path));
   if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
