@@ -65,6 +65,8 @@ VENDORS = {
     "png.h": ["src/image/"],
     "zlib.h": ["src/image/"],
     "utf8proc.h": ["src/text/"],
+    "sqlite3.h": ["src/source/catalog/"],
+    "nettle/": ["src/source/catalog/"],
     "CLI/": ["apps/"],
     "gtest/": ["tests/", "_test.cpp", "_fixture.h"],
     "gmock/": ["tests/", "_test.cpp", "_fixture.h"],

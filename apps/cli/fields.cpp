@@ -93,16 +93,23 @@ void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Fi
       continue;
     }
     const auto set = [&app, &field, &inputs](const CLI::results_t& values) {
-      // One value: newer CLI11 appends a mark to the text "{}", because it means an empty list there.
-      refuse_flag_as_value(app, field, values.front());
-      field.set(inputs.request, inputs.engine, values.front());
+      // One value, except of a field that repeats: newer CLI11 appends a mark to the text "{}", because it means an
+      // empty list there.
+      const size_t count = field.has(FieldTrait::repeats) ? values.size() : 1;
+      for (size_t i = 0; i < count; ++i) {
+        refuse_flag_as_value(app, field, values[i]);
+        field.set(inputs.request, inputs.engine, values[i]);
+      }
       inputs.prompt_given = inputs.prompt_given || field.name == "prompt";
       return true;
     };
     CLI::Option* option = app.add_option(names_of(field), set, help_of(field));
     option->type_name(std::string(field.placeholder))->group(group);
     // The last of several counts, so that a script can append to a command. Two prompts are a mistake.
-    if (field.name != "prompt") option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    if (field.has(FieldTrait::repeats))
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    else if (field.name != "prompt")
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
 }
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <string_view>
 
-#include "suggest.h"
 #include "tempera/error.h"
+#include "tempera/nearest.h"
 
 namespace tempera::cli {
 namespace {

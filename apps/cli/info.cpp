@@ -68,7 +68,7 @@ int run(const Options& options) {
 Run add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("model,--model", options->model,
-                 "diffusers folder or single .safetensors or .gguf file (default: the one that comes with tempera)")
+                 "as in tempera generate --help (default: the one that comes with tempera)")
       ->type_name("MODEL")
       ->group("Engine");
   add_fields(app, options->inputs, [](const Field& field) {

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tempera {
 
@@ -41,8 +42,13 @@ struct Request {
 
 // The engine.
 struct EngineOptions {
-  std::string model = {};   // diffusers folder or single file (safetensors, GGUF); empty: the small one in tempera
-  std::string preset = {};  // instead of a model, for plan() and bench_ops(): "sdxl-base"
+  // A path, "org/name[@revision]" in the cache of the Hugging Face hub, or a name in the model folders
+  // (docs/MODELS.md). Empty: the small one in tempera.
+  std::string model = {};
+  // Folders of models, or trees of A1111, Forge or ComfyUI, before those of TEMPERA_MODELS and of the config file.
+  std::vector<std::string> models_dir = {};
+  std::vector<std::string> import_paths = {};  // ComfyUI's extra_model_paths.yaml of other programs
+  std::string preset = {};                     // instead of a model, for plan() and bench_ops(): "sdxl-base"
   // Folder with diffusers configs, for a single file whose tensor shapes do not determine the model.
   std::string model_config = {};
   std::string tokenizer = {};       // folder with another vocabulary than the model's
@@ -75,6 +81,7 @@ enum class FieldTrait : uint32_t {
   condition = 1 << 3,        // the same for all rows of a comparison (bench table)
   in_metadata = 1 << 4,      // in the text of a picture under its own name, if it is not the default
   for_plans_only = 1 << 5,   // only plan() and bench_ops() read it; a Pipeline refuses it
+  repeats = 1 << 6,          // may be given several times; all values count, in their order
 };
 constexpr FieldTrait operator|(FieldTrait a, FieldTrait b) {
   return static_cast<FieldTrait>(static_cast<uint32_t>(a) | static_cast<uint32_t>(b));
@@ -89,7 +96,7 @@ struct Field {
   FieldGroup group;
   FieldTrait traits;
   // Parses `text` into the request or the engine options. Throws Error(invalid_argument) that names field, value and
-  // the allowed values.
+  // the allowed values. For a field that repeats, adds the values in `text`, one on each line.
   void (*set)(Request& request, EngineOptions& engine, std::string_view text);
   // The value as text that `set` can read; empty if absent.
   std::optional<std::string> (*get)(const Request& request, const EngineOptions& engine);

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
+#include "source/catalog/hash_store.h"
+#include "source/locate.h"
 #include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 
@@ -43,18 +45,8 @@ std::string_view schedule_label(const SchedulerConfig& c) {
   return "Normal";
 }
 
-// The name of a file or folder without its path, and without the ending of a file of weights. The dot in the name of a
-// folder ("sdxl-base-1.0") begins no ending.
-std::string name_of(const std::filesystem::path& given) {
-  std::error_code error;
-  std::filesystem::path path = std::filesystem::absolute(given, error).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();  // "sdxl/"
-  const bool weights = path.extension() == ".safetensors" || path.extension() == ".gguf";
-  return weights ? path.stem().string() : path.filename().string();
-}
-
 std::string vae_label(const std::string& tiny_vae) {
-  return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : name_of(tiny_vae);
+  return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(tiny_vae);
 }
 
 }  // namespace
@@ -72,9 +64,10 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("CFG scale", fmt::format("{}", *request.guidance_scale));
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
-  add("Model", name_of(source.path));
-  if (!engine.unet.empty()) add("UNet", name_of(engine.unet));
-  if (!engine.unet_config.empty()) add("UNet config", name_of(engine.unet_config));
+  if (const std::optional<std::string> hash = known_hash(source.path)) add("Model hash", hash->substr(0, 10));
+  add("Model", model_label(source.path));
+  if (!engine.unet.empty()) add("UNet", model_label(engine.unet));
+  if (!engine.unet_config.empty()) add("UNet config", model_label(engine.unet_config));
   if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
@@ -82,9 +75,9 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   // machine); clip_skip too, and first, since "Clip skip" counts from 1.
   const Request plain;
   if (request.negative_prompt && request.negative_prompt->empty()) add("negative_prompt", "");  // not as without one
-  if (!request.prompt_embeds.empty() && request.prompt.empty()) add("prompt_embeds", name_of(request.prompt_embeds));
-  if (!engine.model_config.empty()) add("model_config", name_of(engine.model_config));
-  if (!engine.tokenizer.empty()) add("tokenizer", name_of(engine.tokenizer));
+  if (!request.prompt_embeds.empty() && request.prompt.empty()) add("prompt_embeds", model_label(request.prompt_embeds));
+  if (!engine.model_config.empty()) add("model_config", model_label(engine.model_config));
+  if (!engine.tokenizer.empty()) add("tokenizer", model_label(engine.tokenizer));
   if (!engine.variant.empty()) add("variant", engine.variant);
   if (engine.dtype != "auto") add("dtype", engine.dtype);
   if (engine.vae_dtype != "auto") add("vae_dtype", engine.vae_dtype);

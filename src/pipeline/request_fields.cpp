@@ -1,4 +1,7 @@
 // The only list of options. A field is a line: names, help, and two functions that write and read its member.
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -55,7 +58,8 @@ constexpr FieldGroup kRequest = FieldGroup::request, kEngine = FieldGroup::engin
 constexpr FieldTrait kNone = FieldTrait::none, kOpensModel = FieldTrait::opens_model,
                      kEncodes = FieldTrait::encodes_text, kShapes = FieldTrait::shapes_programs,
                      kCondition = FieldTrait::condition, kInMetadata = FieldTrait::in_metadata,
-                     kForPlansOnly = FieldTrait::for_plans_only, kAlways = kEncodes | kShapes | kCondition;
+                     kForPlansOnly = FieldTrait::for_plans_only, kRepeats = FieldTrait::repeats,
+                     kAlways = kEncodes | kShapes | kCondition;
 
 void choose(std::string& member, Text field, Text text, std::initializer_list<Text> choices, Text allowed) {
   for (Text choice : choices)
@@ -64,6 +68,15 @@ void choose(std::string& member, Text field, Text text, std::initializer_list<Te
       return;
     }
   refuse(field, text, allowed);
+}
+
+void add_lines(std::vector<std::string>& values, Text text) {
+  for (; !text.empty(); text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1))
+    values.emplace_back(text.substr(0, text.find('\n')));
+}
+
+Shown shown(const std::vector<std::string>& values) {
+  return values.empty() ? Shown() : fmt::format("{}", fmt::join(values, "\n"));
 }
 
 constexpr Text kSize = "a size as WIDTHxHEIGHT, such as 1024x1024";
@@ -137,9 +150,15 @@ constexpr Field kFields[] = {
     {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kInMetadata,
      [](R& r, E&, Text t) { r.scheduler_config = t; },
      [](const R& r, const E&) { return shown(r.scheduler_config); }},
-    {"model", "--model", "PATH", "diffusers folder or single .safetensors or .gguf file (default: the small one that comes with tempera)", kEngine, kOpensModel | kAlways,
+    {"model", "--model", "MODEL", "a diffusers folder, a .safetensors or .gguf file, org/name[@revision] in the Hugging Face cache, or a name in the model folders, which tempera models lists (default: the small one that comes with tempera)", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.model = t; },
      [](const R&, const E& e) { return shown(e.model); }},
+    {"models_dir", "--models-dir", "DIR", "a folder of models, or a tree of A1111, Forge or ComfyUI; may be given several times", kEngine, kOpensModel | kAlways | kRepeats,
+     [](R&, E& e, Text t) { add_lines(e.models_dir, t); },
+     [](const R&, const E& e) { return shown(e.models_dir); }},
+    {"import_paths", "--import-paths", "FILE", "the folders in an extra_model_paths.yaml of ComfyUI; may be given several times", kEngine, kOpensModel | kAlways | kRepeats,
+     [](R&, E& e, Text t) { add_lines(e.import_paths, t); },
+     [](const R&, const E& e) { return shown(e.import_paths); }},
     {"preset", "--preset", "NAME", "shapes of a known model, without its files (for plans and measurements)", kEngine, kShapes | kCondition | kForPlansOnly,
      [](R&, E& e, Text t) { e.preset = t; },
      [](const R&, const E& e) { return shown(e.preset); }},

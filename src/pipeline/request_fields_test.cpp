@@ -48,7 +48,8 @@ TEST(RequestFields, NameThemselvesInMistakes) {
 TEST(RequestFields, AreReadAsTheyAreWritten) {
   Request request{.prompt = "a", .prompt_2 = "b", .width = 64, .height = 128, .num_inference_steps = 3};
   request.original_size = {8, 16};
-  EngineOptions engine{.model = "m", .device = "cuda", .eager = true, .threads = 3, .vae_tile_size = 512};
+  EngineOptions engine{
+      .model = "m", .models_dir = {"a", "b"}, .device = "cuda", .eager = true, .threads = 3, .vae_tile_size = 512};
   Request read_request;
   EngineOptions read_engine;
   int written = 0;
@@ -60,6 +61,7 @@ TEST(RequestFields, AreReadAsTheyAreWritten) {
     EXPECT_EQ(field.get(read_request, read_engine), value) << field.name;
   }
   EXPECT_GT(written, 12);
+  EXPECT_THAT(read_engine.models_dir, ElementsAre("a", "b"));
 }
 
 TEST(RequestFields, HaveHelpThatNamesOthersInBackquotes) {

@@ -6,6 +6,7 @@
 #include "image/png.h"
 #include "pipeline/commit.h"
 #include "pipeline/devices.h"
+#include "source/catalog/hash_store.h"
 #include "tempera/tempera.h"
 #include "text/unicode.h"
 
@@ -19,6 +20,8 @@ BuildInfo build_info() {
   const auto dotted = [](int major, int minor, int patch) { return fmt::format("{}.{}.{}", major, minor, patch); };
   BuildInfo info{.commit = commit(), .backends = built_backends(), .libraries = backend_libraries()};
   info.libraries.push_back({"libpng", libpng_version()});
+  info.libraries.push_back({"SQLite", sqlite_library_version()});
+  info.libraries.push_back({"nettle", nettle_library_version()});
   info.libraries.push_back({"utf8proc", unicode_library_version()});
   info.libraries.push_back({"fmt", dotted(FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)});
   info.libraries.push_back(

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "source/default_model.h"
+#include "source/locate.h"
 
 namespace tempera {
 
@@ -22,7 +23,8 @@ ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool
          FieldName{"preset"}, FieldName{"model"});
   OpenOptions open = open_options(options, log);
   open.text_encoders = text_encoders;
-  return open_model(options.model.empty() ? default_model() : std::filesystem::path(options.model), open);
+  return open_model(options.model.empty() ? default_model() : locate(options, FileKind::checkpoint, options.model),
+                    open);
 }
 
 }  // namespace tempera

@@ -6,7 +6,7 @@
 
 namespace tempera {
 
-// Throws as default_model and open_model do, and Error(invalid_argument) for a preset, which has no weights.
+// Throws as default_model, locate and open_model do, and Error(invalid_argument) for a preset, which has no weights.
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders = true);
 OpenOptions open_options(const EngineOptions& options, const LogSink& log);
 

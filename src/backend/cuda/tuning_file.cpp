@@ -9,13 +9,13 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <tuple>
 
 #include "base/error.h"
+#include "base/user_folders.h"
 
 namespace tempera::cuda {
 namespace {
@@ -54,15 +54,8 @@ std::optional<TuningChoice> parse_line(std::string_view line) {
 }  // namespace
 
 std::filesystem::path tuning_file() {
-  const auto folder = [](const char* variable) {
-    const char* value = std::getenv(variable);
-    return value == nullptr ? std::string() : std::string(value);
-  };
-  if (const std::string cache = folder("XDG_CACHE_HOME"); !cache.empty())
-    return std::filesystem::path(cache) / "tempera" / "cuda-algorithms.txt";
-  if (const std::string home = folder("HOME"); !home.empty())
-    return std::filesystem::path(home) / ".cache" / "tempera" / "cuda-algorithms.txt";
-  return {};
+  const std::filesystem::path cache = cache_folder();
+  return cache.empty() ? cache : cache / "tempera" / "cuda-algorithms.txt";
 }
 
 std::vector<TuningChoice> parse_tuning(std::string_view text) {

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <vector>
 
-namespace tempera::cli {
+namespace tempera {
 
 // The name with the fewest edits (insert, delete, replace, swap of neighbours) to `typed`, if they are at most a third
 // of its length. Of equal ones, the first. Nothing if there is none.
 std::string nearest(std::string_view typed, const std::vector<std::string>& names);
 
-}  // namespace tempera::cli
+}  // namespace tempera

@@ -1,8 +1,8 @@
-#include "suggest.h"
+#include "tempera/nearest.h"
 
 #include <algorithm>
 
-namespace tempera::cli {
+namespace tempera {
 namespace {
 
 // Optimal string alignment distance, by rows.
@@ -39,4 +39,4 @@ std::string nearest(std::string_view typed, const std::vector<std::string>& name
   return best;
 }
 
-}  // namespace tempera::cli
+}  // namespace tempera

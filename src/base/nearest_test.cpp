@@ -1,8 +1,8 @@
-#include "suggest.h"
+#include "tempera/nearest.h"
 
 #include <gtest/gtest.h>
 
-namespace tempera::cli {
+namespace tempera {
 namespace {
 
 TEST(Nearest, FindsTypingMistakes) {
@@ -21,4 +21,4 @@ TEST(Nearest, GivesNothingForWhatIsFar) {
 }
 
 }  // namespace
-}  // namespace tempera::cli
+}  // namespace tempera

@@ -1,0 +1,66 @@
+// The models of this machine: those in the model folders (docs/MODELS.md) and in the cache of the Hugging Face hub.
+// Lists read headers only. Hashes are kept in a file in the user's cache folder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tempera/request.h"
+
+namespace tempera {
+
+struct ModelEntry {
+  std::string name = {};  // for EngineOptions::model and other options: "sdxl/base.safetensors", "org/name"
+  std::string path = {};
+  std::string kind = {};                 // "checkpoint", "unet", "vae", "tiny_vae", "lora", ..., "unknown"
+  std::string base = {};                 // the family: "SDXL", "SDXL refiner", "Stable Diffusion 1"; empty: not known
+  std::string prediction = {};           // "epsilon", "v_prediction"; empty: the file does not say
+  std::vector<std::string> dtypes = {};  // of the elements, the most frequent first: "f16"; of a folder, of the UNet
+  uint64_t bytes = 0;                    // of the file, or of all files of the folder
+  // From metadata (modelspec.trigger_phrase), from NAME.json and NAME.civitai.info next to the file; of a LoRA without
+  // any, the five most frequent tags of its training.
+  std::vector<std::string> trigger_words = {};
+  std::string sha256 = {};              // 64 hexadecimal digits; empty: not known, or a folder
+  std::vector<std::string> notes = {};  // sentences: why it cannot be used, that it is in the folder of another kind
+  std::map<std::string, std::string> metadata = {};  // of the file
+};
+
+// Called for each piece of a file that is read; polled. Both may be empty.
+struct ModelCallbacks {
+  std::function<void(uint64_t done, uint64_t total)> progress = {};  // bytes
+  std::function<bool()> cancelled = {};                              // true stops with Error(cancelled)
+};
+
+// All models, in the order of the folders, those of the hub last. Throws Error(bad_file) if a folder is not there or a
+// file that names folders is malformed. Malformed models are listed with a note.
+std::vector<ModelEntry> list_models(const EngineOptions& engine);
+
+// One model, by a name or a path. Throws Error(bad_file) if there is no such model, or if the name is that of several.
+ModelEntry describe_model(const EngineOptions& engine, std::string_view name);
+
+// The SHA-256 of a file, if it is known. Reads only the file with the hashes.
+std::optional<std::string> known_model_hash(const std::filesystem::path& file);
+// The known hash, or else computes and stores it. Throws Error(io), Error(cancelled).
+std::string model_hash(const std::filesystem::path& file, const ModelCallbacks& callbacks = {});
+
+struct ModelCheck {
+  ModelEntry model = {};
+  std::map<std::string, std::string> sha256 = {};  // by the path of each file of weights, computed from its bytes
+  uint64_t tensors = 0, elements = 0;              // that were read
+  // Sentences: a hash that differs from a known one, a tensor that is missing or has another shape than the
+  // configuration says, tensors with NaN or infinite elements.
+  std::vector<std::string> faults = {};
+
+  bool good() const { return faults.empty(); }
+};
+
+// Reads the whole model. Throws Error(bad_file) as describe_model does, Error(io), Error(cancelled).
+ModelCheck verify_model(const EngineOptions& engine, std::string_view name, const ModelCallbacks& callbacks = {});
+
+}  // namespace tempera
