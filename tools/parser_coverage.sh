@@ -9,7 +9,8 @@ parsers=(src/base/json.cpp src/weights/{safetensors,sharded,gguf,gguf_metadata,b
   src/weights/gguf_cursor.h src/models/config_json.cpp src/sampling/config.cpp)
 tests=(src/base/json_test.cpp src/weights/{safetensors,gguf,block_types,scaled_fp8}_test.cpp src/models/config_test.cpp
   src/sampling/config_test.cpp tests/hostile/hostile_test.cpp tests/hostile/allocations.cpp)
-mapfile -t library < <(ls src/{base,weights,ir,models,sampling}/*.cpp | grep -v _test.cpp)
+mapfile -t library < <(git ls-files 'src/base/*.cpp' 'src/weights/*.cpp' 'src/ir/*.cpp' 'src/models/*.cpp' \
+  'src/sampling/*.cpp' ':!*_test.cpp')
 mkdir -p "$out"
 python3 tools/make_hostile_files.py "$PWD/$out/files"
 
