@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -30,11 +31,13 @@ std::string info_table(const ModelInfo& info) {
   std::string text =
       fmt::format("kind        {}\npath        {}\nsize        {}\nscheduler   {}\nprediction  {}\n\n", info.kind,
                   info.path, format_bytes(static_cast<double>(info.file_bytes)), info.scheduler, info.prediction_type);
-  text += fmt::format("{:<16}{:>12}  {:<12}{}\n", "component", "parameters", "stored as", "what");
+  size_t width = 12;  // of the types: a file can have many
+  for (const ComponentInfo& component : info.components) width = std::max(width, component.dtypes.size() + 2);
+  text += fmt::format("{:<16}{:>12}  {:<{}}{}\n", "component", "parameters", "stored as", width, "what");
   for (const ComponentInfo& component : info.components) {
     text +=
-        fmt::format("{:<16}{:>12}  {:<12}{}\n", component.name, format_count(static_cast<double>(component.parameters)),
-                    component.dtypes, summary_of(component));
+        fmt::format("{:<16}{:>12}  {:<{}}{}\n", component.name, format_count(static_cast<double>(component.parameters)),
+                    component.dtypes, width, summary_of(component));
   }
   return text;
 }
