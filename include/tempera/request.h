@@ -37,7 +37,7 @@ struct Request {
   std::array<int, 2> crops_coords_top_left = {0, 0};     // x, y
   std::optional<double> denoising_end = {};              // fraction of the schedule to run, 0 to 1
   std::string scheduler = {};                            // a preset's name; empty: the model's own
-  std::string scheduler_config = {};                     // a diffusers scheduler_config.json; empty: the model's own
+  std::string scheduler_config = {};                     // a scheduler_config.json or its text; empty: the model's own
 };
 
 // The engine.

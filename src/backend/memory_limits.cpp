@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
-#include <utility>
-#include <vector>
+
+#include "base/parallel.h"
 
 namespace tempera {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr size_t kCodeSpace = 48 << 20;
 
 // The names of a version's files.
 struct Names {
@@ -65,6 +67,17 @@ std::optional<size_t> pages_of_process(int word) {
   return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+std::optional<size_t> soft_limit(decltype(RLIMIT_AS) resource) {
+  rlimit limit{};
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  return limit.rlim_cur;
+}
+
+// Of the threads that compute, and of one that copies parameters.
+size_t stacks() {
+  return soft_limit(RLIMIT_STACK).value_or(8 << 20) * (static_cast<size_t>(thread_count()) + 1);
+}
+
 }  // namespace
 
 std::optional<MemoryLimit> control_group_limit(const fs::path& self, const fs::path& mounted) {
@@ -86,11 +99,10 @@ std::optional<MemoryLimit> control_group_limit(const fs::path& self, const fs::p
 
 std::optional<MemoryLimit> process_limit() {
   std::optional<MemoryLimit> least;
-  for (const auto& [resource, word] : {std::pair(RLIMIT_AS, 0), std::pair(RLIMIT_DATA, 5)}) {
-    rlimit limit{};
-    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
-    add(least, left_of(limit.rlim_cur, pages_of_process(word).value_or(0)));
-  }
+  if (const std::optional<size_t> limit = soft_limit(RLIMIT_AS))
+    add(least, left_of(*limit, pages_of_process(0).value_or(0) + kCodeSpace + stacks()));
+  if (const std::optional<size_t> limit = soft_limit(RLIMIT_DATA))
+    add(least, left_of(*limit, pages_of_process(5).value_or(0)));
   return least;
 }
 

@@ -40,7 +40,9 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (size_ > 0) {
     void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     if (mapped == MAP_FAILED) {
-      const std::string why = reason();
+      const bool no_space = errno == ENOMEM;
+      std::string why = reason();
+      if (no_space) why += fmt::format(", it has {} bytes: raise the limit of the address space (ulimit -v)", size_);
       ::close(fd);
       fail(ErrorCode::io, "cannot map '{}': {}", path.string(), why);
     }

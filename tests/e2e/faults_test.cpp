@@ -11,6 +11,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "image/infotext.h"
 #include "image/png.h"
@@ -44,7 +45,7 @@ class Faults : public testing::Test {
     return run_tempera(arguments, surroundings);
   }
   Ran generate(const Words& more, Surroundings surroundings = {}) {
-    return run(generate_arguments(more), surroundings);
+    return run(generate_arguments(more), std::move(surroundings));
   }
   // The picture's bytes without its text.
   std::vector<uint8_t> drawn(const Words& more) {
@@ -174,6 +175,7 @@ TEST_F(Faults, ALinkStaysAndItsFileIsReplaced) {
 TEST_F(Faults, ProcessesThatFinishTogetherTakeTheNextNumber) {
   constexpr int kProcesses = 6;
   std::vector<std::thread> threads;
+  threads.reserve(kProcesses);
   std::vector<Ran> runs(kProcesses);
   for (Ran& ran : runs) threads.emplace_back([&] { ran = generate({"--threads", "1"}); });
   for (std::thread& thread : threads) thread.join();
