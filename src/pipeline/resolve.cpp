@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "sampling/config.h"
+#include "sampling/names.h"
 
 namespace tempera {
 namespace {
@@ -12,20 +13,41 @@ namespace {
 constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192: tensors stay within the kernels' 32-bit strides
 
 SchedulerConfig choose_scheduler(const Request& r, const SchedulerSource& source, std::string& name) {
-  SchedulerConfig own = parse_scheduler_config(source.json, source.origin);
+  const SchedulerConfig own = parse_scheduler_config(source.json, source.origin);
   if (!r.scheduler.empty() && !r.scheduler_config.empty())
     fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"scheduler"},
          FieldName{"scheduler_config"});
+  SchedulerConfig config = own;
   if (!r.scheduler_config.empty()) {
     name = r.scheduler_config;
-    return parse_scheduler_config(read_text_file(r.scheduler_config, 1 << 20), r.scheduler_config);
-  }
-  if (!r.scheduler.empty()) {
+    config = parse_scheduler_config(read_text_file(r.scheduler_config, 1 << 20), r.scheduler_config);
+  } else if (!r.scheduler.empty()) {
     name = r.scheduler;
-    return scheduler_config(r.scheduler, own);
+    config = scheduler_config(r.scheduler, r.schedule, own);
+  } else {
+    name = own.class_name;
   }
-  name = own.class_name;
-  return own;
+  if (!r.schedule.empty()) {
+    if (r.scheduler.empty()) set_schedule(config, r.schedule);
+    name += fmt::format(" ({})", r.schedule);
+  }
+  return config;
+}
+
+// The steps that the request asks for, with its own levels or without.
+ScheduleOptions schedule_options(Request& r, int default_steps) {
+  ScheduleOptions options{.eta = r.eta.value_or(0), .timesteps = r.timesteps, .sigmas = r.sigmas};
+  const int own = options.own_steps();
+  const FieldName field{r.timesteps.empty() ? "sigmas" : "timesteps"};
+  if (own > 0 && r.num_inference_steps && *r.num_inference_steps != own)
+    fail(ErrorCode::invalid_argument, "{} is {}, but {} is for {} steps: leave {} out",
+         FieldName{"num_inference_steps"}, *r.num_inference_steps, field, own, FieldName{"num_inference_steps"});
+  options.steps = own > 0 ? own : r.num_inference_steps.value_or(default_steps);
+  r.num_inference_steps = options.steps;
+  if (options.steps < 1)
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number of steps from 1 to 10000",
+         FieldName{"num_inference_steps"}, options.steps);
+  return options;
 }
 
 Prompts prompts_of(const Request& r, bool force_zeros_for_empty_prompt) {
@@ -86,11 +108,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
          kMaxPixels, FieldName{"width"}, FieldName{"height"});
   out.latent_width = r.width / unit;
   out.latent_height = r.height / unit;
-  const int steps = r.num_inference_steps.value_or(defaults.num_inference_steps);
-  r.num_inference_steps = steps;
-  if (steps < 1)
-    fail(ErrorCode::invalid_argument, "{} is {}: give a number of steps from 1 to 10000",
-         FieldName{"num_inference_steps"}, steps);
+  const ScheduleOptions options = schedule_options(r, defaults.num_inference_steps);
   r.guidance_scale = r.guidance_scale.value_or(defaults.guidance_scale);
   if (r.num_images_per_prompt < 1)
     fail(ErrorCode::invalid_argument, "{} is {}: give a number of pictures, 1 or more",
@@ -105,7 +123,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   out.guidance = *r.guidance_scale > 1;
   out.guidance_rescale = out.guidance && r.guidance_rescale > 0;
   out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
-  out.schedule = make_schedule(out.scheduler_config, steps);
+  out.schedule = make_schedule(out.scheduler_config, options);
   if (r.denoising_end) out.schedule = truncate(std::move(out.schedule), *r.denoising_end);
   if (out.schedule.evaluations.empty())
     fail(ErrorCode::invalid_argument, "{} {} leaves no step: give a larger fraction or a larger {}",
