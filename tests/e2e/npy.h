@@ -1,4 +1,5 @@
-// Reads what numpy.save wrote: little-endian float32 in C order, which is all that the reference holds.
+// Reads what numpy.save wrote: little-endian float32 or uint16 in C order, which is all that the reference holds. A
+// uint16 is a share of 65535.
 #pragma once
 
 #include <cstdint>
