@@ -36,8 +36,14 @@ struct Request {
   std::optional<std::array<int, 2>> target_size = {};    // width, height; if absent: the picture's size
   std::array<int, 2> crops_coords_top_left = {0, 0};     // x, y
   std::optional<double> denoising_end = {};              // fraction of the schedule to run, 0 to 1
-  std::string scheduler = {};                            // a preset's name; empty: the model's own
+  std::string scheduler = {};                            // a sampler's name; empty: the model's own
   std::string scheduler_config = {};                     // a scheduler_config.json or its text; empty: the model's own
+  std::string schedule = {};  // the spacing of the sampler's sigmas by name ("karras"); empty: the sampler's own
+  // Own levels instead of a number of steps, at most one of the two; the sampler must read them (see diffusers'
+  // set_timesteps). Both decrease.
+  std::vector<int> timesteps = {};
+  std::vector<double> sigmas = {};  // of the steps, then the one at the end, usually 0
+  std::optional<double> eta = {};   // part of fresh noise, for samplers that read it (ddim, tcd), 0 to 1; if absent: 0
 };
 
 // The engine.

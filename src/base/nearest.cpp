@@ -1,9 +1,12 @@
 #include "tempera/nearest.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tempera {
 namespace {
+
+constexpr size_t kLongest = 64;  // characters; bounds the work for arbitrary input
 
 // Optimal string alignment distance, by rows.
 size_t edits(std::string_view a, std::string_view b) {
@@ -25,7 +28,6 @@ size_t edits(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest(std::string_view typed, const std::vector<std::string>& names) {
-  constexpr size_t kLongest = 64;  // bounds the work for arbitrary input
   if (typed.size() > kLongest) return "";
   std::string best;
   size_t fewest = std::max<size_t>(1, typed.size() / 3) + 1;
@@ -37,6 +39,18 @@ std::string nearest(std::string_view typed, const std::vector<std::string>& name
     }
   }
   return best;
+}
+
+std::vector<std::string_view> nearest_names(std::string_view typed, std::span<const std::string_view> names,
+                                            size_t count) {
+  typed = typed.substr(0, kLongest);
+  std::vector<std::pair<size_t, std::string_view>> by_distance;
+  for (const std::string_view name : names) by_distance.emplace_back(edits(typed, name), name);
+  std::stable_sort(by_distance.begin(), by_distance.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string_view> nearest;
+  for (size_t i = 0; i < std::min(count, by_distance.size()); ++i) nearest.push_back(by_distance[i].second);
+  return nearest;
 }
 
 }  // namespace tempera

@@ -94,6 +94,9 @@ std::string params(const ModelInput& op) {
 std::string params(const Guidance& op) {
   return fmt::format("{} guided{}", op.guided, op.rescale ? " rescale" : "");
 }
+std::string params(const ThresholdSample& op) {
+  return fmt::format("{} slots", op.slots);
+}
 std::string params(const SamplerUpdate& op) {
   return fmt::format("{} slots", op.slots);
 }

@@ -52,6 +52,7 @@ TEST(Graph, OpsPrintWhatTellsThemApart) {
   EXPECT_EQ(to_string(BranchRows{2}), "branch_rows{2 guided}");
   EXPECT_EQ(to_string(ModelInput{2, 3}), "model_input{2 guided 3 slots}");
   EXPECT_EQ(to_string(Guidance{2, true}), "guidance{2 guided rescale}");
+  EXPECT_EQ(to_string(ThresholdSample{3}), "threshold_sample{3 slots}");
   EXPECT_EQ(to_string(SamplerUpdate{4}), "sampler_update{4 slots}");
 }
 

@@ -217,6 +217,14 @@ TensorDesc rule(const Guidance& op, Descs in, const Check& check) {
         "step");
   return {DType::f32, with_rows(in[0].shape, pictures)};
 }
+TensorDesc rule(const ThresholdSample& op, Descs in, const Check& check) {
+  check(in.size() == 3, "state, prediction, step");
+  check(op.slots > 1, "a slot for the picture");
+  const Shape one = one_slot(in[0], op.slots, check);
+  check(in[1].shape == one, "prediction is one slot");
+  check(is_step(in[2], one[0], op.slots), "step");
+  return in[0];
+}
 TensorDesc rule(const SamplerUpdate& op, Descs in, const Check& check) {
   check(in.size() == 4, "state, prediction, noise, step");
   const Shape one = one_slot(in[0], op.slots, check);

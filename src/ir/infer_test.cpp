@@ -229,8 +229,14 @@ TEST(Infer, Sampling) {
   expect_mismatch(SamplerUpdate{3}, {bf16({2, 12, 5, 3}), one, one, step});
   for (const TensorDesc& bad : {f32({2, StepLayout::length(2)}), f32({1, length}), f32({length}), bf16({2, length})}) {
     expect_mismatch(SamplerUpdate{3}, {state, one, one, bad});
+    expect_mismatch(ThresholdSample{3}, {state, one, bad});
     expect_mismatch(ModelInput{1, 3, DType::bf16}, {state, bad});
   }
+  EXPECT_EQ(infer(ThresholdSample{3}, Descs{state, bf16({2, 4, 5, 3}), step}), state);
+  expect_mismatch(ThresholdSample{1}, {one, one, f32({2, StepLayout::length(1)})});
+  expect_mismatch(ThresholdSample{2}, {state, one, step});
+  expect_mismatch(ThresholdSample{3}, {state, f32({4, 4, 5, 3}), step});
+  expect_mismatch(ThresholdSample{3}, {state, one, one, step});
 }
 
 TEST(Infer, Branches) {

@@ -48,6 +48,7 @@ constexpr std::array kRows = {
     row<BranchRows>(OpKind::branch_rows, "branch_rows"),
     row<ModelInput>(OpKind::model_input, "model_input"),
     row<Guidance>(OpKind::guidance, "guidance"),
+    row<ThresholdSample>(OpKind::threshold_sample, "threshold_sample"),
     row<SamplerUpdate>(OpKind::sampler_update, "sampler_update"),
     row<ToRgb8>(OpKind::to_rgb8, "to_rgb8"),
 };

@@ -177,6 +177,15 @@ struct Guidance {
   bool rescale = false;
   bool operator==(const Guidance&) const = default;
 };
+// Dynamic thresholding (Saharia et al. 2022, section 2.3) for the pictures whose step[threshold_slot] is a slot above
+// 0: it becomes clamp(x, -s, s) / s, where x = step[threshold_of_sample] slot 0 +
+// step[threshold_of_prediction] prediction, and s is the quantile step[threshold_ratio] of |x| over the picture (linear
+// between two neighbours of the sorted values), at least 1 and then at most step[threshold_max]. All else of the state
+// stays. Inputs: state, prediction (N, H, W, C), step. May run in place on state.
+struct ThresholdSample {
+  int slots = 2;
+  bool operator==(const ThresholdSample&) const = default;
+};
 // One linear update of each picture's sampler: state'[k] = sum_j M[k][j] state[j] + M[k][slots] prediction + M[k][slots
 // + 1] noise. M is from the picture's row of step. A sampler of fewer slots has zeros for the others. Every bit of its
 // own slots is then equal to the result of SamplerUpdate with that number of slots. Inputs: state, prediction (N, H, W,
@@ -192,7 +201,7 @@ struct ToRgb8 {
 
 using Op = std::variant<Input, Weight, Conv2d, Linear, GegluLinear, GeluGate, GroupNorm, LayerNorm, Attention, Activate,
                         Add, Scale, Concat, Upsample2x, Embed, GatherRow, TimestepEmbedding, View, Cast, BranchRows,
-                        ModelInput, Guidance, SamplerUpdate, ToRgb8>;
+                        ModelInput, Guidance, ThresholdSample, SamplerUpdate, ToRgb8>;
 
 // The index of an alternative in Op: the key of kernel tables. ops.cpp checks that the two lists agree.
 enum class OpKind : uint8_t {
@@ -218,6 +227,7 @@ enum class OpKind : uint8_t {
   branch_rows,
   model_input,
   guidance,
+  threshold_sample,
   sampler_update,
   to_rgb8
 };
@@ -238,7 +248,10 @@ std::string_view name(Activation activation);
 // Values that vary per denoising step are data. This is the layout of a row of `step` (N, L) f32, which the step ops
 // read. Every picture has one row.
 struct StepLayout {
-  static constexpr int kInputScale = 0, kGuidanceScale = 1, kGuidanceRescale = 2, kUpdate = 3;
+  static constexpr int kInputScale = 0, kGuidanceScale = 1, kGuidanceRescale = 2;
+  static constexpr int kThresholdSlot = 3, kThresholdOfSample = 4, kThresholdOfPrediction = 5;
+  static constexpr int kThresholdRatio = 6, kThresholdMax = 7;
+  static constexpr int kUpdate = 8;
   // L for this number of slots: the header and the slots x (slots + 2) matrix, row-major.
   static constexpr int64_t length(int slots) { return kUpdate + static_cast<int64_t>(slots) * (slots + 2); }
 };

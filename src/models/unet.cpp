@@ -188,7 +188,8 @@ Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   Tensor prediction = network.forward(sample, timestep, unet, two_passes ? "negative_" : "");
   if (two_passes) prediction = stacked(b, prediction, network.forward(sample, timestep, unet));
   if (o.guided > 0) prediction = b.op(Guidance{o.guided, o.guidance_rescale}, {prediction, step});
-  b.output("state", b.op(SamplerUpdate{o.slots}, {state, prediction, noise, step}), "state");
+  const Tensor ready = o.thresholding ? b.op(ThresholdSample{o.slots}, {state, prediction, step}) : state;
+  b.output("state", b.op(SamplerUpdate{o.slots}, {ready, prediction, noise, step}), "state");
   return std::move(b).finish();
 }
 

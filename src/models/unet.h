@@ -29,13 +29,14 @@ struct DenoiseGraphOptions {
   // must be images, or 0, where it changes nothing.
   bool two_passes = false;
   bool guidance_rescale = false;  // for the images with a value in their step
+  bool thresholding = false;      // for the images with a slot in their step
   int slots = 1;                  // of the sampler's state: the maximum over the images
   UnetGraphOptions unet = {};     // batch is set from images and guided
 };
 
-// One evaluation of the samplers: scale the input, predict, guide, update. Inputs per step: "state" (images, slots h,
-// w, C) in the layout of SamplerUpdate, "noise" (images, h, w, C), "timestep" (images, 1), "step" (images, L; see
-// StepLayout). Other inputs: the conditioning of unet_graph. Output "state", written over the input of that name.
+// One evaluation of the samplers: scale the input, predict, guide, threshold, update. Inputs per step: "state" (images,
+// slots h, w, C) in the layout of SamplerUpdate, "noise" (images, h, w, C), "timestep" (images, 1), "step" (images, L;
+// see StepLayout). Other inputs: the conditioning of unet_graph. Output "state", written over the input of that name.
 Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& options);
 
 }  // namespace tempera

@@ -90,6 +90,7 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
       batch.guided += picture->guided() ? 1 : 0;
       batch.slots = std::max(batch.slots, picture->slots());
       batch.guidance_rescale = batch.guidance_rescale || picture->request->guidance_rescale;
+      batch.thresholding = batch.thresholding || picture->request->schedule.thresholds();
     }
   std::stable_partition(pictures.begin(), pictures.end(), [](const Picture* picture) { return picture->guided(); });
   const Merged* merged = merged_for(jobs, batch);
@@ -113,7 +114,7 @@ const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const>
   if (known == merged_.end()) {
     ProgramOptions options = like->fitted.options;
     options.images_per_forward = batch.images;
-    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale};
+    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale, batch.thresholding};
     merged_.push_front(
         {like, batch, build_denoise_program(facts_.config, like->shape, backend_->target(), options, forward)});
     if (merged_.size() > kMostMerged) {

@@ -8,8 +8,8 @@
 namespace tempera {
 namespace {
 
-// The row of a picture: scale, guidance, and its sampler's update in a program with `slots` slots. What the sampler
-// does not have stays 0.
+// The row of a picture: scale, guidance, thresholding, and its sampler's update in a program with `slots` slots. What
+// the sampler does not have stays 0.
 void fill_step(const Picture& picture, int slots, std::span<float> row) {
   const ResolvedRequest& r = *picture.request;
   const Evaluation& e = r.schedule.evaluations[picture.position];
@@ -17,6 +17,13 @@ void fill_step(const Picture& picture, int slots, std::span<float> row) {
   row[StepLayout::kInputScale] = static_cast<float>(e.input_scale);
   row[StepLayout::kGuidanceScale] = static_cast<float>(*r.request.guidance_scale);
   if (r.guidance_rescale) row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
+  if (e.threshold) {
+    row[StepLayout::kThresholdSlot] = static_cast<float>(e.threshold->slot);
+    row[StepLayout::kThresholdOfSample] = static_cast<float>(e.threshold->of_sample);
+    row[StepLayout::kThresholdOfPrediction] = static_cast<float>(e.threshold->of_prediction);
+    row[StepLayout::kThresholdRatio] = static_cast<float>(e.threshold->ratio);
+    row[StepLayout::kThresholdMax] = static_cast<float>(e.threshold->max);
+  }
   const auto own = static_cast<size_t>(r.schedule.slots), all = static_cast<size_t>(slots);
   TEMPERA_ASSERT(e.update.size() == own * (own + 2) && own <= all);
   for (size_t k = 0; k < own; ++k) {

@@ -15,7 +15,7 @@ namespace tempera {
 struct Batch {
   int images = 1, guided = 1, slots = 1;  // pictures; the first ones have guidance; slots of sampler state per picture
   bool two_passes = false;                // DenoiseGraphOptions
-  bool guidance_rescale = false;
+  bool guidance_rescale = false, thresholding = false;
   bool operator==(const Batch&) const = default;
 };
 

@@ -8,7 +8,12 @@ namespace tempera {
 
 Batch Prepared::batch() const {
   const int images = fitted.options.images_per_forward;
-  return {images, shape.guidance ? images : 0, shape.slots, fitted.options.two_passes, shape.guidance_rescale};
+  return {images,
+          shape.guidance ? images : 0,
+          shape.slots,
+          fitted.options.two_passes,
+          shape.guidance_rescale,
+          shape.thresholding};
 }
 
 Job::Impl::Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, PromptEmbeddings embeddings,

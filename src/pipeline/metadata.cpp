@@ -1,9 +1,8 @@
 #include "pipeline/metadata.h"
 
-#include <array>
-
 #include "base/error.h"
 #include "image/infotext.h"
+#include "sampling/names.h"
 #include "source/catalog/hash_store.h"
 #include "source/locate.h"
 #include "source/tiny_vae.h"
@@ -11,39 +10,6 @@
 
 namespace tempera {
 namespace {
-
-// The names of samplers in other programs.
-std::string sampler_label(const SchedulerConfig& c) {
-  struct Label {
-    std::string_view class_name, label;
-  };
-  static constexpr std::array<Label, 14> kLabels = {{{"EulerDiscreteScheduler", "Euler"},
-                                                     {"EulerAncestralDiscreteScheduler", "Euler a"},
-                                                     {"DDIMScheduler", "DDIM"},
-                                                     {"DDPMScheduler", "DDPM"},
-                                                     {"DPMSolverMultistepScheduler", "DPM++ 2M"},
-                                                     {"DPMSolverSinglestepScheduler", "DPM++ 2S"},
-                                                     {"HeunDiscreteScheduler", "Heun"},
-                                                     {"LMSDiscreteScheduler", "LMS"},
-                                                     {"PNDMScheduler", "PLMS"},
-                                                     {"UniPCMultistepScheduler", "UniPC"},
-                                                     {"DEISMultistepScheduler", "DEIS"},
-                                                     {"KDPM2DiscreteScheduler", "DPM2"},
-                                                     {"KDPM2AncestralDiscreteScheduler", "DPM2 a"},
-                                                     {"LCMScheduler", "LCM"}}};
-  std::string label = c.class_name;
-  for (const Label& l : kLabels)
-    if (l.class_name == c.class_name) label = l.label;
-  if (c.algorithm_type == "sde-dpmsolver++") label += " SDE";
-  return label;
-}
-
-std::string_view schedule_label(const SchedulerConfig& c) {
-  if (c.use_karras_sigmas) return "Karras";
-  if (c.use_exponential_sigmas) return "Exponential";
-  if (c.use_beta_sigmas) return "Beta";
-  return "Normal";
-}
 
 std::string vae_label(const std::string& tiny_vae) {
   return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(tiny_vae);
@@ -59,8 +25,9 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
     info.values.emplace_back(std::move(key), std::move(value));
   };
   add("Steps", fmt::format("{}", *request.num_inference_steps));
-  add("Sampler", sampler_label(r.scheduler_config));
-  add("Schedule type", std::string(schedule_label(r.scheduler_config)));
+  const SchedulerLabels labels = labels_of(r.scheduler_config);
+  add("Sampler", labels.sampler);
+  add("Schedule type", std::string(labels.schedule));
   add("CFG scale", fmt::format("{}", *request.guidance_scale));
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));

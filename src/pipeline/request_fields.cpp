@@ -17,13 +17,20 @@ namespace {
   fail(ErrorCode::invalid_argument, "{} is '{}': give {}", FieldName{field}, text, allowed);
 }
 
+// The number that is all of the text, if it is within [least, most].
 template <class T>
-T number(std::string_view field, std::string_view text, T least, T most, std::string_view allowed) {
+std::optional<T> parsed(std::string_view text, T least, T most) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most))
-    refuse(field, text, allowed);
-  return value;
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  return is_number && value >= least && value <= most ? std::optional(value) : std::nullopt;
+}
+
+template <class T>
+T number(std::string_view field, std::string_view text, T least, T most, std::string_view allowed) {
+  const std::optional<T> value = parsed(text, least, most);
+  if (!value) refuse(field, text, allowed);
+  return *value;
 }
 
 // "A<separator>B", both within [least, most].
@@ -35,6 +42,23 @@ std::array<int, 2> pair(std::string_view field, std::string_view text, char sepa
           number(field, text.substr(at + 1), least, 1 << 16, allowed)};
 }
 
+// Numbers between commas, each within [least, most].
+template <class T>
+std::vector<T> list(std::string_view field, std::string_view text, T least, T most, std::string_view allowed) {
+  std::vector<T> values;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    std::string_view one = text.substr(begin, end - begin);
+    begin = end + 1;
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    const std::optional<T> value = parsed(one, least, most);
+    if (!value) refuse(field, text, allowed);
+    values.push_back(*value);
+  }
+  return values;
+}
+
 std::string join(const std::array<int, 2>& values, char separator) {
   return fmt::format("{}{}{}", values[0], separator, values[1]);
 }
@@ -44,6 +68,10 @@ std::optional<std::string> shown(const std::string& text) {
 }
 std::optional<std::string> shown(const std::optional<std::string>& text) {
   return text;
+}
+template <class T>
+std::optional<std::string> shown(const std::vector<T>& values) {
+  return values.empty() ? std::nullopt : std::optional(fmt::format("{}", fmt::join(values, ",")));
 }
 template <class T>
 std::optional<std::string> shown(const std::optional<T>& value) {
@@ -144,12 +172,24 @@ constexpr Field kFields[] = {
     {"denoising_end", "--denoising-end", "X", "stop after this fraction of the schedule (0 to 1)", kRequest, kInMetadata,
      [](R& r, E&, Text t) { r.denoising_end = number("denoising_end", t, 0.0, 1.0, "a fraction from 0 to 1"); },
      [](const R& r, const E&) { return shown(r.denoising_end); }},
-    {"scheduler", "--scheduler", "NAME", "sampler by name (default: the model's own)", kRequest, kShapes | kCondition | kInMetadata,
+    {"scheduler", "--scheduler", "NAME", "sampler by name, also by those of other programs, such as dpmpp_2m_karras or DPM++ 2M Karras (default: the model's own)", kRequest, kShapes | kCondition | kInMetadata,
      [](R& r, E&, Text t) { r.scheduler = t; },
      [](const R& r, const E&) { return shown(r.scheduler); }},
     {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kInMetadata,
      [](R& r, E&, Text t) { r.scheduler_config = t; },
      [](const R& r, const E&) { return shown(r.scheduler_config); }},
+    {"schedule", "--schedule", "NAME", "spacing of the sampler's sigmas: automatic (as A1111's web UI chooses for the sampler), uniform (the sampler's own), karras, exponential, normal, simple, sgm_uniform, ddim_uniform, beta, kl_optimal or align_your_steps (default: as `scheduler` says, else uniform)", kRequest, kShapes | kCondition | kInMetadata,
+     [](R& r, E&, Text t) { r.schedule = t; },
+     [](const R& r, const E&) { return shown(r.schedule); }},
+    {"timesteps", "--timesteps", "T,T,...", "timesteps of the steps instead of `num_inference_steps`, decreasing, for samplers that accept them", kRequest, kShapes | kInMetadata,
+     [](R& r, E&, Text t) { r.timesteps = list("timesteps", t, 0, 9999, "whole numbers from 0 to 9999 between commas, such as 999,666,333"); },
+     [](const R& r, const E&) { return shown(r.timesteps); }},
+    {"sigmas", "--sigmas", "S,S,...", "noise levels of the steps instead of `num_inference_steps`, decreasing, then the one at the end, usually 0; for samplers that accept them", kRequest, kShapes | kInMetadata,
+     [](R& r, E&, Text t) { r.sigmas = list("sigmas", t, 0.0, 1e6, "numbers from 0 to 1e6 between commas, such as 14.6,2.1,0"); },
+     [](const R& r, const E&) { return shown(r.sigmas); }},
+    {"eta", "--eta", "X", "part of fresh noise in every step, for samplers that read it such as ddim (0 to 1)", kRequest, kInMetadata,
+     [](R& r, E&, Text t) { r.eta = number("eta", t, 0.0, 1.0, "a number from 0 to 1"); },
+     [](const R& r, const E&) { return shown(r.eta); }},
     {"model", "--model", "MODEL", "a diffusers folder, a .safetensors or .gguf file, org/name[@revision] in the Hugging Face cache, or a name in the model folders, which tempera models lists (default: the small one that comes with tempera)", kEngine, kOpensModel | kAlways,
      [](R&, E& e, Text t) { e.model = t; },
      [](const R&, const E& e) { return shown(e.model); }},

@@ -48,6 +48,11 @@ TEST(RequestFields, NameThemselvesInMistakes) {
 TEST(RequestFields, AreReadAsTheyAreWritten) {
   Request request{.prompt = "a", .prompt_2 = "b", .width = 64, .height = 128, .num_inference_steps = 3};
   request.original_size = {8, 16};
+  request.scheduler = "Euler a";
+  request.schedule = "SGM Uniform";
+  request.timesteps = {999, 500, 1};
+  request.sigmas = {14.615, 0.1, 0};
+  request.eta = 0.7;
   EngineOptions engine{
       .model = "m", .models_dir = {"a", "b"}, .device = "cuda", .eager = true, .threads = 3, .vae_tile_size = 512};
   Request read_request;
@@ -60,8 +65,10 @@ TEST(RequestFields, AreReadAsTheyAreWritten) {
     field.set(read_request, read_engine, *value);
     EXPECT_EQ(field.get(read_request, read_engine), value) << field.name;
   }
-  EXPECT_GT(written, 12);
+  EXPECT_GT(written, 17);
   EXPECT_THAT(read_engine.models_dir, ElementsAre("a", "b"));
+  EXPECT_EQ(read_request.timesteps, request.timesteps);
+  EXPECT_EQ(read_request.sigmas, request.sigmas);
 }
 
 TEST(RequestFields, HaveHelpThatNamesOthersInBackquotes) {
@@ -124,6 +131,27 @@ TEST(Messages, OfRequestsNameFields) {
        {.scheduler = "euler", .scheduler_config = "width"},
        "scheduler and scheduler_config are both given",
        {"scheduler", "scheduler_config"}},
+      {{}, {.scheduler = "eulr"}, "there is no scheduler 'eulr'; choose one of the nearest (euler, ", {"scheduler"}},
+      {{},
+       {.scheduler = "euler", .schedule = "karass"},
+       "there is no schedule 'karass'; choose one of the nearest (karras, ",
+       {"schedule"}},
+      {{},
+       {.scheduler = "dpmpp_2m_karras", .schedule = "beta"},
+       "scheduler 'dpmpp_2m_karras' says karras, but schedule is beta: give one of them",
+       {"scheduler", "schedule"}},
+      {{},
+       {.scheduler = "euler_a", .timesteps = {5}},
+       "EulerAncestralDiscreteScheduler does not read timesteps: leave timesteps out, or choose ",
+       {"timesteps", "timesteps"}},
+      {{},
+       {.scheduler = "euler", .eta = 0.5},
+       "EulerDiscreteScheduler does not read eta: leave eta out",
+       {"eta", "eta"}},
+      {{},
+       {.num_inference_steps = 3, .scheduler = "euler", .sigmas = {5, 0}},
+       "num_inference_steps is 3, but sigmas is for 1 steps: leave num_inference_steps out",
+       {"num_inference_steps", "sigmas", "num_inference_steps"}},
       {{.memory_budget = "memory_budget"}, {}, "memory_budget is 'memory_budget': give an amount", {"memory_budget"}},
       {{.pinned_memory = "dtype"}, {}, "pinned_memory is 'dtype': give an amount", {"pinned_memory"}},
       {{.offload = "model", .memory_budget = "6GiB"},

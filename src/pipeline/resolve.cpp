@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "sampling/config.h"
+#include "sampling/names.h"
 
 namespace tempera {
 namespace {
@@ -29,22 +30,42 @@ SchedulerConfig choose_scheduler(Request& r, const SchedulerSource& source, std:
   if (!r.scheduler.empty() && !r.scheduler_config.empty())
     fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"scheduler"},
          FieldName{"scheduler_config"});
+  SchedulerConfig config;
   if (!r.scheduler_config.empty()) {
     const bool is_text = r.scheduler_config.starts_with('{');  // as in the metadata of pictures
     const std::string what = is_text ? "scheduler_config" : r.scheduler_config;
     const std::string text = is_text ? r.scheduler_config : read_text_file(r.scheduler_config, 1 << 20);
-    SchedulerConfig given = parse_scheduler_config(text, what);
-    name = is_text ? given.class_name : what;
+    config = parse_scheduler_config(text, what);
+    name = is_text ? config.class_name : what;
     r.scheduler_config = compact_scheduler_config(text, what);
-    return given;
-  }
-  if (!r.scheduler.empty()) {
+  } else if (!r.scheduler.empty()) {
     name = r.scheduler;
-    return scheduler_config(r.scheduler, parse_model_levels(source.json, source.origin));
+    config = scheduler_config(r.scheduler, r.schedule, parse_model_levels(source.json, source.origin));
+  } else {
+    config = own_scheduler(source);
+    name = config.class_name;
   }
-  SchedulerConfig own = own_scheduler(source);
-  name = own.class_name;
-  return own;
+  if (!r.schedule.empty()) {
+    if (r.scheduler.empty()) set_schedule(config, r.schedule);
+    name += fmt::format(" ({})", r.schedule);
+  }
+  return config;
+}
+
+// The steps of the request, with its own levels or without.
+ScheduleOptions schedule_options(Request& r, int default_steps) {
+  ScheduleOptions options{.eta = r.eta.value_or(0), .timesteps = r.timesteps, .sigmas = r.sigmas};
+  const int own = options.own_steps();
+  const FieldName field{r.timesteps.empty() ? "sigmas" : "timesteps"};
+  if (own > 0 && r.num_inference_steps && *r.num_inference_steps != own)
+    fail(ErrorCode::invalid_argument, "{} is {}, but {} is for {} steps: leave {} out",
+         FieldName{"num_inference_steps"}, *r.num_inference_steps, field, own, FieldName{"num_inference_steps"});
+  options.steps = own > 0 ? own : r.num_inference_steps.value_or(default_steps);
+  r.num_inference_steps = options.steps;
+  if (options.steps < 1)
+    fail(ErrorCode::invalid_argument, "{} is {}: give a number of steps from 1 to 10000",
+         FieldName{"num_inference_steps"}, options.steps);
+  return options;
 }
 
 Prompts prompts_of(const Request& r, bool force_zeros_for_empty_prompt) {
@@ -105,11 +126,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
          kMaxPixels, FieldName{"width"}, FieldName{"height"});
   out.latent_width = r.width / unit;
   out.latent_height = r.height / unit;
-  const int steps = r.num_inference_steps.value_or(defaults.num_inference_steps);
-  r.num_inference_steps = steps;
-  if (steps < 1)
-    fail(ErrorCode::invalid_argument, "{} is {}: give a number of steps from 1 to 10000",
-         FieldName{"num_inference_steps"}, steps);
+  const ScheduleOptions options = schedule_options(r, defaults.num_inference_steps);
   r.guidance_scale = r.guidance_scale.value_or(defaults.guidance_scale);
   if (r.num_images_per_prompt < 1)
     fail(ErrorCode::invalid_argument, "{} is {}: give a number of pictures, 1 or more",
@@ -124,7 +141,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   out.guidance = *r.guidance_scale > 1;
   out.guidance_rescale = out.guidance && r.guidance_rescale > 0;
   out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
-  out.schedule = make_schedule(out.scheduler_config, steps);
+  out.schedule = make_schedule(out.scheduler_config, options);
   if (r.denoising_end) out.schedule = truncate(std::move(out.schedule), *r.denoising_end);
   if (out.schedule.evaluations.empty())
     fail(ErrorCode::invalid_argument, "{} {} leaves no step: give a larger fraction or a larger {}",

@@ -35,7 +35,8 @@ StageSpec text_stage(const ClipConfig& clip, bool pooled, ComponentRef component
 
 StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, const Target& target,
                         const ProgramOptions& o) {
-  const ForwardShape forward{o.images_per_forward, r.guidance ? o.images_per_forward : 0, r.slots, r.guidance_rescale};
+  const ForwardShape forward{o.images_per_forward, r.guidance ? o.images_per_forward : 0, r.slots, r.guidance_rescale,
+                             r.thresholding};
   const auto images = static_cast<size_t>(r.images), each = static_cast<size_t>(o.images_per_forward);
   const size_t forwards = (images + each - 1) / each;
   return {"unet",
@@ -70,6 +71,7 @@ RequestShape shape_of(const ResolvedRequest& r) {
           .images = r.request.num_images_per_prompt,
           .guidance = r.guidance,
           .guidance_rescale = r.guidance_rescale,
+          .thresholding = r.schedule.thresholds(),
           .slots = r.schedule.slots,
           .evaluations = r.schedule.evaluations.size(),
           .scheduler = r.scheduler,
@@ -112,6 +114,7 @@ Program build_denoise_program(const ModelConfig& model, const RequestShape& r, c
                                   .guided = forward.guided,
                                   .two_passes = o.two_passes,
                                   .guidance_rescale = forward.guidance_rescale,
+                                  .thresholding = forward.thresholding,
                                   .slots = forward.slots,
                                   .unet = {.height = r.latent_height,
                                            .width = r.latent_width,

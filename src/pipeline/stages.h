@@ -21,7 +21,7 @@ namespace tempera {
 // The parts of a request that decide its programs and its plan.
 struct RequestShape {
   int width = 0, height = 0, latent_width = 0, latent_height = 0, images = 1;
-  bool guidance = true, guidance_rescale = false;
+  bool guidance = true, guidance_rescale = false, thresholding = false;
   int slots = 1;           // of the sampler's state
   size_t evaluations = 0;  // of the UNet, for each picture
   std::string scheduler = {};
@@ -79,7 +79,7 @@ Stages build_stages(const ModelConfig& model, const RequestShape& request, const
 // `slots` slots of sampler state.
 struct ForwardShape {
   int images = 1, guided = 1, slots = 1;
-  bool guidance_rescale = false;
+  bool guidance_rescale = false, thresholding = false;
 };
 Program build_denoise_program(const ModelConfig& model, const RequestShape& request, const Target& target,
                               const ProgramOptions& options, const ForwardShape& forward);

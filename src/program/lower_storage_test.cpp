@@ -236,7 +236,7 @@ TEST_F(StateTest, AnOutputMayBeWrittenOverItsInput) {
   const Program p = lowered();
   EXPECT_TRUE(same_place(p.input("state").ref, p.output("state").ref));
   EXPECT_TRUE(same_place(p.steps[1].output, p.steps[1].inputs[0]));
-  EXPECT_EQ(p.memory.io, p.input("state").ref.desc.bytes() * 2 + 64) << "state, noise and step";
+  EXPECT_EQ(p.memory.io, p.input("state").ref.desc.bytes() * 2 + 128) << "state, noise and step";
 }
 
 TEST_F(StateTest, OtherwiseOutputsHaveTheirOwnMemory) {

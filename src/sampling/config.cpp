@@ -106,6 +106,13 @@ void interpolation_type(const Source& source, SchedulerConfig& config) {
           {{"linear", Interpolation::linear}, {"log_linear", Interpolation::log_linear}}));
 }
 
+void sigma_schedule(const Source& source, SchedulerConfig& config) {
+  choice<&SchedulerConfig::sigma_schedule>(
+      source, config,
+      std::to_array<std::pair<std::string_view, SigmaSchedule>>(
+          {{"karras", SigmaSchedule::karras}, {"exponential", SigmaSchedule::exponential}}));
+}
+
 void timestep_type(const Source& source, SchedulerConfig& config) {
   choice<&SchedulerConfig::continuous_timesteps>(
       source, config, std::to_array<std::pair<std::string_view, bool>>({{"discrete", false}, {"continuous", true}}));
@@ -144,7 +151,21 @@ void disable_corrector(const Source& source, SchedulerConfig& config) {
   if (steps) config.disable_corrector.assign(steps->begin(), steps->end());
 }
 
-// ---- What would need more than linear updates, or another kind of model.
+// With its two numbers, which mean nothing without it.
+void thresholding(const Source& source, SchedulerConfig& config) {
+  boolean<&SchedulerConfig::thresholding>(source, config);
+  number<&SchedulerConfig::dynamic_thresholding_ratio>({source.object, "dynamic_thresholding_ratio", source.what},
+                                                       config);
+  number<&SchedulerConfig::sample_max_value>({source.object, "sample_max_value", source.what}, config);
+  if (!(config.dynamic_thresholding_ratio >= 0 && config.dynamic_thresholding_ratio <= 1)) {
+    fail(ErrorCode::bad_file, "'{}': dynamic_thresholding_ratio must be between 0 and 1", source.what);
+  }
+  if (!(config.sample_max_value > 0)) {
+    fail(ErrorCode::bad_file, "'{}': sample_max_value must be positive", source.what);
+  }
+}
+
+// ---- What belongs to another kind of model.
 void must_be_false(const Source& source, SchedulerConfig& /*config*/) {
   const bool clips = source.key == "clip_sample";
   // DDIM, DDPM and LCM differ in their default.
@@ -200,6 +221,7 @@ constexpr std::array kCommonFields = {
 constexpr std::array kFields = {
     Field{"algorithm_type", text<&C::algorithm_type>},
     Field{"clip_sample", clip_sample},
+    Field{"corrector_order", integer<&C::corrector_order, 1, 4>},
     Field{"disable_corrector", disable_corrector},
     Field{"euler_at_final", boolean<&C::euler_at_final>},
     Field{"final_sigmas_type", final_sigmas_type},
@@ -208,16 +230,21 @@ constexpr std::array kFields = {
     Field{"lower_order_final", boolean<&C::lower_order_final>},
     Field{"original_inference_steps", integer<&C::original_inference_steps, 1, C::kMaxTrainTimesteps>},
     Field{"predict_x0", boolean<&C::predict_x0>},
+    Field{"predictor_order", integer<&C::predictor_order, 1, 4>},
     Field{"rescale_betas_zero_snr", boolean<&C::rescale_betas_zero_snr>},
     Field{"set_alpha_to_one", boolean<&C::set_alpha_to_one>},
+    Field{"rho", number<&C::rho>},
+    Field{"sigma_data", number<&C::sigma_data>},
     Field{"sigma_max", positive_number<&C::sigma_max>},
     Field{"sigma_min", positive_number<&C::sigma_min>},
+    Field{"sigma_schedule", sigma_schedule},
     Field{"skip_prk_steps", boolean<&C::skip_prk_steps>},
     Field{"solver_order", integer<&C::solver_order, 1, 3>},
     Field{"solver_p", must_be_null},
     Field{"solver_type", text<&C::solver_type>},
     Field{"steps_offset", integer<&C::steps_offset, 0, C::kMaxTrainTimesteps>},
-    Field{"thresholding", must_be_false},
+    Field{"tau_func", must_be_null},
+    Field{"thresholding", thresholding},
     Field{"timestep_scaling", number<&C::timestep_scaling>},
     Field{"timestep_spacing", timestep_spacing},
     Field{"timestep_type", timestep_type},

@@ -16,6 +16,11 @@ enum class PredictionType { epsilon, v_prediction, sample };
 enum class TimestepSpacing { linspace, leading, trailing };
 enum class FinalSigmas { zero, sigma_min };
 enum class Interpolation { linear, log_linear };
+enum class SigmaSchedule { karras, exponential };  // of EDM's schedulers
+
+// Spacings of the sigmas that diffusers does not have, by ComfyUI's definitions (schedule_types.h). `none`: the spacing
+// of the other keys.
+enum class ScheduleType { none, normal, simple, sgm_uniform, ddim_uniform, beta, kl_optimal, align_your_steps };
 
 struct SchedulerConfig {
   static constexpr int kMaxTrainTimesteps = 10000;
@@ -44,6 +49,9 @@ struct SchedulerConfig {
   bool continuous_timesteps = false;  // timestep_type "continuous": the model's input is log(sigma) / 4
   double lambda_min_clipped = -std::numeric_limits<double>::infinity();
   int original_inference_steps = 50;
+  ScheduleType schedule_type = ScheduleType::none;  // never in a file: names set it
+  SigmaSchedule sigma_schedule = SigmaSchedule::karras;
+  double rho = 7.0;  // of EDM's Karras spacing
 
   // The step from one level to the next.
   int solver_order = 2;
@@ -57,13 +65,20 @@ struct SchedulerConfig {
   bool skip_prk_steps = false;
   bool set_alpha_to_one = true;
   double timestep_scaling = 10.0;
+  int predictor_order = 2, corrector_order = 2;  // SA-Solver
+  double sigma_data = 0.5;                       // EDM: standard deviation of the training data
+
+  // Dynamic thresholding of the predicted picture: see Threshold in schedule.h.
+  bool thresholding = false;
+  double dynamic_thresholding_ratio = 0.995;
+  double sample_max_value = 1.0;
 
   bool operator==(const SchedulerConfig&) const = default;
 };
 
 // Reads the text of a scheduler_config.json. `what` names it in messages. Missing keys have the defaults of the class
 // in diffusers, unknown keys are ignored. Throws Error(bad_file) for invalid JSON, values of a wrong type or out of
-// range, an unknown class, and unsupported values (thresholding, sample clipping, flow matching).
+// range, an unknown class, and unsupported values (sample clipping, flow matching).
 SchedulerConfig parse_scheduler_config(std::string_view json, std::string_view what = "scheduler_config.json");
 
 // The same configuration in one line, without the keys that the sampler does not read. Throws as
@@ -79,9 +94,9 @@ SchedulerConfig parse_model_levels(std::string_view json, std::string_view what)
 // The presets: "euler", "euler_trailing", ..., "tcd", in the order of the documentation.
 std::vector<std::string_view> scheduler_names();
 
-// A preset without a model: SDXL's noise levels (scaled_linear from 0.00085 to 0.012 over 1000 timesteps) and epsilon
-// prediction ("euler_vpred": v prediction with zero terminal SNR). Throws Error(invalid_argument) with a list of the
-// names.
+// A preset without a model, by any name that names.h describes: SDXL's noise levels (scaled_linear from 0.00085 to
+// 0.012 over 1000 timesteps) and epsilon prediction ("euler_vpred": v prediction with zero terminal SNR). Throws
+// Error(invalid_argument) with the nearest names and a list of all.
 SchedulerConfig scheduler_config(std::string_view name);
 
 // The preset for a certain model. Values that belong to the model (num_train_timesteps, the betas, prediction_type, and

@@ -90,11 +90,20 @@ TEST(SchedulerConfig, RefusesWrongTypesAndValuesNamingTheKey) {
   EXPECT_THAT(refusal(of_class(euler, R"("use_karras_sigmas": true, "sigma_min": -1)")), HasSubstr("sigma_min"));
 }
 
-TEST(SchedulerConfig, RefusesWhatIsNotALinearUpdate) {
+TEST(SchedulerConfig, RefusesWhatNoSamplerComputes) {
   EXPECT_THAT(refusal(of_class("DDIMScheduler")), HasSubstr("\"clip_sample\": false"));
   EXPECT_THAT(refusal(of_class("DDIMScheduler", R"("clip_sample": true)")), HasSubstr("clip_sample 'true'"));
-  EXPECT_THAT(refusal(of_class("DDPMScheduler", R"("clip_sample": false, "thresholding": true)")),
-              HasSubstr("thresholding 'true'"));
+  EXPECT_THAT(refusal(of_class("SASolverScheduler", R"("tau_func": "x")")), HasSubstr("tau_func"));
+  for (const char* ratio : {"-0.1", "1.1", "NaN"}) {
+    EXPECT_THAT(refusal(of_class("LCMScheduler", R"("dynamic_thresholding_ratio": )" + std::string(ratio))),
+                HasSubstr("dynamic_thresholding_ratio"));
+  }
+  EXPECT_THAT(refusal(of_class("LCMScheduler", R"("sample_max_value": 0)")), HasSubstr("sample_max_value"));
+  EXPECT_THAT(refusal(of_class("EDMEulerScheduler", R"("sigma_min": 80)")), HasSubstr("sigma_min below sigma_max"));
+  EXPECT_THAT(refusal(of_class("EDMEulerScheduler", R"("prediction_type": "sample")")), HasSubstr("epsilon or v_pred"));
+  EXPECT_THAT(refusal(of_class("EDMDPMSolverMultistepScheduler", R"("algorithm_type": "dpmsolver",
+                                "final_sigmas_type": "sigma_min")")),
+              HasSubstr("dpmsolver++ or sde-dpmsolver++"));
   EXPECT_THAT(refusal(of_class("UniPCMultistepScheduler", R"("use_flow_sigmas": true)")), HasSubstr("use_flow_sigmas"));
   EXPECT_THAT(refusal(of_class("UniPCMultistepScheduler", R"("solver_p": {"a": 1})")), HasSubstr("solver_p"));
   EXPECT_THAT(refusal(of_class("DPMSolverMultistepScheduler", R"("variance_type": "learned")")),
@@ -111,6 +120,8 @@ TEST(SchedulerConfig, RefusesUnknownSolversNamingTheChoices) {
   EXPECT_THAT(refusal(of_class(dpm, R"("solver_order": 4)")), HasSubstr("solver_order"));
   EXPECT_THAT(refusal(of_class("DEISMultistepScheduler", R"("solver_type": "magic")")), HasSubstr("logrho"));
   EXPECT_THAT(refusal(of_class("UniPCMultistepScheduler", R"("solver_type": "magic")")), HasSubstr("bh1 or bh2"));
+  EXPECT_THAT(refusal(of_class("SASolverScheduler", R"("algorithm_type": "magic")")), HasSubstr("data_prediction"));
+  EXPECT_THAT(refusal(of_class("SASolverScheduler", R"("corrector_order": 5)")), HasSubstr("corrector_order"));
   EXPECT_THAT(refusal(of_class("TCDScheduler", R"("original_inference_steps": 2000)")),
               HasSubstr("original_inference_steps"));
 }
@@ -140,6 +151,8 @@ TEST(SchedulerConfig, APresetKeepsWhatBelongsToTheModel) {
   EXPECT_EQ(ddim.beta_end, 0.013);
   EXPECT_EQ(ddim.num_train_timesteps, 900);
   EXPECT_EQ(ddim.timestep_spacing, TimestepSpacing::leading);  // the preset's
+  const SchedulerConfig edm = parse_scheduler_config(of_class("EDMDPMSolverMultistepScheduler"));
+  EXPECT_EQ(scheduler_config("euler", edm), plain) << "EDM has no betas";
   // Heun does not support zero terminal SNR.
   const SchedulerConfig heun = scheduler_config("heun", model);
   EXPECT_EQ(heun.prediction_type, PredictionType::v_prediction);

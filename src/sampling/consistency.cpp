@@ -11,7 +11,9 @@ namespace tempera {
 namespace {
 
 // Both visit a part of the timesteps of their distillation: k - 1, 2 k - 1, ..., evenly picked from the highest down.
-std::vector<double> distilled_timesteps(const SchedulerConfig& config, int steps) {
+std::vector<double> distilled_timesteps(const SchedulerConfig& config, const ScheduleOptions& options) {
+  if (std::vector<double> own = own_timesteps(config, options); !own.empty()) return own;
+  const int steps = options.steps;
   const int original = config.original_inference_steps;
   if (original < 1 || original > config.num_train_timesteps) {
     fail(ErrorCode::bad_file, "{} has original_inference_steps {}; it must lie between 1 and num_train_timesteps ({})",
@@ -29,11 +31,11 @@ std::vector<double> distilled_timesteps(const SchedulerConfig& config, int steps
 }
 
 Schedule compile_lcm(const SchedulerConfig& config, const ScheduleOptions& options) {
-  const std::vector<double> timesteps = distilled_timesteps(config, options.steps);
+  const std::vector<double> timesteps = distilled_timesteps(config, options);
   const std::vector<double> alphas = alphas_cumprod(config);
-  const Basis basis(1);
+  const Basis basis(config, 1);
   const Linear x = basis.slot(0);
-  Schedule schedule;
+  Schedule schedule{.slots = basis.slots()};
   for (auto i = static_cast<size_t>(options.first); i < timesteps.size(); ++i) {
     // The boundary condition of consistency models: at timestep 0 the picture is x itself.
     constexpr double kSigmaData = 0.5;
@@ -41,7 +43,8 @@ Schedule compile_lcm(const SchedulerConfig& config, const ScheduleOptions& optio
     const double skip = kSigmaData * kSigmaData / (scaled * scaled + kSigmaData * kSigmaData);
     const double out = scaled / std::sqrt(scaled * scaled + kSigmaData * kSigmaData);
     const Level level = Level::of_alpha(alpha_at(config, alphas, timesteps[i]));
-    Linear next = out * picture_of(config.prediction_type, level, x, basis.prediction()) + skip * x;
+    const Predicted now = predicted(config, basis, level);
+    Linear next = out * now.picture + skip * x;
     const bool is_last = i + 1 == timesteps.size();
     if (!is_last) {
       const Level there = Level::of_alpha(alpha_at(config, alphas, timesteps[i + 1]));
@@ -50,14 +53,15 @@ Schedule compile_lcm(const SchedulerConfig& config, const ScheduleOptions& optio
     schedule.evaluations.push_back({.timestep = timesteps[i],
                                     .signal = level.signal,
                                     .noise = level.noise,
-                                    .update = update_table({next}),
+                                    .threshold = now.threshold,
+                                    .update = basis.table({next}),
                                     .uses_noise = !is_last});
   }
   return schedule;
 }
 
 Schedule compile_tcd(const SchedulerConfig& config, const ScheduleOptions& options) {
-  const std::vector<double> timesteps = distilled_timesteps(config, options.steps);
+  const std::vector<double> timesteps = distilled_timesteps(config, options);
   const std::vector<double> alphas = alphas_cumprod(config);
   const Basis basis(1);
   const Linear x = basis.slot(0);
@@ -96,6 +100,8 @@ const Sampler& lcm() {
                                                .beta_end = 0.012,
                                                .beta_schedule = BetaSchedule::scaled_linear,
                                                .timestep_spacing = TimestepSpacing::leading},
+                                  .takes_timesteps = true,
+                                  .spaces_sigmas = false,
                                   .compile = compile_lcm};
   return sampler;
 }
@@ -108,6 +114,9 @@ const Sampler& tcd() {
                    .beta_end = 0.012,
                    .beta_schedule = BetaSchedule::scaled_linear,
                    .timestep_spacing = TimestepSpacing::leading},
+      .takes_timesteps = true,
+      .takes_eta = true,
+      .spaces_sigmas = false,
       .compile = compile_tcd};
   return sampler;
 }

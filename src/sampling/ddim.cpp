@@ -15,9 +15,9 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
   const std::vector<double> timesteps =
       spaced_timesteps(config, options.steps, Grid::whole, config.num_train_timesteps);
   const int stride = config.num_train_timesteps / options.steps;
-  const Basis basis(1);
+  const Basis basis(config, 1);
   const Linear x = basis.slot(0);
-  Schedule schedule;
+  Schedule schedule{.slots = basis.slots()};
   for (auto i = static_cast<size_t>(options.first); i < timesteps.size(); ++i) {
     const double t = timesteps[i];
     const double alpha = alpha_at(config, alphas, t);
@@ -26,14 +26,17 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
     const double variance = (1 - alpha_next) / (1 - alpha) * (1 - alpha / alpha_next);
     const double fresh = options.eta * std::sqrt(variance);
     const Level level = Level::of_alpha(alpha);
-    const Linear picture = picture_of(config.prediction_type, level, x, basis.prediction());
+    // Thresholding changes the picture only, not the noise.
+    const Linear predicted = picture_of(config.prediction_type, level, x, basis.prediction());
+    const Linear picture = basis.thresholded(predicted);
     const Linear noise = noise_of(config.prediction_type, level, x, basis.prediction());
     schedule.evaluations.push_back({
         .timestep = t,
         .signal = level.signal,
         .noise = level.noise,
-        .update = update_table({std::sqrt(alpha_next) * picture + std::sqrt(1 - alpha_next - fresh * fresh) * noise +
-                                fresh * basis.noise()}),
+        .threshold = basis.threshold(predicted),
+        .update = basis.table({std::sqrt(alpha_next) * picture + std::sqrt(1 - alpha_next - fresh * fresh) * noise +
+                               fresh * basis.noise()}),
         .uses_noise = options.eta > 0,
     });
   }
@@ -47,6 +50,8 @@ const Sampler& ddim() {
                                   .keys = {"timestep_spacing", "steps_offset", "clip_sample", "set_alpha_to_one",
                                            "thresholding", "rescale_betas_zero_snr"},
                                   .defaults = {.timestep_spacing = TimestepSpacing::leading},
+                                  .takes_eta = true,
+                                  .spaces_sigmas = false,
                                   .compile = compile};
   return sampler;
 }

@@ -57,16 +57,17 @@ void check(const SchedulerConfig& config) {
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) {
   check(config);
-  const Ladder ladder = solver_ladder(config, options.steps, {.sigma_min_repeats_last = true});
+  const Ladder ladder = solver_ladder(config, options, {.sigma_min_repeats_last = true});
   const std::vector<Level> levels = levels_of(ladder.sigmas);
-  const Basis basis(config.solver_order);  // x, then the noise predicted one and two steps ago
+  const Basis basis(config, config.solver_order);  // x, then the noise predicted one and two steps ago
   const size_t steps = ladder.timesteps.size();
   const bool is_short = config.lower_order_final && steps < 15;
-  Schedule schedule{.slots = config.solver_order};
+  Schedule schedule{.slots = basis.slots()};
   schedule.sigmas = ladder.sigmas;
   const auto first = static_cast<size_t>(options.first);
   for (size_t i = first; i < steps; ++i) {
-    std::vector<Linear> m = {noise_of(config.prediction_type, levels[i], basis.slot(0), basis.prediction())};
+    const Predicted now = predicted(config, basis, levels[i]);
+    std::vector<Linear> m = {now.noise};
     for (int k = 1; k < config.solver_order; ++k) m.push_back(basis.slot(static_cast<size_t>(k)));
     int order = std::min(config.solver_order, static_cast<int>(i - first) + 1);
     if (is_short) order = std::min(order, static_cast<int>(steps - i));
@@ -79,7 +80,8 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
     schedule.evaluations.push_back({.timestep = ladder.timesteps[i],
                                     .signal = levels[i].signal,
                                     .noise = levels[i].noise,
-                                    .update = update_table(next)});
+                                    .threshold = now.threshold,
+                                    .update = basis.table(next)});
   }
   return schedule;
 }

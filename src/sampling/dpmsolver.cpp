@@ -87,11 +87,9 @@ DpmSettings dpm_settings(const SchedulerConfig& config) {
   return settings;
 }
 
-Linear dpm_model(const SchedulerConfig& config, DpmAlgorithm algorithm, Level level, const Linear& x,
-                 const Linear& prediction) {
+Linear dpm_model(DpmAlgorithm algorithm, const Predicted& predicted) {
   const bool of_data = algorithm == DpmAlgorithm::data || algorithm == DpmAlgorithm::data_sde;
-  return of_data ? picture_of(config.prediction_type, level, x, prediction)
-                 : noise_of(config.prediction_type, level, x, prediction);
+  return of_data ? predicted.picture : predicted.noise;
 }
 
 Linear dpm_update(DpmAlgorithm algorithm, bool heun, Level from, Level to, const Linear& x, const DpmDifferences& model,

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "sampling/sampler.h"
+#include "sampling/sigmas.h"
 
 namespace tempera {
 
@@ -23,9 +24,8 @@ struct DpmSettings {
 };
 DpmSettings dpm_settings(const SchedulerConfig& config);
 
-// The quantity that the solver extrapolates: the picture or the noise of a prediction at this level.
-Linear dpm_model(const SchedulerConfig& config, DpmAlgorithm algorithm, Level level, const Linear& x,
-                 const Linear& prediction);
+// The quantity that the solver extrapolates: the picture or the noise.
+Linear dpm_model(DpmAlgorithm algorithm, const Predicted& predicted);
 
 // Divided differences of the model along lambda, in units of the step h: value, first and second.
 struct DpmDifferences {
@@ -35,6 +35,19 @@ struct DpmDifferences {
 // From x at `from` to level `to`. The first difference has the midpoint's or Heun's weight.
 Linear dpm_update(DpmAlgorithm algorithm, bool heun, Level from, Level to, const Linear& x, const DpmDifferences& model,
                   const Linear& noise);
+
+// The multistep solver over given levels. Its formulas hold for variance preserving levels and for those of EDM.
+struct DpmMultistep {
+  const SchedulerConfig& config;
+  const DpmSettings settings;
+  const Ladder ladder;
+  const std::vector<Level> levels;  // of the ladder's sigmas
+  // The prediction at a level, and the factor of the model's input.
+  Predicted (*predicted)(const SchedulerConfig& config, const Basis& basis, Level level);
+  double (*input_scale)(const SchedulerConfig& config, Level level);
+};
+// Sets slots, sigmas and evaluations.
+Schedule dpm_multistep(const DpmMultistep& solver, int first);
 
 // Levels with the sigmas of a ladder.
 std::vector<Level> levels_of(const std::vector<double>& sigmas);

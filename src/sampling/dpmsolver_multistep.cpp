@@ -22,20 +22,32 @@ DpmDifferences differences(int order, std::span<const Level> levels, size_t i, s
 }
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) {
-  const DpmSettings settings = dpm_settings(config);
-  const Ladder ladder = solver_ladder(config, options.steps, {.cosine_truncates = true});
-  const std::vector<Level> levels = levels_of(ladder.sigmas);
-  const Basis basis(settings.order);  // x, then the model one and two steps ago
+  const Ladder ladder = solver_ladder(config, options, {.cosine_truncates = true});
+  return dpm_multistep({.config = config,
+                        .settings = dpm_settings(config),
+                        .ladder = ladder,
+                        .levels = levels_of(ladder.sigmas),
+                        .predicted = predicted,
+                        .input_scale = [](const SchedulerConfig&, Level) { return 1.0; }},
+                       options.first);
+}
+
+}  // namespace
+
+Schedule dpm_multistep(const DpmMultistep& solver, int first_evaluation) {
+  const auto& [config, settings, ladder, levels, predicted, input_scale] = solver;
+  const Basis basis(config, settings.order);  // x, then the model one and two steps ago
   const bool is_sde = settings.algorithm == DpmAlgorithm::data_sde || settings.algorithm == DpmAlgorithm::noise_sde;
   const size_t steps = ladder.timesteps.size();
   const bool is_short = config.lower_order_final && steps < 15;
   const bool first_order_at_end = config.euler_at_final || is_short || config.final_sigmas_type == FinalSigmas::zero;
 
-  Schedule schedule{.slots = settings.order};
+  Schedule schedule{.slots = basis.slots()};
   schedule.sigmas = ladder.sigmas;
-  const auto first = static_cast<size_t>(options.first);
+  const auto first = static_cast<size_t>(first_evaluation);
   for (size_t i = first; i < steps; ++i) {
-    std::vector<Linear> m = {dpm_model(config, settings.algorithm, levels[i], basis.slot(0), basis.prediction())};
+    const Predicted now = predicted(config, basis, levels[i]);
+    std::vector<Linear> m = {dpm_model(settings.algorithm, now)};
     for (int k = 1; k < settings.order; ++k) m.push_back(basis.slot(static_cast<size_t>(k)));
 
     int order = std::min(settings.order, static_cast<int>(i - first) + 1);
@@ -47,15 +59,15 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
     std::vector<Linear> next = {x};
     next.insert(next.end(), m.begin(), m.end() - 1);
     schedule.evaluations.push_back({.timestep = ladder.timesteps[i],
+                                    .input_scale = input_scale(config, levels[i]),
                                     .signal = levels[i].signal,
                                     .noise = levels[i].noise,
-                                    .update = update_table(next),
+                                    .threshold = now.threshold,
+                                    .update = basis.table(next),
                                     .uses_noise = is_sde});
   }
   return schedule;
 }
-
-}  // namespace
 
 const Sampler& dpmsolver_multistep() {
   static const Sampler sampler = {
@@ -65,6 +77,7 @@ const Sampler& dpmsolver_multistep() {
                "use_lu_lambdas", "use_flow_sigmas", "final_sigmas_type", "lambda_min_clipped", "variance_type",
                "rescale_betas_zero_snr"},
       .defaults = {.algorithm_type = "dpmsolver++", .solver_type = "midpoint"},
+      .takes_timesteps = true,
       .compile = compile};
   return sampler;
 }

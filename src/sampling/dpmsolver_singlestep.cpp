@@ -46,17 +46,18 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
   if (settings.algorithm == DpmAlgorithm::noise_sde) {
     refuse(config, "algorithm_type", config.algorithm_type, "choose dpmsolver++, sde-dpmsolver++ or dpmsolver");
   }
-  const Ladder ladder = solver_ladder(config, options.steps);
+  const Ladder ladder = solver_ladder(config, options);
   const std::vector<Level> levels = levels_of(ladder.sigmas);
   const size_t steps = ladder.timesteps.size();
   const std::vector<int> order_of = orders(config, settings.order, static_cast<int>(steps));
   // x, the sample at the beginning of the step, the model one and two evaluations ago
-  const Basis basis(settings.order + 1);
-  Schedule schedule{.slots = settings.order + 1};
+  const Basis basis(config, settings.order + 1);
+  Schedule schedule{.slots = basis.slots()};
   schedule.sigmas = ladder.sigmas;
   const auto first = static_cast<size_t>(options.first);
   for (size_t i = first; i < steps; ++i) {
-    std::vector<Linear> m = {dpm_model(config, settings.algorithm, levels[i], basis.slot(0), basis.prediction())};
+    const Predicted now = predicted(config, basis, levels[i]);
+    std::vector<Linear> m = {dpm_model(settings.algorithm, now)};
     for (int k = 1; k < settings.order; ++k) m.push_back(basis.slot(static_cast<size_t>(k) + 1));
 
     const int order = std::min(order_of[i], static_cast<int>(i - first) + 1);
@@ -69,7 +70,8 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
     schedule.evaluations.push_back({.timestep = ladder.timesteps[i],
                                     .signal = levels[i].signal,
                                     .noise = levels[i].noise,
-                                    .update = update_table(next),
+                                    .threshold = now.threshold,
+                                    .update = basis.table(next),
                                     .uses_noise = settings.algorithm == DpmAlgorithm::data_sde});
   }
   return schedule;
@@ -84,6 +86,7 @@ const Sampler& dpmsolver_singlestep() {
                "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_flow_sigmas", "final_sigmas_type",
                "lambda_min_clipped", "variance_type"},
       .defaults = {.algorithm_type = "dpmsolver++", .solver_type = "midpoint", .lower_order_final = false},
+      .takes_timesteps = true,
       .compile = compile};
   return sampler;
 }

@@ -11,7 +11,7 @@ namespace tempera {
 namespace {
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options, bool ancestral) {
-  const Ladder ladder = karras_ladder(config, options.steps);
+  const Ladder ladder = karras_ladder(config, options);
   const Basis basis(1);
   Schedule schedule;
   schedule.sigmas = ladder.sigmas;
@@ -46,6 +46,8 @@ const Sampler& euler() {
                "use_beta_sigmas", "sigma_min", "sigma_max", "timestep_type", "rescale_betas_zero_snr",
                "final_sigmas_type"},
       .defaults = {},
+      .takes_timesteps = true,
+      .takes_sigmas = true,
       .compile = [](const SchedulerConfig& config, const ScheduleOptions& options) {
         return compile(config, options, false);
       }};

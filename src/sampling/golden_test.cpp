@@ -1,5 +1,6 @@
 // Samplers and noise against small committed tables of results of diffusers and PyTorch. tools/make_sampling_goldens.py
-// computes them, with the same replacements for the model and for the noise.
+// computes them, with the same replacements for the model and for the noise. tools/take_sampling_goldens.py takes those
+// of further configurations from the reference data.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -76,6 +77,50 @@ TEST(SamplingGolden, SamplersEqualDiffusers) {
     SCOPED_TRACE(row["config"].dump() + " steps " + row["steps"].dump() + " first " + row["first"].dump() + " eta " +
                  row["eta"].dump());
     ASSERT_NO_THROW(expect_equal(row));
+  }
+}
+
+std::vector<double> normal(Generator& generator, size_t n) {
+  std::vector<float> values(n);
+  generator.normal(values);
+  return {values.begin(), values.end()};
+}
+
+void expect_further(const json& row) {
+  const Schedule schedule = make_schedule(parse_scheduler_config(row["config"].dump()), row["steps"].get<int>());
+  const auto timesteps = row["timesteps"].get<std::vector<double>>();
+  ASSERT_EQ(schedule.evaluations.size(), timesteps.size());
+  for (size_t i = 0; i < timesteps.size(); ++i)
+    EXPECT_NEAR(schedule.evaluations[i].timestep, timesteps[i], timesteps[i] == std::round(timesteps[i]) ? 1e-5 : 2e-4);
+  const auto sigmas = row["sigmas"].get<std::vector<double>>();
+  ASSERT_EQ(schedule.sigmas.size(), sigmas.size());
+  for (size_t i = 0; i < sigmas.size(); ++i) EXPECT_NEAR(schedule.sigmas[i], sigmas[i], 1e-5 * sigmas[i]) << i;
+
+  constexpr size_t kElements = 4 * 6 * 10;  // thresholding depends on all of them
+  std::vector<double> x = normal(*make_generator(Rng::cpu, 5), kElements);
+  for (double& value : x) value *= schedule.init_noise_sigma;
+  const auto generator = make_generator(Rng::cpu, 6);
+  const auto trace = run_schedule(schedule, x, fake_model, [&] { return normal(*generator, kElements); });
+  ASSERT_EQ(trace.size(), row["trace"].size());
+  for (size_t i = 0; i < trace.size(); ++i) {
+    double error = 0;
+    double norm = 0;
+    for (size_t k = 0; k < row["at"].size(); ++k) {
+      const double expected = row["trace"][i][k];
+      const double difference = trace[i][row["at"][k].get<size_t>()] - expected;
+      error += difference * difference;
+      norm += expected * expected;
+    }
+    EXPECT_LE(std::sqrt(error / norm), 1e-4) << i;
+  }
+}
+
+TEST(SamplingGolden, FurtherConfigurationsEqualDiffusers) {
+  const json rows = read("further_samplers.json");
+  ASSERT_EQ(rows.size(), 28u);
+  for (const json& row : rows) {
+    SCOPED_TRACE(row["name"].get<std::string>());
+    ASSERT_NO_THROW(expect_further(row));
   }
 }
 

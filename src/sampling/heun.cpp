@@ -8,7 +8,7 @@ namespace tempera {
 namespace {
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) {
-  const Ladder ladder = karras_ladder(config, options.steps);
+  const Ladder ladder = karras_ladder(config, options);
   const size_t steps = ladder.timesteps.size();
   const Basis basis(2);  // x, and x before the step
   const Linear x = basis.slot(0);
@@ -50,6 +50,7 @@ const Sampler& heun() {
                                   .keys = {"timestep_spacing", "steps_offset", "use_karras_sigmas",
                                            "use_exponential_sigmas", "use_beta_sigmas", "clip_sample"},
                                   .defaults = {.beta_start = 0.00085, .beta_end = 0.012},
+                                  .takes_timesteps = true,
                                   .compile = compile};
   return sampler;
 }

@@ -11,7 +11,7 @@ namespace tempera {
 namespace {
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options, bool ancestral) {
-  const Ladder ladder = karras_ladder(config, options.steps, /*round_karras=*/true);
+  const Ladder ladder = karras_ladder(config, options, /*round_karras=*/true);
   const std::vector<double> log_sigmas = logarithms(sigma_table(config, alphas_cumprod(config)));
   const size_t steps = ladder.timesteps.size();
   const Basis basis(2);  // x, and x before the step

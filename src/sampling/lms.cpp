@@ -32,7 +32,7 @@ double lagrange_integral(const std::vector<double>& sigmas, size_t i, size_t ord
 }
 
 Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) {
-  const Ladder ladder = karras_ladder(config, options.steps);
+  const Ladder ladder = karras_ladder(config, options);
   const Basis basis(kOrder);  // x, then the derivatives of the last three evaluations, newest first
   Schedule schedule{.slots = kOrder};
   schedule.sigmas = ladder.sigmas;

@@ -130,6 +130,7 @@ const Sampler& pndm() {
   static const Sampler sampler = {.class_name = "PNDMScheduler",
                                   .keys = {"timestep_spacing", "steps_offset", "skip_prk_steps", "set_alpha_to_one"},
                                   .defaults = {.timestep_spacing = TimestepSpacing::leading, .set_alpha_to_one = false},
+                                  .spaces_sigmas = false,
                                   .compile = compile};
   return sampler;
 }

@@ -3,8 +3,8 @@
 #include <array>
 #include <utility>
 
-#include "base/error.h"
 #include "sampling/config.h"
+#include "sampling/names.h"
 #include "sampling/sampler.h"
 
 namespace tempera {
@@ -25,6 +25,16 @@ constexpr auto kLinspace = TimestepSpacing::linspace;
 void as_is(SchedulerConfig& /*config*/) {}
 void karras(SchedulerConfig& config) {
   config.use_karras_sigmas = true;
+}
+void sde(SchedulerConfig& config) {
+  config.algorithm_type = "sde-dpmsolver++";
+}
+void sde_heun(SchedulerConfig& config) {
+  config.algorithm_type = "sde-dpmsolver++";
+  config.solver_type = "heun";
+}
+void third_order(SchedulerConfig& config) {
+  config.solver_order = 3;
 }
 void sde_karras(SchedulerConfig& config) {
   config.use_karras_sigmas = true;
@@ -56,6 +66,12 @@ constexpr std::array kPresets = {
     Preset{"dpmpp_2m", "DPMSolverMultistepScheduler", kLeading, 1, as_is},
     Preset{"dpmpp_2m_karras", "DPMSolverMultistepScheduler", kLeading, 1, karras},
     Preset{"dpmpp_2m_sde_karras", "DPMSolverMultistepScheduler", kLeading, 1, sde_karras},
+    Preset{"dpmpp_2m_sde", "DPMSolverMultistepScheduler", kLeading, 1, sde},
+    Preset{"dpmpp_2m_sde_heun", "DPMSolverMultistepScheduler", kLeading, 1, sde_heun},
+    Preset{"dpmpp_3m", "DPMSolverMultistepScheduler", kLeading, 1, third_order},
+    Preset{"dpmpp_3m_sde", "DPMSolver3MSDEScheduler", kLeading, 1, as_is},
+    Preset{"dpmpp_sde", "DPMSolverSDEScheduler", kLeading, 1, as_is},
+    Preset{"dpmpp_2s_a", "DPMSolver2SAncestralScheduler", kLeading, 1, as_is},
     Preset{"dpmpp_2s", "DPMSolverSinglestepScheduler", kLinspace, 0, lower_order_final},
     Preset{"heun", "HeunDiscreteScheduler", kLeading, 1, as_is},
     Preset{"lms", "LMSDiscreteScheduler", kLeading, 1, as_is},
@@ -64,6 +80,7 @@ constexpr std::array kPresets = {
     Preset{"deis", "DEISMultistepScheduler", kLeading, 1, as_is},
     Preset{"kdpm2", "KDPM2DiscreteScheduler", kLeading, 1, as_is},
     Preset{"kdpm2_a", "KDPM2AncestralDiscreteScheduler", kLeading, 1, as_is},
+    Preset{"sa_solver", "SASolverScheduler", kLinspace, 0, as_is},
     Preset{"lcm", "LCMScheduler", kLeading, 0, as_is},
     Preset{"tcd", "TCDScheduler", kLeading, 0, as_is},
 };
@@ -99,27 +116,24 @@ std::vector<std::string_view> scheduler_names() {
 }
 
 SchedulerConfig scheduler_config(std::string_view name) {
-  std::string names;
-  for (const Preset& preset : kPresets) {
-    if (preset.name != name) {
-      names += (names.empty() ? "" : ", ") + std::string(preset.name);
-      continue;
-    }
-    SchedulerConfig config = defaults_of(find_sampler(preset.class_name));
-    set_noise_levels(config, {1000, 0.00085, 0.012, BetaSchedule::scaled_linear, {}});
-    config.timestep_spacing = preset.spacing;
-    config.steps_offset = preset.steps_offset;
-    preset.adjust(config);
-    return config;
-  }
-  constexpr size_t kLongest = 100;
-  fail(ErrorCode::invalid_argument, "there is no scheduler '{}'; choose one of {}", name.substr(0, kLongest), names);
+  const SchedulerName read = read_scheduler_name(name);
+  const Preset& preset = *std::find_if(kPresets.begin(), kPresets.end(),
+                                       [&](const Preset& candidate) { return candidate.name == read.preset; });
+  SchedulerConfig config = defaults_of(find_sampler(preset.class_name));
+  set_noise_levels(config, {1000, 0.00085, 0.012, BetaSchedule::scaled_linear, {}});
+  config.timestep_spacing = preset.spacing;
+  config.steps_offset = preset.steps_offset;
+  preset.adjust(config);
+  if (!read.schedule.empty()) set_schedule(config, read.schedule);
+  return config;
 }
 
 SchedulerConfig scheduler_config(std::string_view name, const SchedulerConfig& model) {
   SchedulerConfig config = scheduler_config(name);
-  // The presets all have plain SDXL's noise levels, so the model's can only replace them with the same or its own.
-  set_noise_levels(config, noise_levels_of(model));
+  // The presets all have plain SDXL's noise levels, so the model's can only replace them with the same or its own. The
+  // samplers of EDM have no table of levels to replace them with.
+  const bool has_levels = !knows(find_sampler(model.class_name), "sigma_data");
+  if (has_levels) set_noise_levels(config, noise_levels_of(model));
   if (model.prediction_type != PredictionType::epsilon) config.prediction_type = model.prediction_type;
   if (model.rescale_betas_zero_snr && knows(find_sampler(config.class_name), "rescale_betas_zero_snr")) {
     config.rescale_betas_zero_snr = true;

@@ -6,21 +6,27 @@
 #include "sampling/schedule.h"
 
 // clang-format off
-#define TEMPERA_SAMPLERS(X) \
-  X(euler)                  \
-  X(euler_ancestral)        \
-  X(heun)                   \
-  X(kdpm2)                  \
-  X(kdpm2_ancestral)        \
-  X(lms)                    \
-  X(ddim)                   \
-  X(ddpm)                   \
-  X(pndm)                   \
-  X(dpmsolver_multistep)    \
-  X(dpmsolver_singlestep)   \
-  X(unipc)                  \
-  X(deis)                   \
-  X(lcm)                    \
+#define TEMPERA_SAMPLERS(X)  \
+  X(euler)                   \
+  X(euler_ancestral)         \
+  X(heun)                    \
+  X(kdpm2)                   \
+  X(kdpm2_ancestral)         \
+  X(lms)                     \
+  X(ddim)                    \
+  X(ddpm)                    \
+  X(pndm)                    \
+  X(dpmsolver_multistep)     \
+  X(dpmsolver_singlestep)    \
+  X(unipc)                   \
+  X(deis)                    \
+  X(sa_solver)               \
+  X(edm_euler)               \
+  X(edm_dpmsolver_multistep) \
+  X(dpmpp_sde)               \
+  X(dpmpp_2s_ancestral)      \
+  X(dpmpp_3m_sde)            \
+  X(lcm)                     \
   X(tcd)
 // clang-format on
 

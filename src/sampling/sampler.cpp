@@ -42,6 +42,38 @@ Linear noise_of(PredictionType type, Level level, const Linear& x, const Linear&
   fail(ErrorCode::internal, "internal error: prediction type {}", static_cast<int>(type));
 }
 
+Basis::Basis(const SchedulerConfig& config, int slots)
+    : slots_(static_cast<size_t>(slots) + (config.thresholding ? 1 : 0)),
+      thresholds_(config.thresholding),
+      ratio_(config.dynamic_thresholding_ratio),
+      max_(config.sample_max_value) {}
+
+Linear Basis::thresholded(const Linear& predicted) const {
+  return thresholds_ ? slot(slots_ - 1) : predicted;
+}
+
+std::optional<Threshold> Basis::threshold(const Linear& predicted) const {
+  if (!thresholds_) return std::nullopt;
+  return Threshold{slots() - 1, predicted.coefficients()[0], predicted.coefficients()[slots_], ratio_, max_};
+}
+
+std::vector<double> Basis::table(std::vector<Linear> next) const {
+  if (thresholds_) next.push_back(zero());
+  return update_table(next);
+}
+
+Predicted predicted(const SchedulerConfig& config, const Basis& basis, Level level) {
+  const Linear x = basis.slot(0);
+  const Linear picture = picture_of(config.prediction_type, level, x, basis.prediction());
+  if (config.thresholding) return predicted_from(picture, basis, level);
+  return {picture, noise_of(config.prediction_type, level, x, basis.prediction()), {}};
+}
+
+Predicted predicted_from(const Linear& picture, const Basis& basis, Level level) {
+  const Linear thresholded = basis.thresholded(picture);
+  return {thresholded, (basis.slot(0) - level.signal * thresholded) / level.noise, basis.threshold(picture)};
+}
+
 std::vector<double> update_table(std::span<const Linear> next) {
   std::vector<double> table;
   for (const Linear& row : next) {

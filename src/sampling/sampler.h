@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,11 @@ struct Sampler {
   std::string_view class_name;
   std::vector<std::string_view> keys;  // of the config, in addition to those of all classes (kCommonKeys in config.cpp)
   SchedulerConfig defaults;
+  // The arguments of diffusers that the class reads: of set_timesteps, and of step.
+  bool takes_timesteps = false, takes_sigmas = false, takes_eta = false;
+  // False: it visits whole timesteps. Of the spacings of set_schedule (names.h) it then has those of ScheduleType, as
+  // own timesteps, if it reads these.
+  bool spaces_sigmas = true;
   Schedule (*compile)(const SchedulerConfig& config, const ScheduleOptions& options);
 };
 
@@ -55,18 +61,39 @@ struct Level {
 Linear picture_of(PredictionType type, Level level, const Linear& x, const Linear& prediction);
 Linear noise_of(PredictionType type, Level level, const Linear& x, const Linear& prediction);
 
-// The basis of a table of this number of slots.
+// The basis of a table of this number of slots. With thresholding, one more slot follows them: the thresholded picture.
 class Basis {
  public:
   explicit Basis(int slots) : slots_(static_cast<size_t>(slots)) {}
+  Basis(const SchedulerConfig& config, int slots);
+
+  int slots() const { return static_cast<int>(slots_); }
   Linear slot(size_t k) const { return {slots_ + 2, k}; }
   Linear prediction() const { return {slots_ + 2, slots_}; }
   Linear noise() const { return {slots_ + 2, slots_ + 1}; }
   Linear zero() const { return 0.0 * slot(0); }
 
+  // The picture for an update: `predicted`, or the slot with its thresholded form.
+  Linear thresholded(const Linear& predicted) const;
+  // Evaluation::threshold for that predicted picture.
+  std::optional<Threshold> threshold(const Linear& predicted) const;
+  // The rows of an update: the next value of each slot but that of the thresholded picture, which becomes 0.
+  std::vector<double> table(std::vector<Linear> next) const;
+
  private:
   size_t slots_;
+  bool thresholds_ = false;
+  double ratio_ = 1, max_ = 1;
 };
+
+// The picture of a prediction, thresholded if the config says so, and the noise that belongs to it.
+struct Predicted {
+  Linear picture, noise;
+  std::optional<Threshold> threshold;  // Evaluation::threshold
+};
+Predicted predicted(const SchedulerConfig& config, const Basis& basis, Level level);
+// The same from the picture, a sum of slot 0 and the prediction, before thresholding.
+Predicted predicted_from(const Linear& picture, const Basis& basis, Level level);
 
 // The next value of every slot, as a row-major table.
 std::vector<double> update_table(std::span<const Linear> next);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "sampling/run_schedule.h"
+#include "sampling/sampler.h"
 
 namespace tempera {
 namespace {
@@ -59,7 +60,8 @@ TEST_P(EverySampler, KeepsTheMarginals) {
       SchedulerConfig config = scheduler_config(GetParam());
       config.prediction_type = type;
       config.set_alpha_to_one = true;
-      const Schedule schedule = make_schedule(config, {.steps = 9, .eta = 0.4, .first = first});
+      const double eta = find_sampler(config.class_name).takes_eta ? 0.4 : 0;
+      const Schedule schedule = make_schedule(config, {.steps = 9, .eta = eta, .first = first});
       const size_t count = schedule.evaluations.size();
       std::vector<double> x(2 + count, 0.0);
       x[0] = schedule.evaluations[0].signal;
@@ -83,7 +85,7 @@ TEST_P(EverySampler, KeepsTheMarginals) {
         EXPECT_NEAR(marginal.noise / next.noise, 1, tolerance) << i;
       }
       const Marginal end = marginal_of(trace.back());
-      if (GetParam() == "deis") {  // ends at the lowest sigma of the training table
+      if (GetParam() == "deis" || GetParam() == "sa_solver") {  // ends at the lowest sigma of the training table
         EXPECT_NEAR(end.noise / end.signal / schedule.sigmas.back(), 1, 1e-6);
       } else if (GetParam() == "tcd") {  // ends at timestep 0
         EXPECT_NEAR(end.noise / end.signal, 0.0292, 1e-4);
@@ -156,7 +158,7 @@ TEST(Schedule, RefusesNumbersOutOfRange) {
                 HasSubstr("between 1 and 10000"));
   }
   for (const double eta : {-0.1, 1.1, std::nan("")}) {
-    EXPECT_THAT(message_of([&] { make_schedule(euler, {.eta = eta}); }, ErrorCode::invalid_argument),
+    EXPECT_THAT(message_of([&] { make_schedule(scheduler_config("ddim"), {.eta = eta}); }, ErrorCode::invalid_argument),
                 HasSubstr("between 0 and 1"));
   }
   for (const int first : {-1, 7, 100}) {
@@ -173,6 +175,48 @@ TEST(Schedule, RefusesNumbersOutOfRange) {
   for (const char* name : {"ddim", "ddpm", "pndm"}) {
     EXPECT_THAT(message_of([&] { make_schedule(scheduler_config(name), 1001); }, ErrorCode::invalid_argument),
                 HasSubstr("1 to 1000 steps, not 1001"));
+  }
+}
+
+TEST(Schedule, OwnTimestepsAndSigmasReplaceTheSteps) {
+  const Schedule own = make_schedule(scheduler_config("euler"), {.steps = 3, .timesteps = {900, 500, 50}});
+  ASSERT_EQ(own.evaluations.size(), 3u);
+  EXPECT_EQ(own.evaluations[1].timestep, 500);
+  EXPECT_NEAR(own.sigmas[1], 1.6156 + (1.6182 - 1.6156) / 2, 5e-3);  // the golden of timestep 499.5, and its slope
+  EXPECT_EQ(own.sigmas[3], 0);
+  const Schedule sigmas = make_schedule(scheduler_config("euler"), {.steps = 2, .sigmas = {14, 1.61558342, 0.5}});
+  ASSERT_EQ(sigmas.evaluations.size(), 2u);
+  EXPECT_NEAR(sigmas.evaluations[1].timestep, 499.5, 1e-2);
+  EXPECT_EQ(sigmas.sigmas[2], 0.5);
+  EXPECT_NEAR(sigmas.init_noise_sigma, std::sqrt(14 * 14 + 1), 1e-6);
+  for (const char* name : {"dpmpp_2m", "dpmpp_2s", "heun", "ddpm", "lcm", "tcd"}) {
+    const Schedule schedule = make_schedule(scheduler_config(name), {.steps = 4, .timesteps = {999, 600, 300, 20}});
+    EXPECT_EQ(schedule.evaluations[0].timestep, 999) << name;
+    EXPECT_EQ(schedule.evaluations.back().timestep, 20) << name;
+  }
+}
+
+TEST(Schedule, RefusesArgumentsThatTheSamplerDoesNotRead) {
+  using testing::HasSubstr;
+  const auto refused = [](const char* name, const ScheduleOptions& options) {
+    return message_of([&] { make_schedule(scheduler_config(name), options); }, ErrorCode::invalid_argument);
+  };
+  for (const char* name : {"euler_a", "ddim", "pndm", "lms", "unipc", "deis", "kdpm2", "sa_solver", "dpmpp_sde"})
+    EXPECT_THAT(refused(name, {.steps = 1, .timesteps = {500}}), HasSubstr("leave")) << name;
+  for (const char* name : {"euler_a", "dpmpp_2m", "ddim", "heun", "lcm"})
+    EXPECT_THAT(refused(name, {.steps = 1, .sigmas = {5, 0}}), HasSubstr("such as euler")) << name;
+  for (const char* name : {"euler", "dpmpp_2m", "lcm"})
+    EXPECT_THAT(refused(name, {.steps = 3, .eta = 0.5}), HasSubstr("such as ddim")) << name;
+  for (const char* name : {"dpmpp_2m_karras", "euler simple"})
+    EXPECT_THAT(refused(name, {.steps = 1, .timesteps = {500}}), HasSubstr("spaces its sigmas itself")) << name;
+  EXPECT_THAT(refused("euler", {.steps = 1, .timesteps = {500}, .sigmas = {5, 0}}), HasSubstr("give one of them"));
+  for (const std::vector<int>& bad : {std::vector<int>{500, 500}, {100, 500}, {1000, 1}, {5, -1}}) {
+    EXPECT_THAT(refused("euler", {.steps = static_cast<int>(bad.size()), .timesteps = bad}),
+                HasSubstr("from at most 999 to at least 0"));
+  }
+  for (const std::vector<double>& bad : {std::vector<double>{5}, {5, 5}, {1, 5}, {5, -1}, {5, std::nan("")}}) {
+    EXPECT_THAT(refused("euler", {.steps = static_cast<int>(bad.size()) - 1, .sigmas = bad}),
+                testing::Not(testing::IsEmpty()));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sampling/config.h"
+#include "sampling/schedule.h"
 
 namespace tempera {
 
@@ -27,6 +28,13 @@ enum class Grid {
 // `range` replaces num_train_timesteps if lambda_min_clipped removes the noisy end.
 std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, Grid grid, int range);
 
+// np.linspace: `count` values from `start` to `end`, the last one exact.
+std::vector<double> linspace(double start, double end, int count);
+
+// The request's own timesteps, or those of the config's schedule type, for samplers that visit whole timesteps. Empty
+// if there are none.
+std::vector<double> own_timesteps(const SchedulerConfig& config, const ScheduleOptions& options);
+
 // The timesteps of the evaluations, and the sigma of each, followed by the final sigma.
 struct Ladder {
   std::vector<double> timesteps;
@@ -35,14 +43,14 @@ struct Ladder {
 
 // For the samplers with steps in sigma itself (Euler, Heun, LMS, KDPM2). Karras, exponential and beta spacings are
 // between the ends of the plain spacing. Timesteps may be fractional (rounded with round_karras for Karras).
-Ladder karras_ladder(const SchedulerConfig& config, int steps, bool round_karras = false);
+Ladder karras_ladder(const SchedulerConfig& config, const ScheduleOptions& options, bool round_karras = false);
 
 // For the DPM-Solver family: respacings are between the ends of the training table, timesteps are integers.
 struct SolverLadderRules {
   bool sigma_min_repeats_last = false;  // final_sigmas_type sigma_min of a respaced ladder is its own last sigma
   bool cosine_truncates = false;        // with cosine betas, Karras timesteps are truncated instead of rounded
 };
-Ladder solver_ladder(const SchedulerConfig& config, int steps, SolverLadderRules rules = {});
+Ladder solver_ladder(const SchedulerConfig& config, const ScheduleOptions& options, SolverLadderRules rules = {});
 
 // init_noise_sigma of the samplers of karras_ladder.
 double karras_init_noise_sigma(const SchedulerConfig& config, const std::vector<double>& sigmas);

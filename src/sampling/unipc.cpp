@@ -3,58 +3,32 @@
 // UniPCMultistepScheduler.
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "sampling/dpmsolver.h"
-#include "sampling/sigmas.h"
+#include "sampling/linear_system.h"
 
 namespace tempera {
 namespace {
 
-// Solves the small dense system matrix * x = right by Gaussian elimination with partial pivoting.
-std::vector<double> solve(std::vector<std::vector<double>> matrix, std::vector<double> right) {
-  const size_t n = right.size();
-  for (size_t column = 0; column < n; ++column) {
-    size_t pivot = column;
-    for (size_t row = column + 1; row < n; ++row) {
-      if (std::abs(matrix[row][column]) > std::abs(matrix[pivot][column])) pivot = row;
-    }
-    std::swap(matrix[column], matrix[pivot]);
-    std::swap(right[column], right[pivot]);
-    for (size_t row = column + 1; row < n; ++row) {
-      const double factor = matrix[row][column] / matrix[column][column];
-      for (size_t k = column; k < n; ++k) matrix[row][k] -= factor * matrix[column][k];
-      right[row] -= factor * right[column];
-    }
-  }
-  for (size_t row = n; row-- > 0;) {
-    for (size_t k = row + 1; k < n; ++k) right[row] -= matrix[row][k] * right[k];
-    right[row] /= matrix[row][row];
-  }
-  return right;
-}
-
 class Compiler {
  public:
-  Compiler(const SchedulerConfig& config, int steps)
+  Compiler(const SchedulerConfig& config, const ScheduleOptions& options)
       : config_(config),
-        ladder_(solver_ladder(config, steps, {.sigma_min_repeats_last = true})),
+        ladder_(solver_ladder(config, options, {.sigma_min_repeats_last = true})),
         levels_(levels_of(ladder_.sigmas)),
-        basis_(config.solver_order + 2) {}
+        basis_(config, config.solver_order + 2) {}
 
   Schedule compile(size_t first) const {
     const size_t steps = ladder_.timesteps.size();
     const int history = config_.solver_order;
-    Schedule schedule{.slots = history + 2};
+    Schedule schedule{.slots = basis_.slots()};
     schedule.sigmas = ladder_.sigmas;
     int order_before = 0;
     for (size_t i = first; i < steps; ++i) {
       const Level level = levels_[i];
-      const Linear model = config_.predict_x0
-                               ? picture_of(config_.prediction_type, level, basis_.slot(0), basis_.prediction())
-                               : noise_of(config_.prediction_type, level, basis_.slot(0), basis_.prediction());
-      std::vector<Linear> m;  // the model at this and the earlier evaluations, newest first
-      m.push_back(model);
+      const Predicted now = tempera::predicted(config_, basis_, level);
+      // The model at this and the earlier evaluations, newest first.
+      std::vector<Linear> m = {config_.predict_x0 ? now.picture : now.noise};
       for (int k = 0; k < history; ++k) m.push_back(basis_.slot(static_cast<size_t>(k) + 2));
 
       const bool corrects = i > first && !is_disabled(static_cast<int>(i) - 1);
@@ -67,7 +41,8 @@ class Compiler {
       schedule.evaluations.push_back({.timestep = ladder_.timesteps[i],
                                       .signal = level.signal,
                                       .noise = level.noise,
-                                      .update = update_table(next)});
+                                      .threshold = now.threshold,
+                                      .update = basis_.table(next)});
     }
     return schedule;
   }
@@ -108,11 +83,9 @@ class Compiler {
 
   // Weights for the first `count` places that reproduce the first `count` moments.
   static std::vector<double> fit(const Step& step, size_t count) {
-    std::vector<std::vector<double>> powers(count);
-    for (size_t row = 0; row < count; ++row) {
-      for (size_t k = 0; k < count; ++k) powers[row].push_back(std::pow(step.places[k], static_cast<double>(row)));
-    }
-    return solve(powers, {step.moments.begin(), step.moments.begin() + static_cast<std::ptrdiff_t>(count)});
+    const auto end = static_cast<std::ptrdiff_t>(count);
+    return weights_of_moments({step.places.begin(), step.places.begin() + end},
+                              {step.moments.begin(), step.moments.begin() + end});
   }
 
   // The exact step for a constant model, and the factor of the correction.
@@ -163,7 +136,7 @@ Schedule compile(const SchedulerConfig& config, const ScheduleOptions& options) 
   if (config.solver_order < 1 || config.solver_order > 3) {
     refuse(config, "solver_order", std::to_string(config.solver_order), "choose 1, 2 or 3");
   }
-  return Compiler(config, options.steps).compile(static_cast<size_t>(options.first));
+  return Compiler(config, options).compile(static_cast<size_t>(options.first));
 }
 
 }  // namespace

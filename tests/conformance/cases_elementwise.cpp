@@ -84,6 +84,13 @@ void add_sampling(std::vector<Case>& cases, DType d) {
           make_case(SamplerUpdate{slots}, {activations(DType::f32, state, 10), activations(d, picture),
                                            activations(DType::f32, picture), step_rows(picture[0], slots)}));
     }
+  for (int slots : {2, 3, 7})
+    for (const Shape& picture : {Shape{1, 16, 16, 4}, Shape{5, 5, 7, 3}, Shape{2, 33, 31, 4}, Shape{1, 1, 1, 1}}) {
+      Shape state = picture;
+      state.set(1, picture[1] * slots);
+      cases.push_back(make_case(ThresholdSample{slots}, {activations(DType::f32, state, 3), activations(d, picture),
+                                                         step_rows(picture[0], slots)}));
+    }
   for (const Shape& shape : {Shape{1, 16, 16, 3}, Shape{2, 5, 7, 3}, Shape{1, 1, 1, 1}})
     cases.push_back(make_case(ToRgb8{}, {activations(d, shape, 0.8)}));
 }

@@ -120,6 +120,11 @@ std::vector<std::byte> input_bytes(const Case& c, size_t i) {
         at[StepLayout::kInputScale] = 0.3f * static_cast<float>(row + 1);
         at[StepLayout::kGuidanceScale] = 7.5f - static_cast<float>(row);
         at[StepLayout::kGuidanceRescale] = row % 2 == 0 ? 0.7f : 0.0f;
+        at[StepLayout::kThresholdSlot] = row % 3 == 1 ? 0.0f : 1.0f;
+        at[StepLayout::kThresholdOfSample] = 1.5f;
+        at[StepLayout::kThresholdOfPrediction] = -0.5f - static_cast<float>(row);
+        at[StepLayout::kThresholdRatio] = row % 2 == 0 ? 0.6f : 0.9f;
+        at[StepLayout::kThresholdMax] = row % 2 == 0 ? 1e6f : 2;
       }
       return to_bytes(step, desc.dtype);
     }

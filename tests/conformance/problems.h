@@ -15,8 +15,8 @@ struct Fill {
   enum class Kind : uint8_t {
     normal,  // mean + deviation * normal
     ids,     // whole numbers in [0, limit)
-    step,    // rows of StepLayout: input scale 0.3 (n + 1), guidance 7.5 - n, rescaled by 0.7 (0 in odd rows), then
-             // normal
+    step,    // rows of StepLayout: input scale 0.3 (n + 1), guidance 7.5 - n, rescaled by 0.7 (0 in odd rows),
+             // thresholding in slot 1 (in row 1 and every third after it none), then normal
   };
   Kind kind = Kind::normal;
   double mean = 0, deviation = 1;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "image/png.h"
 #include "npy.h"
@@ -26,7 +27,32 @@ constexpr int kMostLevels = 3;
 struct Case {
   json spec;
   bool single_file = false;
+  json scheduler = {};  // the configuration for a case of dev/more, whose expected pictures are in another folder
 };
+
+json read_json(const std::filesystem::path& path) {
+  std::string text = read_file(path);
+  // Python writes a bare word, which is not JSON. A scheduler_config.json may have either form.
+  for (size_t at = 0; (at = text.find(": -Infinity", at)) != std::string::npos; ++at)
+    text.replace(at, 11, ": \"-Infinity\"");
+  return json::parse(text);
+}
+
+// The cases of dev/more that concern only samplers.
+void add_sampler_cases(std::vector<Case>& cases) {
+  const std::filesystem::path more = reference_dir() / "more";
+  if (!std::filesystem::exists(more / "cases.json")) return;
+  const std::set<std::string> others = {"ays_euler", "ays_dpmpp_2m", "sigmas_euler", "timesteps_own", "ddim_eta",
+                                        "turbo",     "turbo_4",      "lightning",    "lcm_original"};
+  const json schedulers = read_json(more / "schedulers.json"), parsed = read_json(more / "cases.json");
+  for (const json& spec : parsed.at("cases")) {
+    if (spec.at("section") != "samplers" && !others.contains(spec.at("name"))) continue;
+    const json& scheduler = schedulers.at(spec.at("args").at("scheduler").get<std::string>());
+    json config = scheduler.at("config");
+    config["_class_name"] = scheduler.at("cls");
+    cases.push_back({spec, false, config});
+  }
+}
 
 // False for tasks other than text to picture, and for arguments that this program does not support.
 bool is_text_to_picture(const json& arguments) {
@@ -46,6 +72,7 @@ std::vector<Case> all_cases() {
     cases.push_back({spec, false});
     cases.push_back({spec, true});
   }
+  add_sampler_cases(cases);
   return cases;
 }
 
@@ -64,6 +91,10 @@ std::string as_argument(const std::string& name, const json& value) {
   }
   if (name == "tiny_vae") return reference_dir() / value.get<std::string>();
   if (name == "crops_coords_top_left") return fmt::format("{},{}", value.at(1).get<int>(), value.at(0).get<int>());
+  if (value.is_array()) {
+    const std::string text = value.dump();
+    return text.substr(1, text.size() - 2);
+  }
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
@@ -100,8 +131,16 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   }
   add("--seed", one.spec.at("seed").dump());
   add("--images", one.spec.at("images").dump());
-  for (const auto& [name, value] : one.spec.at("args").items()) {
-    if (value.is_null()) continue;
+  const json& arguments = one.spec.at("args");
+  const bool own_levels = arguments.contains("timesteps") || arguments.contains("sigmas");
+  for (const auto& [name, value] : arguments.items()) {
+    if (value.is_null() || (own_levels && name == "steps")) continue;
+    if (name == "scheduler" && !one.scheduler.is_null()) {
+      const std::filesystem::path file = output.parent_path() / "scheduler_config.json";
+      std::ofstream(file) << one.scheduler.dump();
+      add("--scheduler-config", file);
+      continue;
+    }
     std::string flag = name == "tile_sample_min_size" ? "--vae-tile-size" : "--" + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
     if (value.is_boolean()) {
@@ -143,7 +182,8 @@ TEST_P(Diffusers, DrawsTheSamePicture) {
     const std::string file = index == 0 ? "a.png" : fmt::format("a-{}.png", index);
     const std::string png = read_file(folder.path() / file);
     const Image8 image = read_png(std::as_bytes(std::span(png)), file).image;
-    const Npy expected = read_npy(reference_dir() / "expected" / fmt::format("{}.{}.npy", name, index));
+    const Npy expected = read_npy(reference_dir() / (one.scheduler.is_null() ? "expected" : "more/expected") /
+                                  fmt::format("{}.{}.npy", name, index));
     ASSERT_EQ(expected.shape, (std::vector<int64_t>{image.height, image.width, 3}));
     const Difference found = difference(image, expected);
     fmt::print("{:<26} {} {:<6} mean {:.4f}, largest {}\n", name, index, one.single_file ? "file" : "folder",

@@ -62,7 +62,12 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error(generate_arguments({"--steps", "0"}), kMistake, {"--steps", "'0'"});
   expect_error(generate_arguments({"--seed", "-1"}), kMistake, {"--seed", "'-1'"});
   expect_error(generate_arguments({"--guidance-scale", "nan"}), kMistake, {"--guidance-scale", "'nan'"});
-  expect_error(generate_arguments({"--scheduler", "euler_b"}), kMistake, {"euler_b"});
+  expect_error(generate_arguments({"--scheduler", "euler_b"}), kMistake, {"euler_b", "nearest (euler, "});
+  expect_error(generate_arguments({"--scheduler", "euler", "--schedule", "karass"}), kMistake, {"karass", "(karras, "});
+  expect_error(generate_arguments({"--scheduler", "ddim", "--schedule", "karras"}), kMistake, {"leave --schedule out"});
+  expect_error(generate_arguments({"--timesteps", "9,x"}), kMistake, {"--timesteps is '9,x'", "between commas"});
+  expect_error(generate_arguments({"--sigmas", "9,,0"}), kMistake, {"--sigmas is '9,,0'", "between commas"});
+  expect_error(generate_arguments({"--eta", "2"}), kMistake, {"--eta is '2'", "0 to 1"});
   expect_error(generate_arguments({"--clip-skip", "60"}), kMistake, {"clip"});
   expect_error(generate_arguments({"--output", "a.jpg"}), kMistake, {"--output", "a.jpg", ".png"});
   expect_error(generate_arguments({"--output", "a-{sed}.png"}), kMistake, {"{sed}", "{seed}"});
@@ -92,6 +97,10 @@ TEST_F(Mistakes, NameOptionsAndLeaveTextAlone) {
                {"--scheduler and --scheduler-config are both given"});
   expect_error(generate_arguments({"--steps", "2", "--denoising-end", "1e-9"}), kMistake,
                {"--denoising-end 1e-09 leaves no step", "a larger --steps"});
+  expect_error({"generate", "x", "--model", tiny_folder(), "--scheduler", "euler_a", "--timesteps", "9"}, kMistake,
+               {"does not read --timesteps: leave --timesteps out"});
+  expect_error(generate_arguments({"--steps", "3", "--scheduler", "euler", "--timesteps", "9,1"}), kMistake,
+               {"--steps is 3, but --timesteps is for 2 steps: leave --steps out"});
   expect_error({"bench", "ops", "--preset", "tiny", "--component", "component"}, kMistake,
                {"error: --component is 'component': give one of"});
   const Ran ran = run_tempera(generate_arguments({"--json", "--memory-budget", "much"}));

@@ -22,8 +22,9 @@ Npy read_npy(const std::filesystem::path& path) {
   const size_t start = version_1 ? 10 : 12;
   if (start + header_size > bytes.size()) refuse("truncated");
   const std::string header = bytes.substr(start, header_size);
-  if (header.find("'<f4'") == header.npos || header.find("'fortran_order': False") == header.npos) {
-    refuse("not float32 in C order");
+  const bool shares = header.find("'<u2'") != header.npos;
+  if ((!shares && header.find("'<f4'") == header.npos) || header.find("'fortran_order': False") == header.npos) {
+    refuse("not float32 or uint16 in C order");
   }
   Npy npy;
   const size_t open = header.find('('), close = header.find(')');
@@ -35,9 +36,16 @@ Npy read_npy(const std::filesystem::path& path) {
     npy.shape.push_back(std::stoll(dim));
     elements *= static_cast<size_t>(npy.shape.back());
   }
-  if (bytes.size() - start - header_size != elements * sizeof(float)) refuse("size and shape differ");
+  const size_t each = shares ? sizeof(uint16_t) : sizeof(float);
+  if (bytes.size() - start - header_size != elements * each) refuse("size and shape differ");
   npy.values.resize(elements);
-  std::memcpy(npy.values.data(), &bytes[start + header_size], elements * sizeof(float));
+  const char* const data = &bytes[start + header_size];
+  if (!shares) std::memcpy(npy.values.data(), data, elements * each);
+  for (size_t i = 0; shares && i < elements; ++i) {
+    uint16_t share = 0;
+    std::memcpy(&share, data + i * each, each);
+    npy.values[i] = static_cast<float>(share) / 65535;
+  }
   return npy;
 }
 

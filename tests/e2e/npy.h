@@ -1,4 +1,5 @@
-// Reads files of numpy.save: little-endian float32 in C order, the only kind in the reference.
+// Reads files of numpy.save: little-endian float32 or uint16 in C order, the only kinds in the reference. A uint16 is a
+// share of 65535.
 #pragma once
 
 #include <cstdint>

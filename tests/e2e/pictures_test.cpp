@@ -101,6 +101,31 @@ TEST_F(Pictures, SeedsAreDrawnWhenNoneIsGiven) {
   EXPECT_NE(first.at("seeds"), second.at("seeds"));
 }
 
+// Names of other programs draw the same picture, and the text has what was given.
+TEST_F(Pictures, OfASamplerByAnotherName) {
+  ASSERT_EQ(generate({"--scheduler", "DPM++ 2M", "--schedule", "Karras", "--output", "a.png"}).status, 0);
+  ASSERT_EQ(generate({"--scheduler", "dpmpp_2m_karras", "--output", "b.png"}).status, 0);
+  ASSERT_EQ(generate({"--scheduler", "dpmpp_2m", "--output", "c.png"}).status, 0);
+  const PngFile a = png_of(folder_.path() / "a.png");
+  EXPECT_EQ(a.image.rgb, png_of(folder_.path() / "b.png").image.rgb);
+  EXPECT_NE(a.image.rgb, png_of(folder_.path() / "c.png").image.rgb);
+  const Infotext info = parse_infotext(a.text.at(0).second);
+  EXPECT_EQ(info.find("Sampler"), "DPM++ 2M");
+  EXPECT_EQ(info.find("Schedule type"), "Karras");
+  EXPECT_EQ(info.find("scheduler"), "DPM++ 2M");
+  EXPECT_EQ(info.find("schedule"), "Karras");
+}
+
+TEST_F(Pictures, OfOwnLevelsSayThem) {
+  ASSERT_EQ(generate({"--scheduler", "euler", "--timesteps", "800,300", "--output", "a.png"}).status, 0);
+  ASSERT_EQ(generate({"--scheduler", "ddim", "--eta", "0.5", "--output", "b.png"}).status, 0);
+  ASSERT_EQ(generate({"--scheduler", "ddim", "--output", "c.png"}).status, 0);
+  const PngFile b = png_of(folder_.path() / "b.png");
+  EXPECT_NE(b.image.rgb, png_of(folder_.path() / "c.png").image.rgb);
+  EXPECT_EQ(parse_infotext(png_of(folder_.path() / "a.png").text.at(0).second).find("timesteps"), "800,300");
+  EXPECT_EQ(parse_infotext(b.text.at(0).second).find("eta"), "0.5");
+}
+
 TEST_F(Pictures, CarryTheirParameters) {
   ASSERT_EQ(generate({"--negative-prompt", "blurry", "--guidance-scale", "4.5", "--output", "a.png"}).status, 0);
   const PngFile file = png_of(folder_.path() / "a.png");

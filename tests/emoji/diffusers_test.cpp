@@ -93,8 +93,11 @@ TEST(EmojiInDiffusers, NoCaseEqualsAnother) {
 
 TEST(EmojiInDiffusers, HasACaseForEveryScheduler) {
   const nlohmann::json all = cases();
+  // Newer than these pictures. src/sampling compares their latents with diffusers or with the published formula.
+  const std::set<std::string_view> without = {"dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m", "dpmpp_3m_sde",
+                                              "dpmpp_sde",    "dpmpp_2s_a",        "sa_solver"};
   for (const std::string_view name : scheduler_list())
-    EXPECT_TRUE(all.contains(fmt::format("scheduler_{}", name))) << name;
+    EXPECT_NE(without.contains(name), all.contains(fmt::format("scheduler_{}", name))) << name;
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 namespace tempera::test {
 namespace {
 
-// Samplers with a state of one latent and of several, with noise in every step and without, with guidance and without.
+// Samplers with a state of one latent and of several, with noise in every step and without, with thresholding and
+// without, with guidance and without.
 std::vector<Request> unlike_jobs() {
   Request plain = small_request("a red apple", 1, 3);
   Request history = small_request("a cat", 2, 5);
@@ -21,7 +22,9 @@ std::vector<Request> unlike_jobs() {
   unguided.scheduler = "unipc";
   Request rescaled = small_request("a dog", 5, 3);
   rescaled.guidance_rescale = 0.7;
-  return {plain, history, noisy, unguided, rescaled};
+  Request thresholded = small_request("a pear", 6, 4);
+  thresholded.scheduler_config = thresholding_config();
+  return {plain, history, noisy, unguided, rescaled, thresholded};
 }
 
 // A preset must not give the default model.

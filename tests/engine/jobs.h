@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,15 @@ inline Request small_request(const std::string& prompt, uint64_t seed, int steps
   request.num_inference_steps = steps;
   request.seed = seed;
   return request;
+}
+
+// A sampler whose update depends on the data: dynamic thresholding. No name has it, so it comes from a file.
+inline std::string thresholding_config() {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "thresholding.json";
+  std::ofstream(file) << R"({"_class_name": "DPMSolverMultistepScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+    "beta_schedule": "scaled_linear", "timestep_spacing": "leading", "steps_offset": 1, "thresholding": true,
+    "sample_max_value": 1.5})";
+  return file.string();
 }
 
 inline std::vector<Image> finished(Engine& engine, Job& job) {

@@ -19,10 +19,12 @@ std::vector<Request> unlike_requests() {
   Request noisy = large;
   noisy.scheduler = "euler_a";
   noisy.rng = "cuda";
+  Request thresholded = small;
+  thresholded.scheduler_config = thresholding_config();
   Request text = small;
   text.clip_skip = 1;
   text.prompt_2 = "a cat";
-  return {small, large, small, unguided, sampler, large, noisy, text, small};
+  return {small, large, small, unguided, sampler, thresholded, large, noisy, text, small};
 }
 
 std::vector<Request> two_sizes() {

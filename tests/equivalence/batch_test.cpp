@@ -36,6 +36,7 @@ struct StepOf {
   float input_scale = 1, guidance = 1, rescale = 0;
   int slots = 1;
   Floats matrix = {};  // slots x (slots + 2)
+  int threshold_slot = 0;
 
   // As a row of a program with more slots.
   Floats row(int program_slots) const {
@@ -43,6 +44,11 @@ struct StepOf {
     out[StepLayout::kInputScale] = input_scale;
     out[StepLayout::kGuidanceScale] = guidance;
     out[StepLayout::kGuidanceRescale] = rescale;
+    out[StepLayout::kThresholdSlot] = static_cast<float>(threshold_slot);
+    out[StepLayout::kThresholdOfSample] = 1.25f;
+    out[StepLayout::kThresholdOfPrediction] = -0.75f;
+    out[StepLayout::kThresholdRatio] = 0.9f;
+    out[StepLayout::kThresholdMax] = 2;
     for (int k = 0; k < slots; ++k)
       for (int j = 0; j < slots + 2; ++j) {
         const int column = j < slots ? j : j - slots + program_slots;
@@ -96,6 +102,43 @@ Floats with_zeros(size_t n, unsigned seed) {
   for (float& v : values)
     if (const auto which = generator() % 6; which < 4) v = special[which];
   return values;
+}
+
+// Pictures with thresholding and without in one batch, each in its last slot.
+TEST_P(Batch, NeighboursChangeNoBitOfAThresholdedPicture) {
+  constexpr int kPictures = 3, kSlots = 5;
+  const auto shape_of = [](int64_t pictures, int slots) { return Shape{pictures, slots * kHeight, kWidth, 1}; };
+  Floats states, predictions, steps;
+  std::vector<Floats> alone;
+  for (int n = 0; n < kPictures; ++n) {
+    const int own = 2 + n;
+    const auto seed = static_cast<unsigned>(10 * n);
+    StepOf step{.slots = own, .threshold_slot = n == 1 ? 0 : own - 1};
+    step.matrix = Floats(static_cast<size_t>(own * (own + 2)));
+    Floats state = normal(kLatent * static_cast<size_t>(own), seed + 1);
+    const Floats prediction = normal(kLatent, seed + 2);
+    alone.push_back(run_op(*backend_, ThresholdSample{own},
+                           {{{DType::f32, shape_of(1, own)}, state},
+                            {{DType::f32, shape_of(1, 1)}, prediction},
+                            {{DType::f32, {1, StepLayout::length(own)}}, step.row(own)}}));
+    EXPECT_EQ(alone.back() == state, n == 1);
+    append(state, normal(kLatent * static_cast<size_t>(kSlots - own), seed + 3));
+    append(states, state);
+    append(predictions, prediction);
+    append(steps, step.row(kSlots));
+  }
+  const Floats together = run_op(*backend_, ThresholdSample{kSlots},
+                                 {{{DType::f32, shape_of(kPictures, kSlots)}, states},
+                                  {{DType::f32, shape_of(kPictures, 1)}, predictions},
+                                  {{DType::f32, {kPictures, StepLayout::length(kSlots)}}, steps}});
+  const size_t picture = kLatent * kSlots;
+  for (size_t n = 0; n < kPictures; ++n) {
+    const auto first = together.begin() + static_cast<int64_t>(n * picture);
+    const auto own = static_cast<int64_t>(alone[n].size());
+    expect_same_bits(Floats(first, first + own), alone[n], "picture " + std::to_string(n));
+    const auto rest = states.begin() + static_cast<int64_t>(n * picture) + own;
+    EXPECT_TRUE(std::equal(first + own, first + static_cast<int64_t>(picture), rest)) << "other slots";
+  }
 }
 
 TEST_P(Batch, FewerSlotsThanTheProgramChangeNoBit) {
@@ -171,6 +214,7 @@ struct Picture {
   float guidance = 5, rescale = 0;
   int slots = 1;
   float timesteps[2] = {601, 301};
+  bool thresholded = false;  // in its last slot
 };
 
 // The tiny model's denoising step for pictures, the guided ones first.
@@ -183,6 +227,7 @@ class Denoising {
     for (const Picture& p : pictures) {
       options.slots = std::max(options.slots, p.slots);
       options.guidance_rescale = options.guidance_rescale || p.rescale != 0;
+      options.thresholding = options.thresholding || p.thresholded;
     }
     slots_ = options.slots;
     options.unet = {.height = 4, .width = 6, .tokens = 7};
@@ -210,7 +255,8 @@ class Denoising {
       fill("step", [&](const Picture& p) {
         const auto n = static_cast<float>(p.number);
         Floats matrix = normal(static_cast<size_t>(p.slots * (p.slots + 2)), 10 * p.number + 7 + i);
-        return StepOf{0.2f * n, p.guidance, p.rescale, p.slots, std::move(matrix)}.row(slots_);
+        return StepOf{0.2f * n, p.guidance, p.rescale, p.slots, std::move(matrix), p.thresholded ? p.slots - 1 : 0}.row(
+            slots_);
       });
       executable_->run();
     }
@@ -257,8 +303,10 @@ TEST_P(Batch, PicturesOfAMixedBatchAreThoseDrawnAlone) {
   const Picture guided{.number = 2, .guidance = 3, .slots = 3, .timesteps = {601, 21}};
   const Picture plain{.number = 3, .guided = false, .slots = 2, .timesteps = {501, 1}};
   const Picture other{.number = 4, .guided = false, .timesteps = {11, 701}};
+  const Picture thresholded{.number = 5, .slots = 2, .timesteps = {401, 301}, .thresholded = true};
   for (const std::vector<Picture>& batch :
-       {std::vector{rescaled, guided, plain, other}, std::vector{guided, rescaled}, std::vector{plain, other}}) {
+       {std::vector{rescaled, guided, plain, other}, std::vector{guided, rescaled}, std::vector{plain, other},
+        std::vector{thresholded, guided, rescaled, plain}}) {
     const std::vector<Floats> together = Denoising(*backend_, batch).run();
     for (size_t n = 0; n < batch.size(); ++n) {
       const Floats alone = Denoising(*backend_, {batch[n]}).run()[0];

@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const tempera::SchedulerConfig config =
         tempera::parse_scheduler_config({reinterpret_cast<const char*>(data), size});
     for (const tempera::ScheduleOptions options :
-         {tempera::ScheduleOptions{.steps = 1}, {.steps = 3, .eta = 0.5}, {.steps = 16, .first = 2}}) {
+         {tempera::ScheduleOptions{.steps = 1}, {.steps = 3}, {.steps = 3, .eta = 0.5}, {.steps = 16, .first = 2}}) {
       try {
         const tempera::Schedule schedule = tempera::make_schedule(config, options);
         for (const tempera::Evaluation& e : schedule.evaluations) {

@@ -47,6 +47,19 @@ Enqueue bind_guidance(Machine&, const Problem& p, const Binding& b) {
   return [args](cudaStream_t stream) { guidance(args, stream); };
 }
 
+Enqueue bind_threshold_sample(Machine&, const Problem& p, const Binding& b) {
+  const int slots = std::get<ThresholdSample>(p.op).slots;
+  const ThresholdArgs args{floats(b, 0),
+                           input(p, b, 1),
+                           step_rows(p, b, 2),
+                           floats_out(b),
+                           p.output.shape[0],
+                           slots,
+                           row_elements(p.output) / slots,
+                           reinterpret_cast<float*>(b.workspace)};
+  return [args](cudaStream_t stream) { threshold_sample(args, stream); };
+}
+
 Enqueue bind_sampler_update(Machine&, const Problem& p, const Binding& b) {
   const int slots = std::get<SamplerUpdate>(p.op).slots;
   return [b, prediction = input(p, b, 1), step = step_rows(p, b, 3), slots, pictures = p.output.shape[0],

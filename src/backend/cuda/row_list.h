@@ -38,5 +38,7 @@
   ROW(bind_branch_rows, row("branch_rows/cuda", OpKind::branch_rows, kMoves, false))                                  \
   ROW(bind_model_input, row("model_input/cuda", OpKind::model_input, kRounds, false))                                 \
   ROW(bind_guidance, row("guidance/cuda", OpKind::guidance, kSums, false, guidance_workspace))                        \
+  ROW(bind_threshold_sample,                                                                                          \
+      row("threshold_sample/cuda", OpKind::threshold_sample, kRounds, true, threshold_workspace))                     \
   ROW(bind_sampler_update, row("sampler_update/cuda", OpKind::sampler_update, kRounds, true, nullptr, refuse_update)) \
   ROW(bind_to_rgb8, row("to_rgb8/cuda", OpKind::to_rgb8, kRounds, false))

@@ -51,6 +51,7 @@ Enqueue bind_branch_rows(Machine&, const Problem&, const Binding&);
 Enqueue bind_timestep_embedding(Machine&, const Problem&, const Binding&);
 Enqueue bind_model_input(Machine&, const Problem&, const Binding&);
 Enqueue bind_guidance(Machine&, const Problem&, const Binding&);
+Enqueue bind_threshold_sample(Machine&, const Problem&, const Binding&);
 Enqueue bind_sampler_update(Machine&, const Problem&, const Binding&);
 Enqueue bind_to_rgb8(Machine&, const Problem&, const Binding&);
 

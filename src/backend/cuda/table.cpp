@@ -131,6 +131,11 @@ size_t guidance_workspace(const Problem& p) {
   return op.rescale ? static_cast<size_t>(op.guided) * sizeof(float) : 0;
 }
 
+// The range of each picture.
+size_t threshold_workspace(const Problem& p) {
+  return static_cast<size_t>(p.output.shape[0]) * sizeof(float);
+}
+
 KernelInfo row(std::string_view name, OpKind op, Numerics numerics, bool in_place,
                size_t (*workspace)(const Problem&) = nullptr, Refusal (*refuse)(const Problem&) = nullptr) {
   KernelInfo info;

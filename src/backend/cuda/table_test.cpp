@@ -21,6 +21,7 @@ std::vector<Graph> sdxl_graphs(DType dtype, bool rescale) {
   DenoiseGraphOptions denoise;
   denoise.images = denoise.guided = 4;
   denoise.guidance_rescale = rescale;
+  denoise.thresholding = rescale;
   denoise.slots = 3;
   denoise.unet.dtype = dtype;
   std::vector<Graph> graphs;

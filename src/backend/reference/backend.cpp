@@ -69,6 +69,7 @@ std::vector<Kernel> table() {
       row("branch_rows/reference", OpKind::branch_rows, bitwise, kNo, reference::branch_rows),
       row("model_input/reference", OpKind::model_input, rounding, kNo, reference::model_input),
       row("guidance/reference", OpKind::guidance, rounding, kNo, reference::guidance),
+      row("threshold_sample/reference", OpKind::threshold_sample, rounding, kYes, reference::threshold_sample),
       row("sampler_update/reference", OpKind::sampler_update, rounding, kYes, reference::sampler_update),
       row("to_rgb8/reference", OpKind::to_rgb8, rounding, kNo, reference::to_rgb8),
   };

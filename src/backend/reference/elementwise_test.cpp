@@ -139,6 +139,8 @@ TEST(ReferenceTimestepEmbedding, IsSinesOfFallingFrequencies) {
 struct StepRow {
   std::vector<float> update = {};
   float input_scale = 1, guidance = 1, rescale = 0;
+  // The slot of the picture, its factors of sample and prediction, the ratio and the largest range.
+  std::vector<float> threshold = {0, 0, 0, 0, 0};
 };
 
 // Their updates have `slots` slots, with zeros for a missing one.
@@ -147,6 +149,7 @@ HostTensor steps(int slots, const std::vector<StepRow>& rows) {
   std::vector<float> all;
   for (const StepRow& row : rows) {
     all.insert(all.end(), {row.input_scale, row.guidance, row.rescale});
+    all.insert(all.end(), row.threshold.begin(), row.threshold.end());
     all.insert(all.end(), row.update.begin(), row.update.end());
     all.resize((all.size() + static_cast<size_t>(length) - 1) / static_cast<size_t>(length) *
                static_cast<size_t>(length));
@@ -169,6 +172,23 @@ TEST(ReferenceModelInput, ScalesTheFirstSlotIntoBranches) {
   EXPECT_THAT(out.values(), ElementsAre(0.5f, 1, 0.5f, 1, 6, 8));
   EXPECT_THAT(run_op(ModelInput{0, 2, DType::f32}, {state, step}).values(), ElementsAre(0.5f, 1, 6, 8));
   EXPECT_THAT(run_op(ModelInput{2, 2, DType::f32}, {state, step}).values(), ElementsAre(0.5f, 1, 6, 8, 0.5f, 1, 6, 8));
+}
+
+TEST(ReferenceThresholdSample, LimitsThePictureToItsQuantile) {
+  // Three pictures of two slots. The predicted picture is 2 x - p.
+  const HostTensor state({3, 2, 1, 4}, {1, 2, 3, 4, 9, 9, 9, 9, 1, 2, 3, 4, 8, 8, 8, 8, 0.5f, 0, 0, 0, 7, 7, 7, 7});
+  const HostTensor prediction({3, 1, 1, 4}, {0, 8, 0, 9, 0, 8, 0, 9, 0, 0, 0, 0});
+  const HostTensor step = steps(2, {{.threshold = {1, 2, -1, 0.5f, 100}},    // magnitudes 1 2 4 6, quantile 3
+                                    {.threshold = {1, 2, -1, 1, 2.5f}},      // quantile 6, at most 2.5
+                                    {.threshold = {1, 2, -1, 0.9f, 100}}});  // quantile below 1
+  const std::vector<float> found = run_op(ThresholdSample{2}, {state, prediction, step}).values();
+  const float third = 2.0f / 3;
+  EXPECT_THAT(found, Pointwise(FloatNear(1e-6f), std::vector<float>{1,    2, 3, 4, third, -1, 1, -third / 2,  //
+                                                                    1,    2, 3, 4, 0.8f,  -1, 1, -0.4f,       //
+                                                                    0.5f, 0, 0, 0, 1,     0,  0, 0}));
+  // Slot 0 as the place means no thresholding.
+  EXPECT_THAT(run_op(ThresholdSample{2}, {state, prediction, steps(2, {{}, {}, {}})}).values(),
+              testing::ElementsAreArray(state.values()));
 }
 
 TEST(ReferenceGuidance, ExtrapolatesFromUnconditionalToConditional) {

@@ -28,6 +28,7 @@ void timestep_embedding(const Problem& p, const Binding& b);
 void branch_rows(const Problem& p, const Binding& b);
 void model_input(const Problem& p, const Binding& b);
 void guidance(const Problem& p, const Binding& b);
+void threshold_sample(const Problem& p, const Binding& b);
 void sampler_update(const Problem& p, const Binding& b);
 
 // The largest number of slots for sampler_update. Samplers need at most six.

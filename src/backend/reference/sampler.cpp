@@ -1,6 +1,8 @@
 // The ops of the denoising loop around the model. A picture's coefficients are its row of step (StepLayout).
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "backend/reference/kernels.h"
 #include "backend/reference/numbers.h"
@@ -80,6 +82,46 @@ void guidance(const Problem& p, const Binding& b) {
                                 ? amount * deviation(picture, conditional) / deviation(picture, guided) + (1 - amount)
                                 : 1;
       for (int64_t i = 0; i < picture; ++i) out.set(n * picture + i, factor * guided(i));
+    }
+  });
+}
+
+namespace {
+
+// As torch.quantile: linear between the neighbours in the sorted values.
+double quantile(std::vector<double> values, double ratio) {
+  std::sort(values.begin(), values.end());
+  const double at = std::clamp(ratio, 0.0, 1.0) * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<size_t>(at);
+  const double next = values[std::min(below + 1, values.size() - 1)];
+  return values[below] + (at - static_cast<double>(below)) * (next - values[below]);
+}
+
+}  // namespace
+
+void threshold_sample(const Problem& p, const Binding& b) {
+  const auto slots = static_cast<int64_t>(std::get<ThresholdSample>(p.op).slots);
+  const int64_t all = row_elements(p.output.shape), slot = all / slots, length = p.inputs[2].shape[1];
+  const Numbers state = numbers(p, b, 0), prediction = numbers(p, b, 1), steps = numbers(p, b, 2);
+  const Result out = result(p, b);
+  parallel_for(p.output.shape[0], 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const auto step = [&](int at) { return steps[n * length + at]; };
+      const auto target = static_cast<int64_t>(step(StepLayout::kThresholdSlot));
+      for (int64_t i = 0; i < all; ++i) out.set(n * all + i, state[n * all + i]);
+      if (target <= 0 || target >= slots) continue;
+      std::vector<double> picture(static_cast<size_t>(slot)), magnitudes(picture.size());
+      for (int64_t i = 0; i < slot; ++i) {
+        const double x = step(StepLayout::kThresholdOfSample) * state[n * all + i] +
+                         step(StepLayout::kThresholdOfPrediction) * prediction[n * slot + i];
+        picture[static_cast<size_t>(i)] = x;
+        magnitudes[static_cast<size_t>(i)] = std::abs(x);
+      }
+      const double range = std::min(std::max(quantile(magnitudes, step(StepLayout::kThresholdRatio)), 1.0),
+                                    step(StepLayout::kThresholdMax));
+      for (int64_t i = 0; i < slot; ++i)
+        out.set(n * all + target * slot + i,
+                std::min(std::max(picture[static_cast<size_t>(i)], -range), range) / range);
     }
   });
 }

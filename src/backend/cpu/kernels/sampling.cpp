@@ -1,11 +1,12 @@
-// timestep_embedding, model_input, guidance, sampler_update and to_rgb8. Latents are small (0.5 MB at 1024 x 1024).
-// Precision is more important than speed, so sums are in f64 and plain loops suffice. A picture's coefficients are its
-// row of step (StepLayout), which is read when the kernel runs.
+// timestep_embedding, model_input, guidance, threshold_sample, sampler_update and to_rgb8. Latents are small (0.5 MB at
+// 1024 x 1024). Precision is more important than speed, so sums are in f64 and plain loops suffice. A picture's
+// coefficients are its row of step (StepLayout), which is read when the kernel runs.
 #include <algorithm>
 #include <cmath>
 
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/launch.h"
+#include "backend/order_statistic.h"
 #include "base/half.h"
 
 namespace tempera {
@@ -124,6 +125,47 @@ Launch bind_guidance(const Problem& problem, const Binding& at) {
   };
 }
 
+// The range of a picture: its quantile, within limits.
+float threshold_range(int64_t n, const float* step, const auto& picture) {
+  const double ratio = std::clamp(static_cast<double>(step[StepLayout::kThresholdRatio]), 0.0, 1.0);
+  const double at = ratio * static_cast<double>(n - 1);
+  const auto below = static_cast<int64_t>(at);
+  const auto magnitude = [&](int64_t i) { return std::abs(picture(i)); };
+  const float low = order_statistic(n, below, magnitude);
+  const float high = order_statistic(n, std::min(below + 1, n - 1), magnitude);
+  const float quantile = low + static_cast<float>(at - static_cast<double>(below)) * (high - low);
+  return std::min(std::max(quantile, 1.0f), step[StepLayout::kThresholdMax]);
+}
+
+Launch bind_threshold_sample(const Problem& problem, const Binding& at) {
+  const int slots = std::get<ThresholdSample>(problem.op).slots;
+  const int64_t pictures = problem.output.shape[0], n = row_elements(problem.output) / slots;
+  const int64_t length = problem.inputs[2].shape[1];
+  const auto *states = reinterpret_cast<const float*>(at.inputs[0]),
+             *steps = reinterpret_cast<const float*>(at.inputs[2]);
+  const Values predictions{problem.inputs[1].dtype, at.inputs[1]};
+  auto* y = reinterpret_cast<float*>(at.output);
+  return [=](Queue&) {
+    parallel_ranges(pictures, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        const float *step = steps + p * length, *state = states + p * slots * n;
+        float* out = y + p * slots * n;
+        if (out != state) std::copy(state, state + slots * n, out);
+        const auto slot = static_cast<int64_t>(step[StepLayout::kThresholdSlot]);
+        if (slot <= 0 || slot >= slots) continue;
+        const double of_sample = static_cast<double>(step[StepLayout::kThresholdOfSample]);
+        const double of_prediction = static_cast<double>(step[StepLayout::kThresholdOfPrediction]);
+        const auto picture = [&](int64_t i) {
+          return static_cast<float>(of_sample * static_cast<double>(out[i]) +
+                                    of_prediction * static_cast<double>(predictions[p * n + i]));
+        };
+        const float range = threshold_range(n, step, picture);
+        for (int64_t i = 0; i < n; ++i) out[slot * n + i] = std::min(std::max(picture(i), -range), range) / range;
+      }
+    });
+  };
+}
+
 constexpr int kMaxSlots = 16;
 
 // Sums begin with 0 and so are never -0. So the zeros of unused slots do not change them.
@@ -195,6 +237,8 @@ void add_sampling_kernels(std::vector<Kernel>& table) {
   row("timestep_embedding/loops", OpKind::timestep_embedding, bind_timestep_embedding, refuse_other_than_f32_bf16);
   row("model_input/loops", OpKind::model_input, bind_model_input, refuse_other_than_f32_bf16);
   row("guidance/loops", OpKind::guidance, bind_guidance, refuse_other_than_f32_bf16);
+  row("threshold_sample/loops", OpKind::threshold_sample, bind_threshold_sample, refuse_other_than_f32_bf16).in_place =
+      true;
   row("sampler_update/loops", OpKind::sampler_update, bind_sampler_update, refuse_update).in_place = true;
   row("to_rgb8/loops", OpKind::to_rgb8, bind_to_rgb8, refuse_rgb8).tolerance_f32 = 0;
 }

@@ -91,6 +91,15 @@ struct GuidanceArgs {
   float* factors;                      // scratch, one for each guided picture; null: no rescaling
 };
 void guidance(const GuidanceArgs& args, cudaStream_t stream);
+struct ThresholdArgs {
+  const float* state;
+  In prediction;
+  StepRows step;
+  float* out;                         // may be state
+  int64_t pictures, slots, elements;  // elements: of one slot of a picture
+  float* ranges;                      // scratch, one for each picture
+};
+void threshold_sample(const ThresholdArgs& args, cudaStream_t stream);
 // slots: 1 to 8. elements: of one slot of a picture. out may be state.
 void sampler_update(const float* state, In prediction, const float* noise, StepRows step, float* out, int64_t pictures,
                     int slots, int64_t elements, cudaStream_t stream);
