@@ -24,6 +24,11 @@ std::string dims_to_string(std::span<const int64_t> dims) {
   return dims.empty() ? "scalar" : fmt::format("{}", fmt::join(dims, "x"));
 }
 
+const std::map<std::string, std::string>& Checkpoint::metadata() const {
+  static const std::map<std::string, std::string> kNone;
+  return kNone;
+}
+
 CheckpointTensor Checkpoint::get(std::string_view name) const {
   std::optional<CheckpointTensor> tensor = find(name);
   if (!tensor)

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -49,6 +50,9 @@ class Checkpoint {
   // Nothing when there is no such tensor. Throws Error(bad_file) when it cannot be read (its element type is not
   // supported, or its shape is not that of its naming scheme).
   virtual std::optional<CheckpointTensor> find(std::string_view name) const = 0;
+
+  // Texts about the whole source, by key: the __metadata__ of a safetensors file. Empty for sources without.
+  virtual const std::map<std::string, std::string>& metadata() const;
 
   // Changes when the values of any tensor change; always 0 for files.
   virtual uint64_t revision() const { return 0; }

@@ -52,7 +52,7 @@ class SafetensorsFile final : public Checkpoint {
 
   const std::filesystem::path& path() const { return file_->path(); }
   size_t size() const { return file_->bytes().size(); }
-  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  const std::map<std::string, std::string>& metadata() const override { return header_.metadata; }
 
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;
