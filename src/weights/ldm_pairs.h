@@ -13,6 +13,9 @@ LdmPairs ldm_text_encoder_2(const LdmLayout& layout);
 LdmPairs ldm_unet(const LdmLayout& layout);
 LdmPairs ldm_vae(const LdmLayout& layout);
 
+// The prefix of the second text encoder: "conditioner.embedders.1.model.".
+std::string ldm_open_clip(const LdmLayout& layout);
+
 // A name of a single file in the spelling of the pairs. Some files use other prefixes.
 std::string ldm_usual_spelling(const std::string& name);
 
