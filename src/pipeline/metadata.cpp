@@ -44,9 +44,9 @@ std::string_view schedule_label(const SchedulerConfig& c) {
 }
 
 // The name of a file or folder, without its path and its ending.
-std::string vae_label(const std::string& tiny_vae) {
-  if (tiny_vae == kModelsOwnTinyVae) return std::string(kTinyVaeFolder);
-  const std::filesystem::path path = std::filesystem::path(tiny_vae).lexically_normal();
+std::string vae_label(const std::string& vae) {
+  if (vae == kModelsOwnTinyVae) return std::string(kTinyVaeFolder);
+  const std::filesystem::path path = std::filesystem::path(vae).lexically_normal();
   return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
 }
 
@@ -66,7 +66,10 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   add("Model", source.path.stem().string());
-  if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
+  if (!engine.tiny_vae.empty())
+    add("VAE", vae_label(engine.tiny_vae));
+  else if (!engine.vae.empty())
+    add("VAE", vae_label(engine.vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
   // Everything else that differs from its default, under diffusers' name (FieldTrait::in_metadata: no path of this

@@ -253,8 +253,12 @@ std::string quote_infinities(std::string_view text) {
 
 }  // namespace
 
+json parse_scheduler_json(std::string_view text, std::string_view what) {
+  return parse_json(quote_infinities(text), what);
+}
+
 SchedulerConfig parse_scheduler_config(std::string_view text, std::string_view what) {
-  const json object = parse_json(quote_infinities(text), what);
+  const json object = parse_scheduler_json(text, what);
   const Sampler& sampler = find_sampler(get_string(object, "_class_name", what));
   SchedulerConfig config = defaults_of(sampler);
   for (const Field& field : kCommonFields) field.read({object, field.key, what}, config);

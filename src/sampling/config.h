@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +66,10 @@ struct SchedulerConfig {
 // in diffusers, unknown keys are ignored. Throws Error(bad_file) for invalid JSON, values of a wrong type or out of
 // range, an unknown class, and unsupported values (thresholding, sample clipping, flow matching).
 SchedulerConfig parse_scheduler_config(std::string_view json, std::string_view what = "scheduler_config.json");
+
+// The text as JSON, with infinities, which diffusers writes as bare words, in quotes. Throws Error(bad_file) for
+// invalid JSON.
+nlohmann::json parse_scheduler_json(std::string_view text, std::string_view what);
 
 // The presets: "euler", "euler_trailing", ..., "tcd", in the order of the documentation.
 std::vector<std::string_view> scheduler_names();

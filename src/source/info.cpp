@@ -40,7 +40,8 @@ ModelInfo info(const EngineOptions& engine, const LogSink& log) {
   out.path = source.path.string();
   out.file_bytes = source.file_bytes();
   for (const auto& [name, config] : component_configs(source.config))
-    out.components.push_back(describe(name, source.component(name), summary(config)));
+    if (const ComponentSource* part = source.find(name))
+      out.components.push_back(describe(name, *part, summary(config)));
   if (const auto tiny = open_own_tiny_vae(source.path, source.config.vae))
     out.components.push_back(describe(tiny->name, tiny->component, summary(tiny->config)));
   const SchedulerConfig scheduler = parse_scheduler_config(source.scheduler_config, source.scheduler_origin);

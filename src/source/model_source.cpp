@@ -8,7 +8,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/components.h"
+#include "models/config_json.h"
 #include "source/ldm_config.h"
+#include "source/marks.h"
+#include "source/step_distilled.h"
+#include "source/vae_file.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
 #include "weights/safetensors.h"
@@ -44,7 +48,12 @@ std::string component_class(const json& index, std::string_view component, const
   return (*at)[1].get<std::string>();
 }
 
-ModelIndex read_model_index(const fs::path& file) {
+bool is_vae(const ComponentKind& kind) {
+  return kind.name == "vae";
+}
+
+// With `vae`, an autoencoder of the model is not looked at.
+ModelIndex read_model_index(const fs::path& file, const std::optional<ReplacingVae>& vae) {
   const json index = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 10'000});
   const std::string what = file.string();
   const std::string pipeline = get_string(index, "_class_name", what);
@@ -55,8 +64,9 @@ ModelIndex read_model_index(const fs::path& file) {
   ModelIndex result;
   for (const ComponentKind& kind : component_kinds()) {
     if (!kind.in_models()) continue;
+    if (is_vae(kind) && vae) continue;
     const std::string type = component_class(index, kind.name, what);
-    if (type.empty() && kind.optional) continue;
+    if (type.empty() && (kind.optional || is_vae(kind))) continue;
     if (type.empty()) fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, kind.name);
     if (type != kind.class_name) {
       fail(ErrorCode::bad_file, "'{}': the {} is a {}, which is not supported: only {} is", what, kind.name,
@@ -71,20 +81,34 @@ ModelIndex read_model_index(const fs::path& file) {
 
 // For a folder of configs without a model_index.json. The file decides whether there is a second text encoder. Other
 // optional components exist if the folder has their configs.
-ModelIndex usual_index(const fs::path& root, bool refiner) {
+ModelIndex usual_index(const fs::path& root, bool refiner, const std::optional<ReplacingVae>& vae) {
   ModelIndex index{{}, !refiner, refiner};
   for (const ComponentKind& kind : component_kinds()) {
-    if (!kind.in_models()) continue;
+    if (!kind.in_models() || (is_vae(kind) && vae)) continue;
     const bool optional_is_there = kind.reads_prompts ? !refiner : fs::exists(root / kind.name / "config.json");
     if (!kind.optional || optional_is_there) index.components.push_back(&kind);
   }
   return index;
 }
 
+// The configuration of the autoencoder that replaces that of the folder `root`.
+VaeConfig replacing_config(const ReplacingVae& vae, const fs::path& root) {
+  const auto& config = std::get<VaeConfig>(vae.vae.config);
+  const fs::path own = root / "vae" / "config.json";
+  if (vae.has_config || !fs::exists(own)) return config;
+  try {
+    return with_latents_of(config, parse_vae_config(read_text_file(own, kMaxConfigBytes), own.string()));
+  } catch (const Error&) {
+    return config;  // that of the model is broken, and is replaced
+  }
+}
+
 // The configs of a diffusers folder. What model_index.json says is given, since single files have their own word on it.
-ModelConfig read_configs(const fs::path& root, const ModelIndex& index) {
+ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const std::optional<ReplacingVae>& vae) {
   ModelConfig config;
+  config.vae = vae ? replacing_config(*vae, root) : sdxl_base().vae;
   for (const ComponentKind* kind : index.components) {
+    if (is_vae(*kind) && !fs::is_directory(root / kind->name)) continue;
     const fs::path file = root / kind->name / "config.json";
     kind->set(config, kind->parse(read_text_file(file, kMaxConfigBytes), file.string()));
   }
@@ -120,8 +144,8 @@ void warn(const OpenOptions& options, std::string_view message) {
   if (options.log) options.log(LogLevel::warning, message);
 }
 
-RequestDefaults read_defaults(const fs::path& file) {
-  RequestDefaults defaults;
+// What the file does not say stays.
+RequestDefaults read_defaults(const fs::path& file, RequestDefaults defaults) {
   if (!fs::exists(file)) return defaults;
   const json object = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 1000});
   const std::string what = file.string();
@@ -153,7 +177,7 @@ ComponentSource& open_component(ModelSource& source, const ComponentKind& kind, 
   return source.components.insert_or_assign(std::string(kind.name), std::move(part)).first->second;
 }
 
-ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
+ModelSource open_folder(const fs::path& root, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
   const fs::path index_file = root / "model_index.json";
   if (!fs::exists(index_file)) {
     fail(ErrorCode::bad_file,
@@ -161,11 +185,10 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
          ".safetensors file",
          root.string());
   }
-  const ModelIndex index = read_model_index(index_file);
+  const ModelIndex index = read_model_index(index_file, vae);
   ModelSource source;
   source.path = root;
-  source.config = read_configs(options.model_config.empty() ? root : options.model_config, index);
-  source.defaults = read_defaults(root / "defaults.json");
+  source.config = read_configs(options.model_config.empty() ? root : options.model_config, index, vae);
   const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
   source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
@@ -178,9 +201,15 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
       }
       continue;
     }
+    if (is_vae(*kind) && !look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options)))
+      continue;
     const ComponentSource& part = open_component(source, *kind, options);
     (part.variant.empty() ? plain : variant).push_back(kind->name);
   }
+  const Checkpoint& unet = *source.component("unet").weights;
+  source.scheduler_config = with_marks(source.scheduler_config, unet, root.string(), options.log);
+  set_step_distilled_defaults(source, unet, true, fs::exists(root / "defaults.json") ? LogSink() : options.log);
+  source.defaults = read_defaults(root / "defaults.json", source.defaults);
   if (!options.variant.empty() && variant.empty()) {
     fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
          options.variant);
@@ -194,7 +223,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   return source;
 }
 
-ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
+ModelSource open_single_file(const fs::path& path, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
   if (!options.variant.empty()) {
     fail(ErrorCode::invalid_argument, "'{}' is a single file, which has no variants: leave out the variant '{}'",
          path.string(), options.variant);
@@ -205,29 +234,34 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   source.path = path;
   source.layout = ModelSource::Layout::single_file;
   LdmLayout layout;
+  bool has_scheduler = false;
   if (options.model_config.empty()) {
-    LdmModel model = read_ldm_model(*file, what);
+    LdmModel model = read_ldm_model(*file, what, vae ? &std::get<VaeConfig>(vae->vae.config) : nullptr);
     source.config = std::move(model.config);
-    source.scheduler_config = std::move(model.scheduler_config);
+    source.scheduler_config = sdxl_scheduler_config();
     source.scheduler_origin = "the defaults of " + what;
     layout = std::move(model.layout);
   } else {
     const bool refiner = is_ldm_refiner(*file, what);
     const fs::path index_file = options.model_config / "model_index.json";
     const ModelIndex index =
-        fs::exists(index_file) ? read_model_index(index_file) : usual_index(options.model_config, refiner);
+        fs::exists(index_file) ? read_model_index(index_file, vae) : usual_index(options.model_config, refiner, vae);
     if (index.has("text_encoder") == refiner) {
       fail(ErrorCode::bad_file, "'{}' is {} refiner, but the configs in '{}' are {}", what, refiner ? "a" : "no",
            options.model_config.string(), refiner ? "not for one" : "for one");
     }
-    source.config = read_configs(options.model_config, index);
+    source.config = read_configs(options.model_config, index, vae);
+    read_latents(*file, source.config.vae);
     layout = ldm_layout(source.config);
+    read_spelling(*file, layout);
     const fs::path scheduler = options.model_config / "scheduler" / "scheduler_config.json";
-    const bool has_scheduler = fs::exists(scheduler);
+    has_scheduler = fs::exists(scheduler);
     source.scheduler_config = has_scheduler ? read_text_file(scheduler, kMaxConfigBytes) : sdxl_scheduler_config();
     source.scheduler_origin = has_scheduler ? scheduler.string() : "the defaults of " + what;
   }
 
+  source.scheduler_config = with_marks(source.scheduler_config, *file, what, options.log);
+  set_step_distilled_defaults(source, *file, has_scheduler, options.log);
   if (const auto names = file->names(); std::count_if(names.begin(), names.end(), [](const auto& name) {
                                           return name.starts_with("model_ema.");
                                         }) > 100) {
@@ -235,13 +269,16 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   }
   const LdmNames names(layout);
   for (const auto& [component, config] : component_configs(source.config)) {
-    ComponentSource& part = source.components[std::string(component)];
+    if (component == "vae" && vae) continue;
+    ComponentSource part;
     part.weights = names.component(file, component);
     part.files = {path};
+    if (component == "vae" && !part.weights->find("decoder.conv_in.weight")) continue;
     if (part.weights->names().empty()) {
       fail(ErrorCode::bad_file, "'{}' has no {}: use a file that has all of a model, or a diffusers folder", what,
            component);
     }
+    source.components.emplace(component, std::move(part));
   }
   return source;
 }
@@ -290,8 +327,13 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
     fail(ErrorCode::bad_file, "'{}' is no folder: give {} one with diffusers configs", options.model_config.string(),
          FieldName{"model_config"});
   }
-  ModelSource source = fs::is_directory(status) ? open_folder(model, options) : open_single_file(model, options);
+  // What replaces a part is looked at before the model's own parts are.
+  std::optional<ReplacingVae> vae;
+  if (!options.vae.empty()) vae = open_vae(options.vae);
+  ModelSource source =
+      fs::is_directory(status) ? open_folder(model, options, vae) : open_single_file(model, options, vae);
   for (auto& [name, part] : source.components) count_parameters(part);
+  if (vae) source.components.insert_or_assign(vae->vae.name, std::move(vae->vae.component));
   set_tokenizers(source, options);
   return source;
 }

@@ -29,6 +29,9 @@ struct OpenOptions {
   std::filesystem::path tokenizer = {};
   // Of a diffusers folder's weight files: "fp16" prefers X.fp16.safetensors. Empty: X.safetensors, else the fp16 ones.
   std::string variant = {};
+  // An autoencoder instead of the model's own, which need not be there then: a file or a folder (source/vae_file.h).
+  // Empty: the model's own.
+  std::filesystem::path vae = {};
   LogSink log = {};  // may be empty
   // Of a diffusers folder. false: their weights need not be there; open_text_encoders opens them later.
   bool text_encoders = true;
@@ -68,7 +71,8 @@ struct ModelSource {
   Layout layout = Layout::diffusers_folder;
   ModelConfig config;
   RequestDefaults defaults;
-  // By name (models/components.h), without absent components and those that are not opened yet.
+  // By name (models/components.h), without absent components and those that are not opened yet. Pictures need `vae` or
+  // a tiny autoencoder (require_vae in source/vae_file.h).
   std::map<std::string, ComponentSource, std::less<>> components;
   std::filesystem::path tokenizer, tokenizer_2;  // folders; empty: the model has none
   std::string scheduler_config;                  // diffusers JSON

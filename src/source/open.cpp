@@ -10,6 +10,7 @@ OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
   open.model_config = options.model_config;
   open.tokenizer = options.tokenizer;
   open.variant = options.variant;
+  open.vae = options.vae;
   open.log = log;
   return open;
 }
