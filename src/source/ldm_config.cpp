@@ -50,12 +50,12 @@ constexpr int kHeadWidth = 64;
   fail(ErrorCode::bad_file, "'{}' is not an SDXL checkpoint (looks like {}): {}", what, describe(looks), remedy);
 }
 
-int heads(const Checkpoint& tensors, int width, const std::string& name) {
+int heads(const Shapes& shapes, int width, const std::string& name) {
   if (width % kHeadWidth != 0) {
     fail(ErrorCode::bad_file,
          "{} is for a width of {}, which is no multiple of {}: the file does not say how many attention heads there "
          "are, so name a folder with diffusers configs ({})",
-         tensors.origin(name), width, kHeadWidth, FieldName{"model_config"});
+         shapes.tensors().origin(name), width, kHeadWidth, FieldName{"model_config"});
   }
   return width / kHeadWidth;
 }
@@ -65,14 +65,13 @@ ClipConfig read_clip(const Checkpoint& tensors, ClipActivation act) {
   const Shapes shapes(tensors);
   const std::string tokens = "text_model.embeddings.token_embedding.weight";
   const std::string mlp = "text_model.encoder.layers.0.mlp.fc1.weight";
-  const auto layer = [](int i) { return fmt::format("text_model.encoder.layers.{}.mlp.fc1.weight", i); };
   ClipConfig clip;
   clip.vocab_size = shapes.dim(tokens, 0);
   clip.hidden_size = shapes.dim(tokens, 1);
-  clip.num_attention_heads = heads(tensors, clip.hidden_size, tokens);
+  clip.num_attention_heads = heads(shapes, clip.hidden_size, tokens);
   clip.max_position_embeddings = shapes.dim("text_model.embeddings.position_embedding.weight", 0);
   clip.intermediate_size = shapes.dim(mlp, 0);
-  clip.num_hidden_layers = shapes.count(layer);
+  clip.num_hidden_layers = shapes.extent("text_model.encoder.layers.");
   clip.hidden_act = act;
   clip.eos_token_id = clip.vocab_size - 1;  // CLIP's last token
   if (const std::string projection = "text_projection.weight"; shapes.has(projection)) {
@@ -82,19 +81,18 @@ ClipConfig read_clip(const Checkpoint& tensors, ClipActivation act) {
 }
 
 int read_depth(const Shapes& shapes, const std::string& transformer) {
-  return shapes.count([&](int i) { return fmt::format("{}transformer_blocks.{}.attn2.to_k.weight", transformer, i); });
+  return shapes.extent(transformer + "transformer_blocks.");
 }
 
 // A block of the UNet: `name` is "down_blocks.0." or "up_blocks.0.".
-UnetBlock read_block(const Checkpoint& tensors, const std::string& name, int resnets) {
-  const Shapes shapes(tensors);
+UnetBlock read_block(const Shapes& shapes, const std::string& name, int resnets) {
   const auto conv = [&](int i) { return fmt::format("{}resnets.{}.conv2.weight", name, i); };
   UnetBlock block;
   block.channels = shapes.dim(conv(0), 0);
   for (int i = 0; i < resnets; ++i) {
     if (shapes.dim(conv(i), 0) != block.channels) shapes.refuse(conv(i));
     block.depths.push_back(read_depth(shapes, fmt::format("{}attentions.{}.", name, i)));
-    if (block.depths.back() > 0) block.heads = heads(tensors, block.channels, conv(i));
+    if (block.depths.back() > 0) block.heads = heads(shapes, block.channels, conv(i));
   }
   return block;
 }
@@ -111,16 +109,16 @@ UnetConfig read_unet(const Checkpoint& tensors, const LdmLayout& layout) {
     unet.time_cond_proj_dim = shapes.dim(guidance, 1);
   const size_t levels = layout.down_resnets.size();
   for (size_t i = 0; i < levels; ++i) {
-    unet.down.push_back(read_block(tensors, fmt::format("down_blocks.{}.", i), layout.down_resnets[i]));
-    unet.up.push_back(read_block(tensors, fmt::format("up_blocks.{}.", i), layout.down_resnets[levels - 1 - i] + 1));
+    unet.down.push_back(read_block(shapes, fmt::format("down_blocks.{}.", i), layout.down_resnets[i]));
+    unet.up.push_back(read_block(shapes, fmt::format("up_blocks.{}.", i), layout.down_resnets[levels - 1 - i] + 1));
   }
   unet.mid.kind =
       shapes.has("mid_block.resnets.0.conv1.weight") ? UnetMidBlock::Kind::resnet : UnetMidBlock::Kind::none;
   if (const int depth = read_depth(shapes, "mid_block.attentions.0."); depth > 0) {
     unet.mid = {UnetMidBlock::Kind::cross_attention,
-                heads(tensors, unet.down.back().channels, "mid_block.resnets.0.conv1.weight"), depth};
+                heads(shapes, unet.down.back().channels, "mid_block.resnets.0.conv1.weight"), depth};
   }
-  const std::vector<std::string> names = tensors.names();
+  const std::vector<std::string>& names = shapes.names();
   const auto text = std::find_if(names.begin(), names.end(),
                                  [](const std::string& name) { return name.ends_with(".attn2.to_k.weight"); });
   if (text != names.end()) unet.cross_attention_dim = shapes.dim(*text, 1);
@@ -131,9 +129,7 @@ UnetConfig read_unet(const Checkpoint& tensors, const LdmLayout& layout) {
 LdmLayout read_layout(const Shapes& shapes, bool refiner) {
   LdmLayout layout;
   layout.has_text_encoder = !refiner;
-  layout.text_encoder_2_layers = shapes.count([&](int i) {
-    return fmt::format("conditioner.embedders.{}.model.transformer.resblocks.{}.mlp.c_fc.weight", refiner ? 0 : 1, i);
-  });
+  layout.text_encoder_2_layers = shapes.extent(ldm_open_clip(layout) + "transformer.resblocks.");
 
   const std::string model = "model.diffusion_model.";
   layout.down_resnets = {0};

@@ -95,9 +95,12 @@ ModelIndex usual_index(const fs::path& root, bool refiner, const std::optional<R
 VaeConfig replacing_config(const ReplacingVae& vae, const fs::path& root) {
   const auto& config = std::get<VaeConfig>(vae.vae.config);
   const fs::path own = root / "vae" / "config.json";
-  if (vae.has_config || !fs::exists(own)) return config;
+  if (!fs::exists(own) || !config.latents_mean.empty()) return config;
   try {
-    return with_latents_of(config, parse_vae_config(read_text_file(own, kMaxConfigBytes), own.string()));
+    const VaeConfig replaced = parse_vae_config(read_text_file(own, kMaxConfigBytes), own.string());
+    // A mean and a deviation belong to the UNet: another autoencoder does not change them.
+    const bool models = !vae.has_config || !replaced.latents_mean.empty();
+    return models ? with_latents_of(config, replaced) : config;
   } catch (const Error&) {
     return config;  // that of the model is broken, and is replaced
   }

@@ -249,7 +249,7 @@ TEST_F(Folder, WithoutVae) {
   EXPECT_EQ(open({.vae = folder_ / "vae.safetensors"}).config, small_model());
 }
 
-// The scale of the latents belongs to the model, if the replacing file has no configuration.
+// The scale of the latents belongs to the model, if the replacing file has no configuration; their mean always does.
 TEST_F(Folder, ReplacingVaeHasTheLatentsOfTheModel) {
   ModelConfig model = small_model();
   model.vae.latents_mean = model.vae.latents_std = {1, 2, 3, 4};
@@ -257,6 +257,12 @@ TEST_F(Folder, ReplacingVaeHasTheLatentsOfTheModel) {
   write_file(root_ / "vae/config.json", to_json(model.vae));
   write_zeros(folder_ / "vae.safetensors", tensors_of(model.vae));
   EXPECT_EQ(open({.vae = folder_ / "vae.safetensors"}).config, model);
+  write_zeros(folder_ / "other/diffusion_pytorch_model.safetensors", tensors_of(model.vae));
+  write_file(folder_ / "other/config.json", to_json(small_model().vae));
+  EXPECT_EQ(open({.vae = folder_ / "other"}).config, model);
+  model.vae.latents_mean = model.vae.latents_std = {};
+  write_file(root_ / "vae/config.json", to_json(model.vae));
+  EXPECT_EQ(open({.vae = folder_ / "other"}).config, small_model());
   write_file(root_ / "vae/config.json", "{");
   EXPECT_EQ(open({.vae = folder_ / "vae.safetensors"}).config, small_model());
 }

@@ -17,6 +17,7 @@ class Shapes {
 
   explicit Shapes(const Checkpoint& tensors) : tensors_(tensors), names_(tensors.names()) {}
 
+  const Checkpoint& tensors() const { return tensors_; }
   const std::vector<std::string>& names() const { return names_; }
   bool has(const std::string& name) const { return std::binary_search(names_.begin(), names_.end(), name); }
   int rank(const std::string& name) const { return static_cast<int>(tensors_.get(name).dims.size()); }
@@ -33,12 +34,18 @@ class Shapes {
          dims_to_string(tensors_.get(name).dims));
   }
 
-  // How many of name(0), name(1), ... there are, or `most`.
-  template <class Name>
-  int count(const Name& name, int most = kMaxCount) const {
-    int n = 0;
-    while (n < most && has(name(n))) ++n;
-    return n;
+  // One more than the largest number after `prefix` in a name, at most `most`; 0 if there is none. So a list of which a
+  // part is missing keeps its length, and the missing tensor is an error where it is read.
+  int extent(const std::string& prefix, int most = kMaxCount) const {
+    int extent = 0;
+    for (auto at = std::ranges::lower_bound(names_, prefix); at != names_.end() && at->starts_with(prefix); ++at) {
+      int number = 0;
+      size_t i = prefix.size();
+      while (i < at->size() && (*at)[i] >= '0' && (*at)[i] <= '9' && number < most)
+        number = 10 * number + (*at)[i++] - '0';
+      if (i > prefix.size()) extent = std::max(extent, std::min(number + 1, most));
+    }
+    return extent;
   }
 
  private:

@@ -130,6 +130,19 @@ TEST_F(SingleFile, Inpainting) {
   EXPECT_THAT(problem(single_file_tensors(config)), HasSubstr("takes 8 channels"));
 }
 
+// Depths and layers are not shortened by a missing tensor: it is an error when it is read.
+TEST_F(SingleFile, MissingTensorsChangeNoDepth) {
+  const ModelConfig config = small_model();
+  for (const char* part : {"input_blocks.7.1.transformer_blocks.1.attn2.to_k.weight", "resblocks.1.mlp.c_fc.weight",
+                           "layers.2.mlp.fc1.weight", "decoder.up.3.block.2.conv1.weight"}) {
+    Tensors tensors = single_file_tensors(config);
+    ASSERT_EQ(std::erase_if(tensors, [&](const TensorSpec& tensor) { return tensor.name.ends_with(part); }), 1u)
+        << part;
+    write_zeros(path_, tensors);
+    EXPECT_EQ(open_model(path_).config, config) << part;
+  }
+}
+
 // Both spellings of the projection give the same tensor.
 TEST_F(SingleFile, TextProjectionAsMatrixOfALinear) {
   ModelConfig config = small_model();

@@ -77,17 +77,18 @@ ReplacingVae open_file(const fs::path& path) {
 
 VaeConfig vae_config_of(const Checkpoint& tensors) {
   const Shapes shapes(tensors);
-  const auto level = [](int i) { return fmt::format("decoder.up_blocks.{}.resnets.0.conv2.weight", i); };
   VaeConfig vae;
   // Pruned files may have no encoder, so the decoder is used. Its blocks are innermost first.
-  vae.layers_per_block =
-      shapes.count([](int i) { return fmt::format("decoder.up_blocks.0.resnets.{}.conv1.weight", i); }, kMaxVaeCount) -
-      1;
+  const int levels = shapes.extent("decoder.up_blocks.", kMaxVaeCount);
+  int resnets = 0;
+  for (int i = 0; i < levels; ++i)
+    resnets = std::max(resnets, shapes.extent(fmt::format("decoder.up_blocks.{}.resnets.", i), kMaxVaeCount));
+  vae.layers_per_block = resnets - 1;
   vae.latent_channels = shapes.dim("decoder.conv_in.weight", 1);
   vae.out_channels = shapes.dim("decoder.conv_out.weight", 0);
   vae.in_channels = vae.out_channels;
-  for (int i = shapes.count(level, kMaxVaeCount) - 1; i >= 0; --i)
-    vae.block_out_channels.push_back(shapes.dim(level(i), 0));
+  for (int i = levels - 1; i >= 0; --i)
+    vae.block_out_channels.push_back(shapes.dim(fmt::format("decoder.up_blocks.{}.resnets.0.conv2.weight", i), 0));
   vae.use_quant_conv = shapes.has("quant_conv.weight");
   vae.use_post_quant_conv = shapes.has("post_quant_conv.weight");
   vae.mid_block_add_attention = shapes.has("decoder.mid_block.attentions.0.to_q.weight");
@@ -97,10 +98,11 @@ VaeConfig vae_config_of(const Checkpoint& tensors) {
 void read_vae_layout(const Checkpoint& file, LdmLayout& layout) {
   const Shapes shapes(file);
   for (const std::string prefix : {"first_stage_model.", "vae.", ""}) {
-    const auto level = [&](int i) { return fmt::format("{}decoder.up.{}.block.0.conv1.weight", prefix, i); };
-    const auto resnet = [&](int i) { return fmt::format("{}decoder.up.0.block.{}.conv1.weight", prefix, i); };
-    layout.vae_levels = shapes.count(level, kMaxVaeCount);
-    layout.vae_resnets = std::max(0, shapes.count(resnet, kMaxVaeCount) - 1);
+    layout.vae_levels = shapes.extent(prefix + "decoder.up.", kMaxVaeCount);
+    layout.vae_resnets = 0;
+    for (int i = 0; i < layout.vae_levels; ++i)
+      layout.vae_resnets = std::max(layout.vae_resnets,
+                                    shapes.extent(fmt::format("{}decoder.up.{}.block.", prefix, i), kMaxVaeCount) - 1);
     if (layout.vae_levels > 0) return;
   }
 }

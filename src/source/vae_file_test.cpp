@@ -153,6 +153,12 @@ TEST_F(VaeFile, OtherFilesAreRefusedWithTheirKind) {
   Tensors cut = tensors_of(config_);
   std::erase_if(cut, [](const TensorSpec& tensor) { return tensor.name == "decoder.conv_norm_out.bias"; });
   EXPECT_THAT(problem(cut), HasSubstr("has no tensor decoder.conv_norm_out.bias: give vae"));
+  // A resnet that is missing whole is not taken for an autoencoder with fewer.
+  for (const char* resnet : {"decoder.up_blocks.0.resnets.2.", "decoder.up_blocks.2.resnets.1."}) {
+    Tensors fewer = tensors_of(config_);
+    std::erase_if(fewer, [&](const TensorSpec& tensor) { return tensor.name.starts_with(resnet); });
+    EXPECT_THAT(problem(fewer), HasSubstr(std::string("has no tensor ") + resnet));
+  }
   Tensors wrong = tensors_of(config_);
   for (TensorSpec& tensor : wrong)
     if (tensor.name == "decoder.conv_norm_out.bias") tensor.dims = {31};
