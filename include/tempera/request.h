@@ -66,6 +66,8 @@ struct EngineOptions {
   std::string attention = "flash";  // flash, naive
   bool eager = false;               // without passes and prologue: constants of a request are computed in every step
   int threads = 0;  // of this engine; 0: OpenMP's number when the engine is made (OMP_NUM_THREADS, else all cores)
+  // An autoencoder instead of the model's own: a .safetensors file or a diffusers folder. Empty: the model's own.
+  std::string vae = {};
   std::string tiny_vae = {};     // used instead of the model's autoencoder: a path, or "model" for the model's tiny one
   std::string offload = "auto";  // which parameters leave the device: auto, none, model, sequential
   std::string memory_budget = {};  // "6GiB", "80%" of the free memory, or "auto" (100%); chooses offloading and tiling

@@ -11,6 +11,7 @@
 #include "models/components.h"
 #include "models/config_writer.h"
 #include "source/ldm_config.h"
+#include "source/marks.h"
 #include "source/tiny_vae.h"
 #include "tempera/tempera.h"
 #include "weights/block_types.h"

@@ -83,6 +83,21 @@ TEST(Components, ParametersAreThoseOfTheFiles) {
   EXPECT_EQ(parameters_of(model.vae).size(), 248u);
 }
 
+// The sizes of the UNets that the papers give (KOALA: arXiv 2312.04005, table 1; SSD-1B and Vega: arXiv 2401.02677).
+TEST(Components, SizesOfDistilledModels) {
+  const auto millions = [](const ModelConfig& model) {
+    double elements = 0;
+    for (const Parameter& parameter : parameters_of(model.unet))
+      elements += static_cast<double>(parameter.shape.elements());
+    return elements / 1e6;
+  };
+  EXPECT_NEAR(millions(sdxl_base()), 2567, 1);
+  EXPECT_NEAR(millions(koala_1b()), 1161, 1);
+  EXPECT_NEAR(millions(koala_700m()), 782, 1);
+  EXPECT_NEAR(millions(ssd_1b()), 1300, 50);
+  EXPECT_NEAR(millions(segmind_vega()), 740, 10);
+}
+
 TEST(Components, Summaries) {
   const ModelConfig model = sdxl_base();
   EXPECT_EQ(summary(*model.text_encoder), "12 layers of 768 channels, 12 heads, 77 tokens");

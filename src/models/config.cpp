@@ -87,6 +87,10 @@ void check(const UnetConfig& config, std::string_view source) {
   check_even(config.addition_time_embed_dim, "addition_time_embed_dim", source);
   check_range(config.projection_class_embeddings_input_dim, 1, kMaxWidth, "projection_class_embeddings_input_dim",
               source);
+  if (config.time_cond_proj_dim != 0) {
+    check_range(config.time_cond_proj_dim, 4, kMaxWidth, "time_cond_proj_dim", source);
+    check_even(config.time_cond_proj_dim, "time_cond_proj_dim", source);
+  }
 
   const size_t blocks = config.down.size();
   if (blocks < 1 || blocks > kMaxBlocks || config.up.size() != blocks) {
@@ -255,8 +259,12 @@ struct Preset {
   ModelConfig (*make)();
   int tiny_vae_width;
 };
-constexpr std::array kPresets = {Preset{"sdxl-base", sdxl_base, 64}, Preset{"sdxl-refiner", sdxl_refiner, 64},
-                                 Preset{"small", small, 32}, Preset{"tiny", tiny, 16}};
+constexpr std::array kPresets = {
+    Preset{"sdxl-base", sdxl_base, 64}, Preset{"sdxl-refiner", sdxl_refiner, 64},
+    Preset{"ssd-1b", ssd_1b, 64},       Preset{"segmind-vega", segmind_vega, 64},
+    Preset{"koala-1b", koala_1b, 64},   Preset{"koala-700m", koala_700m, 64},
+    Preset{"small", small, 32},         Preset{"tiny", tiny, 16},
+};
 
 const Preset& find_preset(std::string_view name) {
   for (const Preset& candidate : kPresets) {

@@ -76,6 +76,9 @@ struct UnetConfig {
   double freq_shift = 0;              // frequencies are 10000^(-i / (half - freq_shift))
   int addition_time_embed_dim = 256;  // sinusoid width of each micro-conditioning number
   int projection_class_embeddings_input_dim = 2816;  // pooled text and the sinusoids, concatenated
+  // Width of the embedding of the guidance scale (distilled models: Meng et al. 2023, LCM). The network then has one
+  // branch. 0: guidance needs two branches.
+  int time_cond_proj_dim = 0;
 
   bool operator==(const UnetConfig&) const = default;
 };
@@ -140,8 +143,9 @@ void check(const TinyVaeConfig& config, std::string_view source);
 // Checks that the parts fit together: widths of text, UNet and latents. Does not include the checks above.
 void check(const ModelConfig& config, std::string_view source);
 
-// "sdxl-base", "sdxl-refiner" as published by Stability AI; "tiny" (a few million parameters, for tests) and "small"
-// (three levels of 64, 128, 256 channels and 64-wide heads, so that a single file is enough to infer it). Throws
+// "sdxl-base", "sdxl-refiner" as published by Stability AI; "ssd-1b", "segmind-vega", "koala-1b" and "koala-700m",
+// which were distilled from SDXL, as published; "tiny" (a few million parameters, for tests) and "small" (three levels
+// of 64, 128, 256 channels and 64-wide heads, so that a single file is enough to infer it). Throws
 // Error(invalid_argument) with a list of the names.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
@@ -151,5 +155,9 @@ TinyVaeConfig tiny_vae_preset(std::string_view name);
 
 ModelConfig sdxl_base();
 ModelConfig sdxl_refiner();
+ModelConfig ssd_1b();
+ModelConfig segmind_vega();
+ModelConfig koala_1b();
+ModelConfig koala_700m();
 
 }  // namespace tempera

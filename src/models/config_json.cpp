@@ -235,7 +235,6 @@ void refuse_unet_variants(const Reader& config) {
   config.only("resnet_out_scale_factor", 1);
   config.only("resnet_skip_time_act", false);
   config.only("resnet_time_scale_shift", "default");
-  config.only("time_cond_proj_dim", nullptr);
   config.only("time_embedding_act_fn", nullptr);
   config.only("time_embedding_type", "positional");
   config.only("timestep_post_act", nullptr);
@@ -288,6 +287,7 @@ UnetConfig parse_unet_config(std::string_view text, std::string_view what) {
   unet.freq_shift = config.number("freq_shift", 0);
   unet.addition_time_embed_dim = config.get("addition_time_embed_dim");
   unet.projection_class_embeddings_input_dim = config.get("projection_class_embeddings_input_dim");
+  unet.time_cond_proj_dim = config.get("time_cond_proj_dim", 0);
   check(unet, what);
   return unet;
 }

@@ -60,13 +60,28 @@ std::string unet_problem(const json& changes) {
 }
 
 TEST(Config, PresetsAreConsistent) {
-  EXPECT_THAT(preset_names(), ElementsAre("sdxl-base", "sdxl-refiner", "small", "tiny"));
+  EXPECT_THAT(preset_names(), ElementsAre("sdxl-base", "sdxl-refiner", "ssd-1b", "segmind-vega", "koala-1b",
+                                          "koala-700m", "small", "tiny"));
   for (const std::string_view name : preset_names()) {
     const ModelConfig model = preset(name);
     for (const auto& [component, config] : component_configs(model)) check_config(config, name);
     check(model, name);
   }
   EXPECT_THROW(preset("sdxl"), Error);
+}
+
+// LCM's UNet of SDXL embeds the guidance scale.
+TEST(Config, EmbeddedGuidance) {
+  json object = sdxl_unet();
+  object["time_cond_proj_dim"] = 256;
+  UnetConfig expected = sdxl_base().unet;
+  expected.time_cond_proj_dim = 256;
+  EXPECT_EQ(parse_unet(object), expected);
+  EXPECT_EQ(parse_unet(json::parse(to_json(expected))), expected);
+  object["time_cond_proj_dim"] = nullptr;
+  EXPECT_EQ(parse_unet(object), sdxl_base().unet);
+  EXPECT_THAT(unet_problem({{"time_cond_proj_dim", 25}}), HasSubstr("time_cond_proj_dim is 25, must be even"));
+  EXPECT_THAT(unet_problem({{"time_cond_proj_dim", 2}}), HasSubstr("must be between 4 and"));
 }
 
 // Every field that is written is read back; components_test.cpp does it with the presets.
@@ -168,7 +183,7 @@ TEST(Config, RefusesWhatTheGraphsDoNotCompute) {
          "encoder_hid_dim": 768, "encoder_hid_dim_type": "text_proj", "mid_block_only_cross_attention": true,
          "mid_block_scale_factor": 1.5, "mid_block_type": "UNetMidBlock2DSimpleCrossAttn", "num_attention_heads": 8,
          "num_class_embeds": 10, "only_cross_attention": [true, false, false], "resnet_out_scale_factor": 0.5,
-         "resnet_skip_time_act": true, "resnet_time_scale_shift": "scale_shift", "time_cond_proj_dim": 256,
+         "resnet_skip_time_act": true, "resnet_time_scale_shift": "scale_shift",
          "time_embedding_act_fn": "silu", "time_embedding_type": "fourier", "timestep_post_act": "silu",
          "cross_attention_dim": [2048, 2048, 1024]})");
   for (const auto& [key, value] : unsupported.items()) {

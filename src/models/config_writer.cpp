@@ -49,22 +49,41 @@ std::string to_json(const ClipConfig& c) {
                {"eos_token_id", c.eos_token_id}});
 }
 
+namespace {
+// All transformers of the level have the same depth on the way down and up.
+bool is_regular(const UnetBlock& down, const UnetBlock& up) {
+  const auto same = [&](int depth) { return depth == down.depths[0]; };
+  return std::ranges::all_of(down.depths, same) && std::ranges::all_of(up.depths, same);
+}
+
+// A list of one depth for each resnet; 1, which has no effect, for a block without transformers.
+Json depths_of(const UnetBlock& block) {
+  return has_transformers(block) ? Json(block.depths) : Json(1);
+}
+}  // namespace
+
 std::string to_json(const UnetConfig& c) {
   Json down_types = Json::array(), up_types = Json::array(), channels = Json::array(), heads = Json::array(),
-       depths = Json::array();
+       depths = Json::array(), reverse_depths = Json::array();
+  bool regular = true;
   for (size_t i = 0; i < c.down.size(); ++i) {
     const UnetBlock &down = c.down[i], &up = c.up[c.up.size() - 1 - i];
-    const int depth = down.depths[0];
-    const auto same = [&](int d) { return d == depth; };
-    TEMPERA_ASSERT(up.heads == down.heads && std::all_of(down.depths.begin(), down.depths.end(), same) &&
-                   std::all_of(up.depths.begin(), up.depths.end(), same));
+    TEMPERA_ASSERT(up.heads == down.heads);
     down_types.push_back(has_transformers(down) ? "CrossAttnDownBlock2D" : "DownBlock2D");
     up_types.insert(up_types.begin(), has_transformers(up) ? "CrossAttnUpBlock2D" : "UpBlock2D");
     channels.push_back(down.channels);
     // Blocks without transformers have the heads that transformers would have: as wide as those of the mid block.
     heads.push_back(down.heads > 0 ? down.heads : std::max(1, down.channels * c.mid.heads / c.down.back().channels));
-    // The depth of the mid block is the last entry.
-    depths.push_back(i + 1 == c.down.size() && depth == 0 ? std::max(1, c.mid.depth) : std::max(1, depth));
+    const bool same = is_regular(down, up);
+    regular = regular && same;
+    depths.push_back(same ? Json(std::max(1, down.depths[0])) : depths_of(down));
+    reverse_depths.insert(reverse_depths.begin(), depths_of(up));
+  }
+  // The depth of the mid block is the last entry.
+  if (c.mid.depth > 0) {
+    const UnetBlock& last = c.down.back();
+    TEMPERA_ASSERT(!has_transformers(last) || last.depths[0] == c.mid.depth);
+    if (!has_transformers(last)) depths.back() = c.mid.depth;
   }
   Json json = {{"_class_name", "UNet2DConditionModel"},
                {"act_fn", "silu"},
@@ -88,6 +107,8 @@ std::string to_json(const UnetConfig& c) {
                {"transformer_layers_per_block", depths},
                {"up_block_types", up_types},
                {"use_linear_projection", c.use_linear_projection}};
+  if (!regular) json["reverse_transformer_layers_per_block"] = reverse_depths;
+  if (c.time_cond_proj_dim > 0) json["time_cond_proj_dim"] = c.time_cond_proj_dim;
   return text(json);
 }
 

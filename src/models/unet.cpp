@@ -45,6 +45,14 @@ class Unet {
     return b_.cast(embedded, b_.compute());
   }
 
+  // The embedded guidance scale (N, C0) (diffusers get_guidance_scale_embedding and TimestepEmbedding.cond_proj). Its
+  // sinusoids are sines first, and the last frequency is exactly 1 / 10000.
+  Tensor guidance(const Scope& w, const UnetGraphOptions& o, const std::string& prefix) {
+    const Tensor numbers = b_.input(prefix + "guidance", DType::f32, {o.batch, 1});
+    const Tensor embedded = b_.op(TimestepEmbedding{c_.time_cond_proj_dim, false, 1}, {numbers});
+    return b_.linear(b_.cast(embedded, b_.compute()), w / "cond_proj", {.out = c_.down[0].channels, .bias = false});
+  }
+
   // linear, SiLU, linear (diffusers TimestepEmbedding).
   Tensor embedding_mlp(Tensor x, const Scope& w) {
     const LinearOptions out{.out = c_.time_embedding_dim, .into_stream = true};
@@ -61,7 +69,10 @@ class Unet {
     const Tensor pooled_text = b_.cast(text_embeds, b_.compute());
     const Tensor added = b_.concat(pooled_text, sinusoids(time_ids, c_.addition_time_embed_dim));
     const Tensor constant = embedding_mlp(added, Scope{"add_embedding"});  // (N, E), the same at every step
-    const Tensor time = embedding_mlp(sinusoids(timestep, c_.down[0].channels), Scope{"time_embedding"});
+    const Scope w{"time_embedding"};
+    Tensor steps = sinusoids(timestep, c_.down[0].channels);
+    if (c_.time_cond_proj_dim > 0) steps = b_.add(guidance(w, o, prefix), steps);
+    const Tensor time = embedding_mlp(steps, w);
     // With a row for each of the batch, the sum follows the layer that runs in every step (fuse_epilogue).
     const Tensor sum = time.batch() == 1 ? b_.add(constant, time) : b_.add(time, constant);
     const Tensor activated = b_.cast(b_.silu(sum), b_.compute());

@@ -16,7 +16,8 @@ struct UnetGraphOptions {
 };
 
 // Inputs "sample" (N, h, w, C) and "timestep" (1, 1) per step; "encoder_hidden_states" (N, T, X), "text_embeds" (N, P)
-// and "time_ids" (N, 6 or 5), all f32. Output "sample" (N, h, w, C) f32.
+// and "time_ids" (N, 6 or 5), all f32; with time_cond_proj_dim also "guidance" (N, 1): (guidance scale - 1) 1000.
+// Output "sample" (N, h, w, C) f32.
 Graph unet_graph(const UnetConfig& config, const UnetGraphOptions& options);
 
 struct DenoiseGraphOptions {

@@ -65,6 +65,7 @@ Conditioning make_conditioning(std::span<const Picture* const> pictures) {
     c.encoder_hidden_states.insert(c.encoder_hidden_states.end(), row.hidden.begin(), row.hidden.end());
     c.text_embeds.insert(c.text_embeds.end(), row.pooled.begin(), row.pooled.end());
     c.time_ids.insert(c.time_ids.end(), ids.begin(), ids.end());
+    c.guidance.push_back(static_cast<float>((*picture.request->request.guidance_scale - 1) * 1000));
   };
   for (const Picture* picture : pictures)
     if (picture->guided()) append(*picture, picture->embeddings->negative.value());

@@ -50,6 +50,7 @@ struct Conditioning {
   std::vector<float> encoder_hidden_states;  // (N, T, X)
   std::vector<float> text_embeds;            // (N, P)
   std::vector<float> time_ids;               // (N, 6): original height, width, crop top, left, target height, width
+  std::vector<float> guidance;               // (N, 1), for UNets that embed it: (guidance scale - 1) 1000
 };
 
 // Pictures with guidance have a negative row.

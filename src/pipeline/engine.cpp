@@ -13,6 +13,7 @@
 #include "pipeline/finite.h"
 #include "pipeline/metadata.h"
 #include "source/open.h"
+#include "source/vae_file.h"
 
 namespace tempera {
 namespace {
@@ -169,6 +170,7 @@ std::vector<Executable*> Engine::Impl::executables_of(const StageSpec& stage) co
 std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Callbacks& callbacks, Tracer* tracer) {
   const ThreadScope scope(threads_);
   planned_peak_ = 0;
+  if (!facts_.tiny_vae) require_vae(model());
   ResolvedRequest r = resolved(request);
   const CheckCancelled check = cancelled_check(callbacks);
   const auto report = [&](const char* stage) {

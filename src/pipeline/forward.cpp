@@ -63,6 +63,8 @@ void PictureNoise::draw(Backend& backend, Queue& queue, std::byte* to, float sca
 Forward::Forward(Executable& executable, const Batch& batch, Backend& backend, Queue& queue)
     : executable_(executable), batch_(batch), backend_(backend), queue_(queue) {
   const auto images = static_cast<size_t>(batch.images);
+  embeds_guidance_ =
+      std::ranges::find(executable.program().inputs, "guidance", &IoSlot::name) != executable.program().inputs.end();
   timesteps_.resize(images);
   steps_.resize(images * static_cast<size_t>(StepLayout::length(batch.slots)));
 }
@@ -131,6 +133,7 @@ void Forward::write_conditions() {
   write("encoder_hidden_states", conditioning.encoder_hidden_states);
   write("text_embeds", conditioning.text_embeds);
   write("time_ids", conditioning.time_ids);
+  if (embeds_guidance_) write("guidance", conditioning.guidance);
   conditions_written_ = true;
 }
 

@@ -54,6 +54,7 @@ class Forward {
   Queue& queue_;
   std::vector<Picture*> pictures_;  // in the batch
   bool conditions_written_ = false;
+  bool embeds_guidance_ = false;          // the guidance scale is an input of the UNet
   std::vector<float> timesteps_, steps_;  // (N, 1) and (N, StepLayout::length)
 };
 

@@ -11,8 +11,8 @@
 namespace tempera {
 namespace {
 
-std::string vae_label(const std::string& tiny_vae) {
-  return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(tiny_vae);
+std::string vae_label(const std::string& vae) {
+  return vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(vae);
 }
 
 }  // namespace
@@ -35,14 +35,16 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Model", model_label(source.path));
   if (!engine.unet.empty()) add("UNet", model_label(engine.unet));
   if (!engine.unet_config.empty()) add("UNet config", model_label(engine.unet_config));
-  if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
+  if (const std::string& vae = engine.tiny_vae.empty() ? engine.vae : engine.tiny_vae; !vae.empty())
+    add("VAE", vae_label(vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
   // Everything else that differs from its default, under diffusers' name (FieldTrait::in_metadata: no path of this
   // machine); clip_skip too, and first, since "Clip skip" counts from 1.
   const Request plain;
   if (request.negative_prompt && request.negative_prompt->empty()) add("negative_prompt", "");  // not as without one
-  if (!request.prompt_embeds.empty() && request.prompt.empty()) add("prompt_embeds", model_label(request.prompt_embeds));
+  if (!request.prompt_embeds.empty() && request.prompt.empty())
+    add("prompt_embeds", model_label(request.prompt_embeds));
   if (!engine.model_config.empty()) add("model_config", model_label(engine.model_config));
   if (!engine.tokenizer.empty()) add("tokenizer", model_label(engine.tokenizer));
   if (!engine.variant.empty()) add("variant", engine.variant);

@@ -9,7 +9,8 @@
 
 namespace tempera {
 
-// `engine` names the tiny autoencoder, if one decoded. `tiles`: the tiles of the decoder.
+// `engine` names the tiny autoencoder, if one decoded, and else that which replaces the model's. `tiles`: the tiles of
+// the decoder.
 std::string parameters_text(const ResolvedRequest& request, const EngineOptions& engine, const ModelSource& source,
                             const TileGrid& tiles, uint64_t seed);
 

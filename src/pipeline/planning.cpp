@@ -4,6 +4,7 @@
 #include "pipeline/embeddings_file.h"
 #include "source/open.h"
 #include "source/tiny_vae.h"
+#include "source/vae_file.h"
 #include "text/tokenizer.h"
 
 namespace tempera {
@@ -17,6 +18,12 @@ constexpr std::string_view kSdxlScheduler = R"({
 ModelFacts preset_facts(const EngineOptions& engine) {
   ModelFacts facts{preset(engine.preset), {std::string(kSdxlScheduler), "preset"}, {}, engine.preset};
   facts.tokens = facts.config.text_encoder_2.max_position_embeddings;
+  if (!engine.vae.empty()) {
+    const ReplacingVae opened = open_vae(engine.vae);
+    const auto& config = std::get<VaeConfig>(opened.vae.config);
+    facts.config.vae = opened.has_config ? config : with_latents_of(config, facts.config.vae);
+    check(facts.config, engine.vae);
+  }
   // As the folders that synth() writes.
   facts.own_tiny_vae = [name = engine.preset] { return std::optional(tiny_vae_preset(name)); };
   if (engine.tiny_vae == kModelsOwnTinyVae) {
@@ -41,6 +48,7 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
          FieldName{"model"});
   if (!engine.preset.empty()) return preset_facts(engine);
   const ModelSource source = open_model_of(engine, {}, text);
+  if (engine.tiny_vae.empty()) require_vae(source);
   ModelFacts facts{
       source.config, {source.scheduler_config, source.scheduler_origin}, source.defaults, source.path.string()};
   facts.tokens = !text || source.tokenizer_2.empty() ? source.config.text_encoder_2.max_position_embeddings

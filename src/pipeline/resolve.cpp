@@ -138,7 +138,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
   if (!r.seed) r.seed = std::random_device{}();
 
   out.prompts = prompts_of(r, model.force_zeros_for_empty_prompt);
-  out.guidance = *r.guidance_scale > 1;
+  out.guidance = *r.guidance_scale > 1 && model.unet.time_cond_proj_dim == 0;
   out.guidance_rescale = out.guidance && r.guidance_rescale > 0;
   out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
   out.schedule = make_schedule(out.scheduler_config, options);

@@ -19,7 +19,7 @@ struct ResolvedRequest {
   Request request;  // seed, sizes, steps and guidance set
   int latent_width = 0, latent_height = 0;
   Prompts prompts;
-  bool guidance = true;  // both branches are computed
+  bool guidance = true;  // both branches are computed; never with a UNet that embeds the guidance scale
   bool guidance_rescale = false;
   std::string scheduler;  // for users: the name of a preset, a file, or the class of the model's scheduler
   SchedulerConfig scheduler_config;

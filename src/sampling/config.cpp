@@ -280,8 +280,12 @@ std::string quote_infinities(std::string_view text) {
 
 }  // namespace
 
+json parse_scheduler_json(std::string_view text, std::string_view what) {
+  return parse_json(quote_infinities(text), what, {.max_elements = C::kMaxTrainTimesteps});
+}
+
 SchedulerConfig parse_scheduler_config(std::string_view text, std::string_view what) {
-  const json object = parse_json(quote_infinities(text), what, {.max_elements = C::kMaxTrainTimesteps});
+  const json object = parse_scheduler_json(text, what);
   const Sampler& sampler = find_sampler(get_string(object, "_class_name", what));
   SchedulerConfig config = defaults_of(sampler);
   for (const Field& field : kCommonFields) field.read({object, field.key, what}, config);
@@ -292,7 +296,7 @@ SchedulerConfig parse_scheduler_config(std::string_view text, std::string_view w
 }
 
 std::string compact_scheduler_config(std::string_view text, std::string_view what) {
-  const json object = parse_json(quote_infinities(text), what);
+  const json object = parse_scheduler_json(text, what);
   const Sampler& sampler = find_sampler(get_string(object, "_class_name", what));
   json kept = {{"_class_name", sampler.class_name}};
   for (const auto& [key, value] : object.items()) {
@@ -307,7 +311,7 @@ SchedulerConfig parse_model_levels(std::string_view text, std::string_view what)
   SchedulerConfig config = scheduler_config("euler");
   config.class_name.clear();
   if (text.empty()) return config;
-  const json object = parse_json(quote_infinities(text), what);
+  const json object = parse_scheduler_json(text, what);
   const auto name = find_string(object, "_class_name", what);
   const auto all = samplers();
   const auto known = std::find_if(all.begin(), all.end(), [&](const Sampler* s) { return s->class_name == name; });

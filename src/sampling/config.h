@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -90,6 +91,10 @@ std::string compact_scheduler_config(std::string_view json, std::string_view wha
 // value is plain SDXL's if the class is unknown, else the default of the class. Empty JSON: plain SDXL's values.
 // class_name is that of the file, "" if there is none.
 SchedulerConfig parse_model_levels(std::string_view json, std::string_view what);
+
+// The text as JSON, with infinities, which diffusers writes as bare words, in quotes. Throws Error(bad_file) for
+// invalid JSON.
+nlohmann::json parse_scheduler_json(std::string_view text, std::string_view what);
 
 // The presets: "euler", "euler_trailing", ..., "tcd", in the order of the documentation.
 std::vector<std::string_view> scheduler_names();

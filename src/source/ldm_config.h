@@ -13,13 +13,14 @@ namespace tempera {
 struct LdmModel {
   ModelConfig config;
   LdmLayout layout;
-  std::string scheduler_config;  // diffusers JSON: the published one for this kind of model
 };
 
 // What the tensors of `file` show. Widths, depths and block counts come from shapes; attention heads are taken to be 64
 // wide, the text encoders to be OpenAI's CLIP (quick_gelu) and OpenCLIP (gelu). Throws Error(bad_file, "'<what>' ..."):
 // not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming model_config).
-LdmModel read_ldm_model(const Checkpoint& file, std::string_view what);
+// `vae`: the autoencoder that replaces the one of the file, which is not read then; nullptr: none. A file without
+// autoencoder has the configuration of SDXL's.
+LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const VaeConfig* vae = nullptr);
 
 // The UNet whose tensors these are, under diffusers' names, as read_ldm_model reads it. addition_time_embed_dim is left
 // as SDXL has it: it does not follow from the UNet's own shapes. Throws as read_ldm_model does, naming unet_config.
@@ -31,10 +32,10 @@ LdmLayout read_unet_layout(const Checkpoint& file);
 // The numbering for a model of this configuration in a single file.
 LdmLayout ldm_layout(const ModelConfig& config);
 
+// Sets the members of the layout that the configuration of a model does not decide.
+void read_spelling(const Checkpoint& file, LdmLayout& layout);
+
 // Throws Error(bad_file) when `file` is not an SDXL checkpoint. Otherwise returns whether it is a refiner.
 bool is_ldm_refiner(const Checkpoint& file, std::string_view what);
-
-// The published configuration of SDXL (scheduler/scheduler_config.json of both models).
-std::string sdxl_scheduler_config(bool v_prediction = false, bool zero_terminal_snr = false);
 
 }  // namespace tempera

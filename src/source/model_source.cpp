@@ -10,9 +10,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/components.h"
+#include "models/config_json.h"
 #include "source/absent_encoders.h"
 #include "source/ldm_config.h"
+#include "source/marks.h"
+#include "source/step_distilled.h"
 #include "source/unet_source.h"
+#include "source/vae_file.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
 #include "weights/tensor_file.h"
@@ -54,8 +58,13 @@ std::string component_class(const json& index, std::string_view component, const
   return (*at)[1].get<std::string>();
 }
 
-// `text_encoders`: they must be in the index; otherwise an SDXL model may be without them.
-ModelIndex read_model_index(const fs::path& file, bool text_encoders = true) {
+bool is_vae(const ComponentKind& kind) {
+  return kind.name == "vae";
+}
+
+// With `vae`, the entry of the model's autoencoder is ignored. `text_encoders`: they must be in the index; otherwise an
+// SDXL model may be without them.
+ModelIndex read_model_index(const fs::path& file, const std::optional<ReplacingVae>& vae, bool text_encoders = true) {
   const json index = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 10'000});
   const std::string what = file.string();
   const std::string pipeline = get_string(index, "_class_name", what);
@@ -65,13 +74,13 @@ ModelIndex read_model_index(const fs::path& file, bool text_encoders = true) {
   }
   ModelIndex result;
   for (const ComponentKind& kind : component_kinds()) {
-    if (!kind.in_models()) continue;
+    if (!kind.in_models() || (is_vae(kind) && vae)) continue;
     const std::string type = component_class(index, kind.name, what);
     if (type.empty() && kind.reads_prompts && !text_encoders) {
       result.absent_text_encoders.emplace_back(kind.name);
       continue;
     }
-    if (type.empty() && kind.optional) continue;
+    if (type.empty() && (kind.optional || is_vae(kind))) continue;
     if (type.empty()) fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, kind.name);
     if (type != kind.class_name) {
       fail(ErrorCode::bad_file, "'{}': the {} is a {}, which is not supported: only {} is", what, kind.name,
@@ -86,10 +95,10 @@ ModelIndex read_model_index(const fs::path& file, bool text_encoders = true) {
 
 // For a folder of configs without a model_index.json. The file decides whether there is a second text encoder. Other
 // optional components exist if the folder has their configs.
-ModelIndex usual_index(const fs::path& root, bool refiner) {
+ModelIndex usual_index(const fs::path& root, bool refiner, const std::optional<ReplacingVae>& vae) {
   ModelIndex index{{}, !refiner, refiner};
   for (const ComponentKind& kind : component_kinds()) {
-    if (!kind.in_models()) continue;
+    if (!kind.in_models() || (is_vae(kind) && vae)) continue;
     const bool optional_is_there = kind.reads_prompts ? !refiner : fs::exists(root / kind.name / "config.json");
     if (!kind.optional || optional_is_there) index.components.push_back(&kind);
   }
@@ -100,12 +109,30 @@ bool is_replaced(const ComponentKind& kind, const OpenOptions& options) {
   return kind.name == kUnet && !options.unet.empty();
 }
 
+// The configuration of the autoencoder that replaces that of the folder `root`.
+VaeConfig replacing_config(const ReplacingVae& vae, const fs::path& root) {
+  const auto& config = std::get<VaeConfig>(vae.vae.config);
+  const fs::path own = root / "vae" / "config.json";
+  if (!fs::exists(own) || !config.latents_mean.empty()) return config;
+  try {
+    const VaeConfig replaced = parse_vae_config(read_text_file(own, kMaxConfigBytes), own.string());
+    // A mean and a deviation belong to the UNet: another autoencoder does not change them.
+    const bool models = !vae.has_config || !replaced.latents_mean.empty();
+    return models ? with_latents_of(config, replaced) : config;
+  } catch (const Error&) {
+    return config;  // that of the model is broken, and is replaced
+  }
+}
+
 // The configs of a diffusers folder. model_index.json is read already, since single files have their own. A component
 // that is replaced may be absent.
-ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const OpenOptions& options) {
+ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const OpenOptions& options,
+                         const std::optional<ReplacingVae>& vae) {
   ModelConfig config;
+  config.vae = vae ? replacing_config(*vae, root) : sdxl_base().vae;
   for (const ComponentKind* kind : index.components) {
     if (contains(index.absent_text_encoders, kind->name)) continue;
+    if (is_vae(*kind) && !fs::is_directory(root / kind->name)) continue;
     const fs::path file = root / kind->name / "config.json";
     const bool missing = !fs::exists(fs::symlink_status(file));
     if (missing && is_replaced(*kind, options)) continue;
@@ -123,16 +150,26 @@ ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const Op
   return config;
 }
 
+// Where the UNet is from: the file with its marks, and the file or folder that names it.
+struct UnetOrigin {
+  std::shared_ptr<const Checkpoint> file;
+  fs::path path;
+  bool has_scheduler = false;  // a sampler comes with it
+};
+
 // Opens the UNet that replaces the model's own, whose config is in `source` if it is known.
-void replace_unet(ModelSource& source, const OpenOptions& options) {
+UnetOrigin replace_unet(ModelSource& source, const OpenOptions& options) {
   UnetReplacement unet = open_unet(options.unet, options.unet_config, source.config);
   source.config.unet = std::move(unet.config);
   source.components[std::string(kUnet)] = std::move(unet.component);
-  if (!unet.scheduler_config.empty()) {
-    source.scheduler_config = std::move(unet.scheduler_config);
-    source.scheduler_origin = "the marks in " + options.unet.string();
-  }
   check(source.config, options.unet.string());
+  return {std::move(unet.file), options.unet};
+}
+
+// Sampler and defaults, by the marks of the UNet's file.
+void set_sampling(ModelSource& source, const UnetOrigin& unet, const LogSink& log) {
+  source.scheduler_config = with_marks(source.scheduler_config, *unet.file, unet.path.string(), log);
+  set_step_distilled_defaults(source, *unet.file, unet.path, unet.has_scheduler, log);
 }
 
 void set_tokenizers(ModelSource& source, const OpenOptions& options) {
@@ -164,8 +201,8 @@ void warn(const OpenOptions& options, std::string_view message) {
   if (options.log) options.log(LogLevel::warning, message);
 }
 
-RequestDefaults read_defaults(const fs::path& file) {
-  RequestDefaults defaults;
+// Values that the file does not have stay.
+RequestDefaults read_defaults(const fs::path& file, RequestDefaults defaults) {
   if (!fs::exists(file)) return defaults;
   const json object = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 1000});
   const std::string what = file.string();
@@ -197,7 +234,7 @@ ComponentSource& open_component(ModelSource& source, const ComponentKind& kind, 
   return source.components.insert_or_assign(std::string(kind.name), std::move(part)).first->second;
 }
 
-ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
+ModelSource open_folder(const fs::path& root, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
   const fs::path index_file = root / "model_index.json";
   if (!fs::exists(index_file)) {
     fail(ErrorCode::bad_file,
@@ -205,7 +242,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
          ".safetensors or .gguf file",
          root.string());
   }
-  ModelIndex index = read_model_index(index_file, options.text_encoders);
+  ModelIndex index = read_model_index(index_file, vae, options.text_encoders);
   const fs::path& configs = options.model_config.empty() ? root : options.model_config;
   for (const ComponentKind* kind : index.components) {
     const bool absent =
@@ -214,17 +251,17 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   }
   ModelSource source;
   source.path = root;
-  source.config = read_configs(configs, index, options);
+  source.config = read_configs(configs, index, options, vae);
   source.absent_text_encoders = index.absent_text_encoders;
   if (!source.config.text_encoder) std::erase(source.absent_text_encoders, "text_encoder");  // as in the refiner
-  source.defaults = read_defaults(root / "defaults.json");
   const fs::path scheduler = root / "scheduler" / "scheduler_config.json";
   if (fs::exists(scheduler)) source.scheduler_config = read_text_file(scheduler, kMaxConfigBytes);
   source.scheduler_origin = scheduler.string();
+  UnetOrigin unet;
   if (options.unet.empty()) {
     check(source.config, configs.string());
   } else {
-    replace_unet(source, options);
+    unet = replace_unet(source, options);
   }
 
   std::vector<std::string_view> plain, variant;
@@ -236,9 +273,15 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
       }
       continue;
     }
+    if (is_vae(*kind) && !look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options)))
+      continue;
     const ComponentSource& part = open_component(source, *kind, options);
     (part.variant.empty() ? plain : variant).push_back(kind->name);
   }
+  if (!unet.file) unet = {source.component(kUnet).weights, root, !source.scheduler_config.empty()};
+  const fs::path defaults = root / "defaults.json";
+  set_sampling(source, unet, fs::exists(defaults) ? LogSink() : options.log);
+  source.defaults = read_defaults(defaults, source.defaults);
   if (!options.variant.empty() && variant.empty()) {
     fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
          options.variant);
@@ -252,7 +295,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options) {
   return source;
 }
 
-ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
+ModelSource open_single_file(const fs::path& path, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
   if (!options.variant.empty()) {
     fail(ErrorCode::invalid_argument, "'{}' is a single file, which has no variants: leave out the variant '{}'",
          path.string(), options.variant);
@@ -263,26 +306,29 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   source.path = path;
   source.layout = ModelSource::Layout::single_file;
   LdmLayout layout;
+  UnetOrigin unet{file, path};
   if (options.model_config.empty()) {
-    LdmModel model = read_ldm_model(*file, what);
+    LdmModel model = read_ldm_model(*file, what, vae ? &std::get<VaeConfig>(vae->vae.config) : nullptr);
     source.config = std::move(model.config);
-    source.scheduler_config = std::move(model.scheduler_config);
+    source.scheduler_config = sdxl_scheduler_config();
     source.scheduler_origin = "the defaults of " + what;
     layout = std::move(model.layout);
   } else {
     const bool refiner = is_ldm_refiner(*file, what);
     const fs::path index_file = options.model_config / "model_index.json";
     const ModelIndex index =
-        fs::exists(index_file) ? read_model_index(index_file) : usual_index(options.model_config, refiner);
+        fs::exists(index_file) ? read_model_index(index_file, vae) : usual_index(options.model_config, refiner, vae);
     if (index.has("text_encoder") == refiner) {
       fail(ErrorCode::bad_file, "'{}' is {} refiner, but the configs in '{}' are {}", what, refiner ? "a" : "no",
            options.model_config.string(), refiner ? "not for one" : "for one");
     }
-    source.config = read_configs(options.model_config, index, options);
+    source.config = read_configs(options.model_config, index, options, vae);
+    read_latents(*file, source.config.vae);
     if (options.unet.empty()) check(source.config, options.model_config.string());
     layout = ldm_layout(source.config);
+    read_spelling(*file, layout);
     const fs::path scheduler = options.model_config / "scheduler" / "scheduler_config.json";
-    const bool has_scheduler = fs::exists(scheduler);
+    const bool has_scheduler = unet.has_scheduler = fs::exists(scheduler);
     source.scheduler_config = has_scheduler ? read_text_file(scheduler, kMaxConfigBytes) : sdxl_scheduler_config();
     source.scheduler_origin = has_scheduler ? scheduler.string() : "the defaults of " + what;
   }
@@ -294,16 +340,19 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options) {
   }
   const LdmNames names(layout);
   for (const auto& [component, config] : component_configs(source.config)) {
-    if (is_replaced(component_kind(component), options)) continue;
-    ComponentSource& part = source.components[std::string(component)];
+    if (is_replaced(component_kind(component), options) || (component == "vae" && vae)) continue;
+    ComponentSource part;
     part.weights = names.component(file, component);
     part.files = {path};
+    if (component == "vae" && !part.weights->find("decoder.conv_in.weight")) continue;
     if (part.weights->names().empty()) {
       fail(ErrorCode::bad_file, "'{}' has no {}: use a file that has all of a model, or a diffusers folder", what,
            component);
     }
+    source.components.emplace(component, std::move(part));
   }
-  if (!options.unet.empty()) replace_unet(source, options);
+  if (!options.unet.empty()) unet = replace_unet(source, options);
+  set_sampling(source, unet, options.log);
   return source;
 }
 }  // namespace
@@ -352,8 +401,13 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
     fail(ErrorCode::bad_file, "'{}' is no folder: give {} one with diffusers configs", options.model_config.string(),
          FieldName{"model_config"});
   }
-  ModelSource source = fs::is_directory(status) ? open_folder(model, options) : open_single_file(model, options);
+  // Parts that replace others are opened before the model's own parts.
+  std::optional<ReplacingVae> vae;
+  if (!options.vae.empty()) vae = open_vae(options.vae);
+  ModelSource source =
+      fs::is_directory(status) ? open_folder(model, options, vae) : open_single_file(model, options, vae);
   for (auto& [name, part] : source.components) count_parameters(part);
+  if (vae) source.components.insert_or_assign(vae->vae.name, std::move(vae->vae.component));
   set_tokenizers(source, options);
   return source;
 }

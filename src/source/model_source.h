@@ -33,6 +33,9 @@ struct OpenOptions {
   // then need not be there. Empty: the model's own.
   std::filesystem::path unet = {};
   std::filesystem::path unet_config = {};
+  // An autoencoder instead of the model's own, which need not be there then: a file or a folder (source/vae_file.h).
+  // Empty: the model's own.
+  std::filesystem::path vae = {};
   LogSink log = {};  // may be empty
   // Of a diffusers folder. false: the text encoders need not be there; open_text_encoders opens them later.
   bool text_encoders = true;
@@ -72,7 +75,8 @@ struct ModelSource {
   Layout layout = Layout::diffusers_folder;
   ModelConfig config;
   RequestDefaults defaults;
-  // By name (models/components.h), without absent components and those that are not opened yet.
+  // By name (models/components.h), without absent components and those that are not opened yet. Pictures need `vae` or
+  // a tiny autoencoder (require_vae in source/vae_file.h).
   std::map<std::string, ComponentSource, std::less<>> components;
   // Text encoders that a diffusers folder was saved without. `config` then has their widths only.
   std::vector<std::string> absent_text_encoders;

@@ -11,7 +11,9 @@
 
 #include "models/config_writer.h"
 #include "source/ldm_config.h"
+#include "source/marks.h"
 #include "source/test_models.h"
+#include "source/vae_file.h"
 #include "support/test_files.h"
 #include "weights/safetensors.h"
 
@@ -141,8 +143,9 @@ TEST(ModelSource, ReferenceSingleFileNeedsConfigs) {
               AllOf(HasSubstr("which is no multiple of 64"), HasSubstr("model_config")));
   EXPECT_THAT(opening(kReference / "lora.safetensors"), HasSubstr("is not an SDXL checkpoint (looks like a LoRA)"));
   EXPECT_THAT(opening(kReference / "model" / "vae" / "diffusion_pytorch_model.safetensors"),
-              HasSubstr("(looks like a component of a diffusers model: give the folder"));
-  EXPECT_THAT(opening(kReference / "model" / "text_encoder" / "model.safetensors"), HasSubstr("a text encoder alone"));
+              HasSubstr("(looks like a VAE): give it as vae, and a checkpoint as model"));
+  EXPECT_THAT(opening(kReference / "model" / "text_encoder" / "model.safetensors"),
+              HasSubstr("looks like a text encoder): use a checkpoint"));
 }
 
 // Folders made here.
@@ -207,6 +210,61 @@ TEST_F(Folder, SymbolicLinksAsInTheHubCache) {
   }
   fs::create_directory_symlink(root_, folder_ / "link");
   EXPECT_EQ(open_model(folder_ / "link").config, small_model());
+}
+
+TEST_F(Folder, MarksOfTheUnet) {
+  const nlohmann::json before = nlohmann::json::parse(open().scheduler_config);
+  Tensors tensors = tensors_of(small_model().unet);
+  tensors.push_back({"v_pred", DType::f32, {}});
+  write_zeros(weights("unet"), tensors);
+  nlohmann::json after = nlohmann::json::parse(open().scheduler_config);
+  EXPECT_EQ(after["prediction_type"], "v_prediction");
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("is marked for v prediction, which is used")));
+  after["prediction_type"] = "epsilon";
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(Folder, WithoutVae) {
+  write_zeros(folder_ / "vae.safetensors", tensors_of(small_model().vae));
+  const auto expect_none = [&](const char* message) {
+    const ModelSource source = open();
+    EXPECT_EQ(source.find("vae"), nullptr);
+    EXPECT_THAT(bad_file_message([&] { require_vae(source); }), HasSubstr(message));
+    const ModelSource replaced = open({.vae = folder_ / "vae.safetensors"});
+    EXPECT_NO_THROW(require_vae(replaced));
+    EXPECT_EQ(replaced.config, small_model());
+  };
+  fs::remove(weights("vae"));
+  expect_none("is missing: the model is incomplete");
+  write_file(root_ / "vae/diffusion_pytorch_model.bin", "PK\x03\x04");
+  expect_none("is a pickle");
+  fs::remove_all(root_ / "vae");
+  expect_none("has no VAE: give vae one for SDXL");
+  index_["vae"] = {nullptr, nullptr};
+  write_index();
+  expect_none("has no VAE: give vae one for SDXL");
+  index_["vae"] = {"diffusers", "ConsistencyDecoderVAE"};
+  write_index();
+  EXPECT_THAT(opening(root_), HasSubstr("only AutoencoderKL is"));
+  EXPECT_EQ(open({.vae = folder_ / "vae.safetensors"}).config, small_model());
+}
+
+// The scale of the latents belongs to the model, if the replacing file has no configuration; their mean always does.
+TEST_F(Folder, ReplacingVaeHasTheLatentsOfTheModel) {
+  ModelConfig model = small_model();
+  model.vae.latents_mean = model.vae.latents_std = {1, 2, 3, 4};
+  model.vae.scaling_factor = 0.5;
+  write_file(root_ / "vae/config.json", to_json(model.vae));
+  write_zeros(folder_ / "vae.safetensors", tensors_of(model.vae));
+  EXPECT_EQ(open({.vae = folder_ / "vae.safetensors"}).config, model);
+  write_zeros(folder_ / "other/diffusion_pytorch_model.safetensors", tensors_of(model.vae));
+  write_file(folder_ / "other/config.json", to_json(small_model().vae));
+  EXPECT_EQ(open({.vae = folder_ / "other"}).config, model);
+  model.vae.latents_mean = model.vae.latents_std = {};
+  write_file(root_ / "vae/config.json", to_json(model.vae));
+  EXPECT_EQ(open({.vae = folder_ / "other"}).config, small_model());
+  write_file(root_ / "vae/config.json", "{");
+  EXPECT_EQ(open({.vae = folder_ / "vae.safetensors"}).config, small_model());
 }
 
 TEST_F(Folder, Variants) {
@@ -439,7 +497,7 @@ TEST_F(Folder, OtherPipelinesAndClasses) {
   EXPECT_THAT(changed("_class_name", "StableDiffusionPipeline"), HasSubstr("is for a 'StableDiffusionPipeline'"));
   EXPECT_THAT(changed("text_encoder_2", {"transformers", "T5EncoderModel"}),
               HasSubstr("the text_encoder_2 is a 'T5EncoderModel'"));
-  EXPECT_THAT(changed("vae", {nullptr, nullptr}), HasSubstr("names no vae"));
+  EXPECT_THAT(changed("unet", {nullptr, nullptr}), HasSubstr("names no unet"));
   EXPECT_THAT(changed("unet", 7), HasSubstr("unet is not given as a library and a class"));
   // Without its first text encoder the UNet's text width does not fit.
   EXPECT_THAT(changed("text_encoder", {nullptr, nullptr}),

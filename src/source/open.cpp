@@ -13,6 +13,7 @@ OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
   open.variant = options.variant;
   open.unet = options.unet;
   open.unet_config = options.unet_config;
+  open.vae = options.vae;
   open.log = log;
   return open;
 }

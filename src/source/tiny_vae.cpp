@@ -5,6 +5,7 @@
 #include "models/components.h"
 #include "models/config_json.h"
 #include "models/inventory.h"
+#include "source/decoder_check.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
 #include "weights/tensor_file.h"
@@ -52,25 +53,6 @@ void check_latents(const TinyVaeConfig& tiny, const VaeConfig& replaced, const s
        replaced.out_channels, FieldName{"tiny_vae"});
 }
 
-// Before any work: the decoder is loaded when the denoising is over.
-void check_decoder(const Checkpoint& weights, const TinyVaeConfig& config, const std::string& what) {
-  for (const Parameter& parameter : parameters(config)) {
-    if (!parameter.name.starts_with("decoder.")) continue;
-    const std::optional<CheckpointTensor> tensor = weights.find(parameter.name);
-    if (!tensor) {
-      fail(ErrorCode::bad_file,
-           "'{}' has no tensor {}: give {} a diffusers AutoencoderTiny, as a folder or a .safetensors file", what,
-           parameter.name, FieldName{"tiny_vae"});
-    }
-    const auto expected = parameter.shape.dims();
-    if (!std::equal(expected.begin(), expected.end(), tensor->dims.begin(), tensor->dims.end())) {
-      fail(ErrorCode::bad_file, "{} is {}, expected {}: give {} the folder that has this autoencoder's config.json",
-           weights.origin(parameter.name), dims_to_string(tensor->dims), to_string(parameter.shape),
-           FieldName{"tiny_vae"});
-    }
-  }
-}
-
 LoneComponent open_checked(const fs::path& path, const VaeConfig& replaced) {
   if (!fs::exists(path)) {
     fail(ErrorCode::bad_file, "there is no tiny autoencoder '{}': give a diffusers folder or a .safetensors file",
@@ -89,7 +71,8 @@ LoneComponent open_checked(const fs::path& path, const VaeConfig& replaced) {
   tiny.component.weights = with_canonical_names(std::move(opened.checkpoint), tiny.name);
   tiny.component.files = std::move(opened.files);
   check_latents(config, replaced, path.string());
-  check_decoder(*tiny.component.weights, config, path.string());
+  check_decoder(*tiny.component.weights, parameters(config), path.string(), {"tiny_vae"},
+                "a diffusers AutoencoderTiny, as a folder or a .safetensors file");
   count_parameters(tiny.component);
   return tiny;
 }

@@ -84,13 +84,6 @@ std::shared_ptr<const Checkpoint> unet_of(std::shared_ptr<const Checkpoint> file
        what, kOriginalInput, kDiffusersInput, FieldName{"unet"});
 }
 
-// The published scheduler for the marks that the file has.
-std::string scheduler_of_marks(const Checkpoint& file) {
-  const std::vector<std::string> names = file.names();
-  const auto has = [&](const char* name) { return std::binary_search(names.begin(), names.end(), name); };
-  return has("v_pred") ? sdxl_scheduler_config(true, has("ztsnr")) : "";
-}
-
 // SDXL's numbers of a size follow from the width that remains next to the pooled text.
 UnetConfig from_shapes(const Checkpoint& tensors, const ModelConfig& model) {
   UnetConfig config = read_unet_shapes(tensors);
@@ -128,13 +121,13 @@ UnetReplacement open_unet(const fs::path& where, const fs::path& config_path, co
     OpenedWeights opened =
         open_weight_files(find_weight_files(folder, component_kind(kUnet).weights_stem(), {"", "fp16"}));
     if (!config) config = read_config(folder / "config.json");
+    unet.file = opened.checkpoint;
     unet.component.weights = with_canonical_names(std::move(opened.checkpoint), kUnet);
     unet.component.files = std::move(opened.files);
   } else {
-    const std::shared_ptr<const Checkpoint> file = open_tensor_file(where).tensors;
+    unet.file = open_tensor_file(where).tensors;
     if (!config) config = config_next_to(where);
-    unet.scheduler_config = scheduler_of_marks(*file);
-    unet.component.weights = unet_of(file, what);
+    unet.component.weights = unet_of(unet.file, what);
     unet.component.files = {where};
   }
   unet.config = config_of(*unet.component.weights, config, model, what);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
+#include <memory>
 #include <string_view>
 
 #include "models/config.h"
@@ -15,9 +15,7 @@ inline constexpr std::string_view kUnet = "unet";  // the component
 struct UnetReplacement {
   UnetConfig config;
   ComponentSource component;
-  // Of a file with the marks of a model with v-prediction (v_pred, ztsnr): the published scheduler with that
-  // prediction. Empty without marks.
-  std::string scheduler_config;
+  std::shared_ptr<const Checkpoint> file;  // with all its tensors and metadata, for marks (source/marks.h)
 };
 
 // `where` is one of:

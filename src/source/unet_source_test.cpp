@@ -82,7 +82,7 @@ TEST_F(UnetSource, OpensEveryForm) {
       EXPECT_EQ(opened.component.weights->names().size(), tensors_of(unet).size()) << form;
       EXPECT_EQ(opened.component.weights->get("conv_in.weight").dims, (std::vector<int64_t>{64, 4, 3, 3})) << form;
       EXPECT_EQ(opened.component.files.size(), 1u) << form;
-      EXPECT_EQ(opened.scheduler_config, "") << form;
+      EXPECT_NE(opened.file, nullptr) << form;
     }
   }
   fs::create_directories(folder_ / "model");
@@ -132,13 +132,12 @@ TEST_F(UnetSource, RefusesFilesWithoutAUnet) {
   EXPECT_THAT(problem(folder_ / "empty"), HasSubstr(kFile));
 }
 
-TEST_F(UnetSource, MarksOfVPredictionGiveTheScheduler) {
+TEST_F(UnetSource, KeepsTheMarksOfItsFile) {
   Tensors tensors = original(model_.unet, "model.diffusion_model.");
   tensors.push_back({"v_pred", DType::f32, {}});
-  EXPECT_THAT(open(file("v.safetensors", tensors)).scheduler_config,
-              AllOf(HasSubstr("v_prediction"), HasSubstr("\"rescale_betas_zero_snr\": false")));
-  tensors.push_back({"ztsnr", DType::f32, {}});
-  EXPECT_THAT(open(file("z.safetensors", tensors)).scheduler_config, HasSubstr("\"rescale_betas_zero_snr\": true"));
+  const UnetReplacement unet = open(file("v.safetensors", tensors));
+  EXPECT_TRUE(unet.file->find("v_pred"));
+  EXPECT_FALSE(unet.component.weights->find("v_pred"));
 }
 
 // The model around it.
@@ -186,7 +185,6 @@ TEST_F(ReplacedUnet, InASingleFile) {
   EXPECT_EQ(source.component("vae").files, std::vector<fs::path>{whole});
   EXPECT_EQ(source.file_bytes(), fs::file_size(whole) + fs::file_size(unet));
   EXPECT_THAT(source.scheduler_config, HasSubstr("v_prediction"));
-  EXPECT_THAT(source.scheduler_origin, HasSubstr("bare.safetensors"));
 }
 
 TEST_F(ReplacedUnet, IsNoModel) {

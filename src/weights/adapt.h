@@ -39,6 +39,7 @@ class AdaptedCheckpoint final : public Checkpoint {
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;
   uint64_t revision() const override { return below_->revision(); }
+  const std::map<std::string, std::string>& metadata() const override { return below_->metadata(); }
   std::string origin(std::string_view name) const override;
 
  private:

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "weights/canonical.h"
 
 namespace tempera {
@@ -11,15 +13,42 @@ namespace {
 constexpr std::string_view kClipL = "conditioner.embedders.0.transformer.";
 constexpr std::string_view kVae = "first_stage_model.";
 constexpr std::string_view kOtherVae = "vae.";
+constexpr std::string_view kVaeAttention = ".mid.attn_1.";
+
+// The attention of autoencoders that were converted from diffusers: names of its versions in the place of q, k, v.
+struct Spelling {
+  std::string_view other, own;
+};
+constexpr std::array kOtherAttention = {Spelling{"to_q.", "q."},
+                                        Spelling{"query.", "q."},
+                                        Spelling{"to_k.", "k."},
+                                        Spelling{"key.", "k."},
+                                        Spelling{"to_v.", "v."},
+                                        Spelling{"value.", "v."},
+                                        Spelling{"to_out.0.", "proj_out."},
+                                        Spelling{"proj_attn.", "proj_out."},
+                                        Spelling{"group_norm.", "norm."}};
 }  // namespace
 
+std::string ldm_open_clip(const LdmLayout& layout) {
+  return fmt::format("conditioner.embedders.{}.model.", layout.has_text_encoder ? 1 : 0);
+}
+
 std::optional<std::string> ldm_usual_spelling(std::string_view name) {
-  if (name.starts_with(kOtherVae)) return std::string(kVae).append(name.substr(kOtherVae.size()));
   if (name.starts_with(kClipL)) {
     const auto canonical = canonical_text(name.substr(kClipL.size()));
-    if (canonical) return std::string(kClipL) + canonical->name;
+    return canonical ? std::optional(std::string(kClipL) + canonical->name) : std::nullopt;
   }
-  return std::nullopt;
+  std::string usual(name);
+  if (usual.starts_with(kOtherVae)) usual.erase(0, kOtherVae.size());
+  for (const char* bare : {"encoder.", "decoder.", "quant_conv.", "post_quant_conv."})
+    if (usual.starts_with(bare)) usual.insert(0, kVae);
+  if (const size_t at = usual.find(kVaeAttention); usual.starts_with(kVae) && at != std::string::npos) {
+    const size_t begin = at + kVaeAttention.size();
+    for (const auto& [other, own] : kOtherAttention)
+      if (usual.compare(begin, other.size(), other) == 0) return usual.replace(begin, other.size(), own);
+  }
+  return usual == name ? std::nullopt : std::optional(std::move(usual));
 }
 
 LdmPairs ldm_text_encoder(const LdmLayout& layout) {
@@ -28,13 +57,17 @@ LdmPairs ldm_text_encoder(const LdmLayout& layout) {
 }
 
 LdmPairs ldm_text_encoder_2(const LdmLayout& layout) {
-  const std::string model = fmt::format("conditioner.embedders.{}.model.", layout.has_text_encoder ? 1 : 0);
+  const std::string model = ldm_open_clip(layout);
   LdmPairs pairs = {
       {model + "positional_embedding", "text_model.embeddings.position_embedding.weight"},
       {model + "token_embedding.", "text_model.embeddings.token_embedding."},
       {model + "ln_final.", "text_model.final_layer_norm."},
-      {model + "text_projection", "text_projection.weight", Transform::transpose},
   };
+  if (layout.projection_is_linear) {
+    pairs.push_back({model + "text_projection.", "text_projection."});
+  } else {
+    pairs.push_back({model + "text_projection", "text_projection.weight", Transform::transpose});
+  }
   for (int i = 0; i < layout.text_encoder_2_layers; ++i) {
     const std::string ldm = fmt::format("{}transformer.resblocks.{}.", model, i);
     const std::string diffusers = fmt::format("text_model.encoder.layers.{}.", i);
@@ -58,6 +91,7 @@ LdmPairs ldm_unet(const LdmLayout& layout) {
   LdmPairs pairs = {
       {model + "time_embed.0.", "time_embedding.linear_1."},
       {model + "time_embed.2.", "time_embedding.linear_2."},
+      {model + "time_embed.cond_proj.", "time_embedding.cond_proj."},
       {model + "label_emb.0.0.", "add_embedding.linear_1."},
       {model + "label_emb.0.2.", "add_embedding.linear_2."},
       {model + "input_blocks.0.0.", "conv_in."},

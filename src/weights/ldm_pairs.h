@@ -15,6 +15,9 @@ LdmPairs ldm_text_encoder_2(const LdmLayout& layout);
 LdmPairs ldm_unet(const LdmLayout& layout);
 LdmPairs ldm_vae(const LdmLayout& layout);
 
+// The prefix of the second text encoder: "conditioner.embedders.1.model.".
+std::string ldm_open_clip(const LdmLayout& layout);
+
 // A name of a single file in the spelling of the pairs. Some files use other prefixes. Nothing if it is the name
 // itself.
 std::optional<std::string> ldm_usual_spelling(std::string_view name);

@@ -31,7 +31,9 @@ struct LdmLayout {
   // then after that transformer.
   std::vector<bool> up_ends_in_transformer = {true, true, false};
   bool linear_projection = true;  // proj_in and proj_out are stored as matrices, not as 1x1 convolutions
-  int vae_levels = 4;
+  // The text projection is stored as `text_projection.weight` (out, in), not as `text_projection` (in, out).
+  bool projection_is_linear = false;
+  int vae_levels = 4;   // 0: no autoencoder
   int vae_resnets = 2;  // per level of the encoder; the decoder has one more
 
   bool operator==(const LdmLayout&) const = default;

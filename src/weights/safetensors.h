@@ -79,6 +79,8 @@ class ShardedSafetensors final : public Checkpoint {
 
   const std::vector<std::unique_ptr<SafetensorsFile>>& shards() const { return shards_; }
 
+  // Of the first file. Programs that split a model write the same to every file.
+  const std::map<std::string, std::string>& metadata() const override;
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;
   std::string origin(std::string_view name) const override;

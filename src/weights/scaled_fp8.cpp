@@ -72,6 +72,7 @@ class ScaledCheckpoint final : public Checkpoint {
     return tensor;
   }
 
+  const std::map<std::string, std::string>& metadata() const override { return below_->metadata(); }
   std::string origin(std::string_view name) const override { return below_->origin(name); }
 
  private:

@@ -72,6 +72,10 @@ ShardedSafetensors::ShardedSafetensors(const std::filesystem::path& index) : ind
   }
 }
 
+const std::map<std::string, std::string>& ShardedSafetensors::metadata() const {
+  return shards_.empty() ? Checkpoint::metadata() : shards_.front()->metadata();
+}
+
 std::vector<std::string> ShardedSafetensors::names() const {
   std::vector<std::string> names;
   names.reserve(tensors_.size());

@@ -128,6 +128,19 @@ TEST_F(Mistakes, AboutTheDecoder) {
   expect_error(generate_arguments({"--tiny-vae", weights}), kMistake, {"short.safetensors", "truncated"});
 }
 
+TEST_F(Mistakes, AboutAnotherAutoencoder) {
+  expect_error(generate_arguments({"--vae", "no/such/vae"}), kMistake, {"there is no VAE 'no/such/vae'", "give --vae"});
+  expect_error(generate_arguments({"--vae", tiny_folder() / "vae_tiny/diffusion_pytorch_model.safetensors"}), kMistake,
+               {"is a tiny autoencoder: give it as --tiny-vae"});
+  expect_error(generate_arguments({"--vae", tiny_folder() / "text_encoder/model.safetensors"}), kMistake,
+               {"has no VAE", "a text encoder"});
+  const fs::path model = copy_of_folder();
+  fs::remove_all(model / "vae");
+  expect_error(generate_from(model), kMistake, {"has no VAE: give --vae one for SDXL"});
+  expect_error({"plan", "--model", model}, kMistake, {"has no VAE: give --vae one for SDXL"});
+  EXPECT_EQ(run_tempera({"info", model}).status, 0);
+}
+
 TEST_F(Mistakes, InMeasuring) {
   expect_error({"bench"}, kMistake, {"no command", "tempera bench --help"});
   expect_error({"bench", "opps"}, kMistake, {"'opps'", "did you mean ops?", "tempera bench --help"});

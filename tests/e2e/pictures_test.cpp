@@ -203,6 +203,33 @@ TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
   EXPECT_EQ(said(5, "vae_tile_size"), "128");
 }
 
+// The model's own autoencoder given as another one changes nothing but the text.
+TEST_F(Pictures, CanBeDecodedByAnotherAutoencoder) {
+  const TemporaryFolder other;
+  ASSERT_EQ(run_tempera({"synth", "--preset", "tiny", "--seed", "9", other.path() / "model"}).status, 0);
+  fs::copy_file(other.path() / "model/vae/diffusion_pytorch_model.safetensors", other.path() / "my-vae.safetensors");
+  struct Drawn {
+    std::vector<uint8_t> rgb;
+    std::optional<std::string> vae;
+  };
+  const auto drawn = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--output", "a.png"});
+    const Ran ran = generate(more);
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    PngFile file = png_of(folder_.path() / "a.png");
+    return Drawn{std::move(file.image.rgb), parse_infotext(file.text.at(0).second).find("VAE")};
+  };
+  const Drawn plain = drawn({}), own = drawn({"--vae", tiny_folder() / "vae"}),
+              file = drawn({"--vae", other.path() / "my-vae.safetensors"}),
+              model = drawn({"--vae", other.path() / "model"});
+  EXPECT_EQ(plain.vae, std::nullopt);
+  EXPECT_EQ(own.rgb, plain.rgb);
+  EXPECT_EQ(own.vae, "vae");
+  EXPECT_NE(file.rgb, plain.rgb);
+  EXPECT_EQ(file.vae, "my-vae");
+  EXPECT_EQ(model.rgb, file.rgb);
+}
+
 TEST_F(Pictures, AreDescribedToMachines) {
   const Ran ran = generate({"--json", "--images", "2"});
   ASSERT_EQ(ran.status, 0);

@@ -53,6 +53,19 @@ TEST(Dump, EagerDenoiseGraph) {
   expect_golden("denoise_graph_eager.txt", dump(denoise_graph(one_of_each(), options())));
 }
 
+// The guidance scale as an input: one branch.
+TEST(Dump, DenoiseGraphWithEmbeddedGuidance) {
+  UnetConfig c = one_of_each();
+  c.down = {{32, 0, {0}}};
+  c.up = {{32, 0, {0, 0}}};
+  c.mid = {};
+  c.mid.kind = UnetMidBlock::Kind::none;
+  c.time_cond_proj_dim = 8;
+  DenoiseGraphOptions o = options();
+  o.guided = 0;
+  expect_golden("denoise_graph_guidance.txt", dump(optimize(denoise_graph(c, o))));
+}
+
 TEST(Dump, TextEncoderGraph) {
   expect_golden("text_encoder_graph.txt",
                 dump(optimize(clip_text_graph(preset("tiny").text_encoder_2, {.pooled = true}))));
