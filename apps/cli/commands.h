@@ -38,6 +38,7 @@ Run add_bench_trace(CLI::App& app);
 Run add_encode(CLI::App& app);
 Run add_generate(CLI::App& app);
 Run add_info(CLI::App& app);
+Run add_models(CLI::App& app);
 Run add_plan(CLI::App& app);
 Run add_synth(CLI::App& app);
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "allocator.h"
+#include "background_hash.h"
 #include "commands.h"
 #include "console.h"
 #include "fields.h"
@@ -106,6 +107,7 @@ int run(const Options& options) {
   } else {
     for (const std::filesystem::path& file : files) print_out(file.string() + "\n");
   }
+  start_background_hash(result.plan.model);
   return 0;
 }
 
