@@ -120,17 +120,22 @@ class Search {
     return decide(other_kinds);
   }
 
-  // The nearest name; empty if none is near.
+  // The nearest name, or else the shortest one that contains the given name. Empty if there is none.
   std::string suggestion() const {
-    std::vector<std::string> small, names;
+    std::vector<std::string> names;
     for (const FoundModel& model : models_)
-      for (const std::string& name : {last_part(without_extension(model)), last_part(model.name), model.name}) {
+      for (const std::string& name : {last_part(without_extension(model)), last_part(model.name), model.name})
         names.push_back(name);
-        small.push_back(small_letters(name));
-      }
-    const std::string found = nearest(small_letters(query_.name), small);
-    const auto at = std::ranges::find(small, found);
-    return found.empty() ? found : names[static_cast<size_t>(at - small.begin())];
+    for (const HubName& name : hub_names(hub_cache())) names.push_back(name.repository);
+    std::vector<std::string> small;
+    std::ranges::transform(names, std::back_inserter(small), small_letters);
+    const std::string typed = small_letters(query_.name);
+    std::string found = nearest(typed, small);
+    for (const std::string& name : small) {
+      const bool contains = typed.size() >= 3 && name.find(typed) != name.npos;
+      if (contains && (found.empty() || (name.size() < found.size() && found.find(typed) != found.npos))) found = name;
+    }
+    return found.empty() ? found : names[static_cast<size_t>(std::ranges::find(small, found) - small.begin())];
   }
 
   bool looks_like_a_hash() const { return !query_.alone_hash.empty(); }

@@ -106,6 +106,7 @@ TEST_F(Locate, UnknownNamesHaveASuggestion) {
   EXPECT_EQ(refusal("bse-XL"), "there is no model 'bse-XL': did you mean 'Base-XL'?");
   EXPECT_EQ(refusal("sub/Base-X.safetensors"),
             "there is no model 'sub/Base-X.safetensors': did you mean 'sub/Base-XL.safetensors'?");
+  EXPECT_EQ(refusal("oth"), "there is no model 'oth': did you mean 'other'?") << "a part of a name";
   EXPECT_THAT(refusal("something-else"), HasSubstr("a name that tempera models lists"));
   EXPECT_THAT(refusal("org/unheard-of"), HasSubstr("hf download org/unheard-of"));
 }
@@ -118,6 +119,7 @@ TEST_F(Locate, TheHubIsLast) {
   EXPECT_EQ(find("org/vae", FileKind::vae), repository / "snapshots/abc");
   EXPECT_EQ(find(repository.string(), FileKind::vae), repository / "snapshots/abc");
   EXPECT_EQ(model_label(repository / "snapshots/abc"), "org/vae@abc");
+  EXPECT_EQ(refusal("orgg/vae"), "there is no model 'orgg/vae': did you mean 'org/vae'?");
   write_vae(models_ / "vae/org/vae.safetensors");
   EXPECT_EQ(find("org/vae", FileKind::vae), models_ / "vae/org/vae.safetensors");
 }

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
+#include <iomanip>
 #include <vector>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/user_folders.h"
 #include "source/catalog/snapshot.h"
 
@@ -79,15 +80,20 @@ std::vector<std::string> refs_in(const fs::path& repository) {
   return names;
 }
 
+// The content of a ref; empty if it is not the name of a commit.
+std::string commit_in(const fs::path& ref) {
+  std::string commit;
+  std::ifstream(ref) >> std::setw(100) >> commit;
+  return is_part(commit) ? commit : "";
+}
+
 // The folder name in snapshots.
 std::string commit_of(const HubName& name, const fs::path& repository) {
   const fs::path ref = repository / "refs" / name.revision;
   std::error_code ignored;
   if (fs::is_regular_file(ref, ignored)) {
-    std::string commit = read_text_file(ref, 1024);
-    commit.erase(std::find_if(commit.begin(), commit.end(), [](unsigned char c) { return std::isspace(c) != 0; }),
-                 commit.end());
-    if (!is_part(commit))
+    std::string commit = commit_in(ref);
+    if (commit.empty())
       fail(ErrorCode::bad_file, "'{}' does not have the name of a commit: fetch the revision again with: {}",
            ref.string(), fetch_command(name, kModelFiles));
     return commit;
@@ -134,9 +140,16 @@ bool is_in_hub(const HubName& name, const fs::path& cache) {
 std::vector<HubName> hub_names(const fs::path& cache) {
   std::vector<HubName> names;
   if (cache.empty()) return names;
-  for (const std::string& folder : names_in(cache))
-    if (const std::optional<HubName> name = hub_repository(cache / folder))
-      for (const std::string& ref : refs_in(cache / folder)) names.push_back({name->repository, ref});
+  for (const std::string& folder : names_in(cache)) {
+    const std::optional<HubName> name = hub_repository(cache / folder);
+    if (!name) continue;
+    std::vector<std::string> commits = names_in(cache / folder / "snapshots");
+    for (const std::string& ref : refs_in(cache / folder)) {
+      names.push_back({name->repository, ref});
+      std::erase(commits, commit_in(cache / folder / "refs" / ref));
+    }
+    for (const std::string& commit : commits) names.push_back({name->repository, commit});
+  }
   return names;
 }
 

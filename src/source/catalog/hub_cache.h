@@ -27,7 +27,7 @@ std::filesystem::path hub_cache();
 // Whether the cache has any revision of it.
 bool is_in_hub(const HubName& name, const std::filesystem::path& cache);
 
-// All branches and tags of all repositories in the cache, sorted.
+// All revisions of all repositories in the cache, sorted: branches and tags, then snapshots that none of them has.
 std::vector<HubName> hub_names(const std::filesystem::path& cache);
 
 // Whether any snapshot of it has a model_index.json.

@@ -93,6 +93,16 @@ TEST_F(HubCache, FindsRevisions) {
                                             HasSubstr("main"), HasSubstr("hf download org/name --revision v9")));
 }
 
+TEST_F(HubCache, ListsRevisions) {
+  add_model();
+  add_model(kOther);
+  write_file(repository() / "refs/v1", kCommit);
+  write_file(folder_ / "models--org--empty/refs/main", kCommit);  // without snapshots
+  write_file(folder_ / "datasets--org--x/snapshots/y/z", "");
+  EXPECT_THAT(hub_names(folder_.path()), testing::ElementsAre(HubName{"org/name", "main"}, HubName{"org/name", "v1"},
+                                                              HubName{"org/name", kOther}));
+}
+
 TEST_F(HubCache, NamesTheCommandThatFetches) {
   EXPECT_THAT(refusal("org/other"), AllOf(HasSubstr("there is no model 'org/other'"), HasSubstr(folder_.path()),
                                           HasSubstr("hf download org/other --include")));

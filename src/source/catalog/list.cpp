@@ -77,7 +77,7 @@ bool belongs(FileKind kind, std::string_view holds) {
   return holds.empty() || row == kRows.end() || std::ranges::find(row->folders, holds) != row->folders.end();
 }
 
-// One entry for every branch and tag of every repository with a model.
+// One entry for every revision of every repository with a model.
 void append_hub(std::vector<ModelEntry>& entries) {
   const fs::path cache = hub_cache();
   for (const HubName& name : hub_names(cache)) {
