@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "tempera/error.h"
-#include "tempera/nearest.h"
+#include "tempera/suggest.h"
 
 namespace tempera::cli {
 namespace {

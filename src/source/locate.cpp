@@ -17,7 +17,7 @@
 #include "source/catalog/hash_store.h"
 #include "source/catalog/hub_cache.h"
 #include "source/catalog/scan.h"
-#include "tempera/nearest.h"
+#include "tempera/suggest.h"
 
 namespace tempera {
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "tempera/nearest.h"
+#include "tempera/suggest.h"
 
 #include <gtest/gtest.h>
 
