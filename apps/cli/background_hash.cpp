@@ -20,6 +20,7 @@ void start_background_hash(const std::string& model) {
   if (!std::filesystem::is_regular_file(model, ignored) || known_model_hash(model)) return;
   std::vector<std::string> words = {"tempera", "models", "--hash-file", model};
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;

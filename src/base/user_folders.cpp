@@ -40,7 +40,7 @@ fs::path data_folder() {
 }
 
 fs::path expand_home(std::string_view path) {
-  const fs::path home = home_folder();
+  fs::path home = home_folder();
   if (home.empty() || !path.starts_with('~')) return path;
   if (path.size() == 1) return home;
   return path[1] == '/' ? home / path.substr(2) : fs::path(path);

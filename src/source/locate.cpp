@@ -113,10 +113,10 @@ class Search {
       Matches matches;
       for (const FoundModel& model : models_)
         if (has_spelling(model, query_, spelling)) matches.push_back(&model);
-      if (const auto path = decide(of_kind(matches))) return path;
+      if (std::optional<fs::path> path = decide(of_kind(matches))) return path;
       if (other_kinds.empty()) other_kinds = matches;
     }
-    if (const auto path = decide(with_hash_alone())) return path;
+    if (std::optional<fs::path> path = decide(with_hash_alone())) return path;
     return decide(other_kinds);
   }
 

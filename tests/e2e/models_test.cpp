@@ -70,7 +70,8 @@ class Models : public testing::Test {
 TEST_F(Models, NamesDrawTheSamePictures) {
   ASSERT_EQ(generate({}).status, 0);
   const Image8 by_path = png().image;
-  for (const char* name : {"tiny-1.0", "xl/Tiny-1.0", (comfy_ / "models/checkpoints/xl/Tiny-1.0/").c_str()}) {
+  for (const std::string& name :
+       std::vector<std::string>{"tiny-1.0", "xl/Tiny-1.0", comfy_ / "models/checkpoints/xl/Tiny-1.0/"}) {
     const Ran ran = generate({"--models-dir", comfy_, "--model", name});
     ASSERT_EQ(ran.status, 0) << name << ran.err;
     EXPECT_EQ(png().image.rgb, by_path.rgb) << name;

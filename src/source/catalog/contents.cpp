@@ -29,6 +29,7 @@ std::vector<std::string> dtypes_of(const Checkpoint& file) {
   std::vector<std::pair<std::string, int64_t>> sorted(elements.begin(), elements.end());
   std::ranges::stable_sort(sorted, std::greater(), &std::pair<std::string, int64_t>::second);
   std::vector<std::string> names;
+  names.reserve(sorted.size());
   for (const auto& [name, count] : sorted) names.push_back(name);
   return names;
 }

@@ -127,7 +127,7 @@ std::string hash_of(const fs::path& file, const HashCallbacks& callbacks) {
 
 std::string computed_hash(const fs::path& file, const HashCallbacks& callbacks) {
   const std::optional<FileKey> before = key_of(file);
-  const std::string hash = sha256_of_file(file, callbacks);
+  std::string hash = sha256_of_file(file, callbacks);
   const std::optional<FileKey> after = key_of(file);
   if (!before || before != after)
     fail(ErrorCode::io, "'{}' changed while its hash was computed: try again when the file is complete", file.string());

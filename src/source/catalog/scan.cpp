@@ -1,5 +1,7 @@
 #include "source/catalog/scan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -67,7 +69,7 @@ class Scan {
          !error && entry != end; entry.increment(error)) {
       const std::string file = entry->path().filename().string();
       if (file.starts_with('.') || (component && is_component_weights(file))) continue;
-      visit_entry(*entry, depth == 0 ? file : name + "/" + file, depth);
+      visit_entry(*entry, depth == 0 ? file : fmt::format("{}/{}", name, file), depth);
     }
     open_.pop_back();
   }

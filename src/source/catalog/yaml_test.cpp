@@ -95,5 +95,46 @@ TEST(Yaml, RefusesTheRestWithFileAndLine) {
   EXPECT_THAT(refusal(wide), HasSubstr("keys"));
 }
 
+// Every mistake before every line of a good file: in the text of a block some of them are content, everywhere else each
+// is an error with a line.
+TEST(Yaml, MistakesAnywhereAreTypedErrors) {
+  const std::vector<std::string> good = {"a111:",
+                                         "  base_path: x/",
+                                         "  checkpoints: 'models/c'",
+                                         "  loras: |",
+                                         "    one",
+                                         "    two",
+                                         "  is_default: true",
+                                         "other:",
+                                         "  unet: >-",
+                                         "    folded",
+                                         "    lines",
+                                         "  vae: \"v\"",
+                                         "# a comment",
+                                         "third:",
+                                         "  clip: c",
+                                         "  map:",
+                                         "    x: y"};
+  const std::vector<std::string> mistakes = {
+      "\tx: y", "- x",     "x",     "x: [",    "x: {a: b}", "x: 'y",  "x: \"y",  "x: \"\\q\"",        "x: &a b",
+      "x: *a",  "x: !t b", "%dir",  "a111: b", "x: y: z",   "x: |z",  "x: \x01", "x: \xff",           "? x",
+      "x: @y",  "x: `y",   "--- z", "...",     "'x' y: z",  "\"x: y", "[x]: y",  "x:\n y: z\n  z: w", "      x",
+      "x: >3z"};
+  int refused = 0;
+  for (size_t line = 0; line <= good.size(); ++line)
+    for (const std::string& mistake : mistakes) {
+      std::string text;
+      for (size_t i = 0; i <= good.size(); ++i) {
+        if (i == line) text += mistake + "\n";
+        if (i < good.size()) text += good[i] + "\n";
+      }
+      const std::string said = refusal(text);
+      if (said == "accepted") continue;
+      ++refused;
+      EXPECT_THAT(said, testing::StartsWith("'f.yaml' line ")) << text;
+    }
+  EXPECT_GT(refused, 400);
+}
+
 }  // namespace
 }  // namespace tempera
