@@ -134,7 +134,7 @@ constexpr Field kFields[] = {
     {"scheduler", "--scheduler", "NAME", "sampler by name (default: the model's own)", kRequest, kShapes | kCondition | kInMetadata,
      [](R& r, E&, Text t) { r.scheduler = t; },
      [](const R& r, const E&) { return shown(r.scheduler); }},
-    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kInMetadata,
+    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kNone,
      [](R& r, E&, Text t) { r.scheduler_config = t; },
      [](const R& r, const E&) { return shown(r.scheduler_config); }},
     {"model", "--model", "PATH", "diffusers folder or single .safetensors file (default: the small one that comes with tempera)", kEngine, kOpensModel | kAlways,
