@@ -9,6 +9,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "allocator.h"
@@ -138,6 +139,12 @@ int run(const std::vector<std::string>& arguments) {
   } catch (const std::bad_alloc&) {
     return report({ErrorCode::out_of_memory, "out of memory: ask for smaller or fewer pictures"}, json);
   } catch (const std::exception& error) {
+    const auto* system = dynamic_cast<const std::system_error*>(&error);
+    if (system != nullptr && system->code() == std::errc::resource_unavailable_try_again)
+      return report({ErrorCode::out_of_memory,
+                     "the system starts no more threads: raise the limit of the address space or of processes (ulimit "
+                     "-v, ulimit -u), or give fewer --threads"},
+                    json);
     return report({ErrorCode::internal, fmt::format("internal error: {}; please report it", error.what())}, json);
   }
 }

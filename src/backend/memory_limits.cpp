@@ -13,7 +13,8 @@ namespace tempera {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr size_t kCodeSpace = 48 << 20;
+// The embedded model crashes inside oneDNN with 60 MiB, and runs with 96.
+constexpr size_t kCodeSpace = 96 << 20;
 
 // The names of a version's files.
 struct Names {
@@ -99,10 +100,11 @@ std::optional<MemoryLimit> control_group_limit(const fs::path& self, const fs::p
 
 std::optional<MemoryLimit> process_limit() {
   std::optional<MemoryLimit> least;
+  const size_t needed = kCodeSpace + stacks();
   if (const std::optional<size_t> limit = soft_limit(RLIMIT_AS))
-    add(least, left_of(*limit, pages_of_process(0).value_or(0) + kCodeSpace + stacks()));
+    add(least, left_of(*limit, pages_of_process(0).value_or(0) + needed));
   if (const std::optional<size_t> limit = soft_limit(RLIMIT_DATA))
-    add(least, left_of(*limit, pages_of_process(5).value_or(0)));
+    add(least, left_of(*limit, pages_of_process(5).value_or(0) + needed));
   return least;
 }
 

@@ -21,7 +21,7 @@ std::optional<MemoryLimit> control_group_limit(const std::filesystem::path& self
                                                const std::filesystem::path& mounted = "/sys/fs/cgroup");
 
 // The address space and the data of the process (RLIMIT_AS and RLIMIT_DATA: ulimit -v and -d), the smaller one. Of the
-// free part of the address space, the stacks of this thread's team are subtracted, and space for the machine code that
+// free part, the stacks of this thread's team are subtracted, and space for the machine code that
 // oneDNN generates: oneDNN does not check whether it got any.
 std::optional<MemoryLimit> process_limit();
 

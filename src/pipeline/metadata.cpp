@@ -45,6 +45,7 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   if (request.negative_prompt && request.negative_prompt->empty()) add("negative_prompt", "");  // not as without one
   if (!request.prompt_embeds.empty() && request.prompt.empty())
     add("prompt_embeds", model_label(request.prompt_embeds));
+  if (!request.scheduler_config.empty()) add("scheduler_config", request.scheduler_config);  // its text (resolve.cpp)
   if (!engine.model_config.empty()) add("model_config", model_label(engine.model_config));
   if (!engine.tokenizer.empty()) add("tokenizer", model_label(engine.tokenizer));
   if (!engine.variant.empty()) add("variant", engine.variant);

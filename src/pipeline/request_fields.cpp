@@ -175,7 +175,7 @@ constexpr Field kFields[] = {
     {"scheduler", "--scheduler", "NAME", "sampler by name, also by those of other programs, such as dpmpp_2m_karras or DPM++ 2M Karras (default: the model's own)", kRequest, kShapes | kCondition | kInMetadata,
      [](R& r, E&, Text t) { r.scheduler = t; },
      [](const R& r, const E&) { return shown(r.scheduler); }},
-    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kInMetadata,
+    {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kNone,
      [](R& r, E&, Text t) { r.scheduler_config = t; },
      [](const R& r, const E&) { return shown(r.scheduler_config); }},
     {"schedule", "--schedule", "NAME", "spacing of the sampler's sigmas: automatic (as A1111's web UI chooses for the sampler), uniform (the sampler's own), karras, exponential, normal, simple, sgm_uniform, ddim_uniform, beta, kl_optimal or align_your_steps (default: as `scheduler` says, else uniform)", kRequest, kShapes | kCondition | kInMetadata,

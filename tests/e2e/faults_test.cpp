@@ -158,6 +158,9 @@ TEST_F(Faults, NamesThatCannotBeWrittenAreFoundBeforeTheWork) {
     EXPECT_EQ(ran.status, 2) << name;
     EXPECT_THAT(ran.err, AllOf(HasSubstr("--output"), HasSubstr(problem)));
   }
+  const Ran encode = run({"encode", "x", "--model", "no/such/model", "-o", std::string(252, 'a') + ".safetensors"});
+  EXPECT_EQ(encode.status, 2);
+  EXPECT_THAT(encode.err, HasSubstr("too long"));
   EXPECT_EQ(folder_.names(), before);
 }
 
