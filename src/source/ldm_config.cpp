@@ -66,6 +66,7 @@ class Shapes {
   explicit Shapes(const Checkpoint& tensors, std::string_view config_field = "model_config")
       : tensors_(tensors), names_(tensors.names()), config_field_(config_field) {}
 
+  const std::vector<std::string>& names() const { return names_; }
   bool has(const std::string& name) const { return std::binary_search(names_.begin(), names_.end(), name); }
   int rank(const std::string& name) const { return static_cast<int>(tensors_.get(name).dims.size()); }
 
@@ -255,7 +256,7 @@ LdmModel read_ldm_model(const Checkpoint& file, std::string_view what) {
   LdmModel model;
   model.layout = read_layout(shapes, refiner);
   const LdmNames names(model.layout);
-  const auto component = [&](std::string_view name) { return names.component(borrowed(file), name); };
+  const auto component = [&](std::string_view name) { return names.component(borrowed(file), name, shapes.names()); };
 
   if (!refiner) model.config.text_encoder = read_clip(*component("text_encoder"), ClipActivation::quick_gelu);
   model.config.text_encoder_2 = read_clip(*component("text_encoder_2"), ClipActivation::gelu);
