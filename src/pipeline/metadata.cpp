@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
+#include "models/components.h"
 #include "source/tiny_vae.h"
+#include "source/unet_source.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
@@ -49,6 +51,15 @@ std::string label_of(const std::string& file_or_folder) {
   return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
 }
 
+// Weights in diffusers folders all have the same name, and so have their folders: "other/unet".
+std::string unet_label(const std::string& unet) {
+  std::filesystem::path path = std::filesystem::absolute(unet).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  if (path.filename().string().starts_with(component_kind(kUnet).weights_stem())) path = path.parent_path();
+  const std::string label = label_of(path.string());
+  return label == kUnet ? (path.parent_path().filename() / label).string() : label;
+}
+
 std::string vae_label(const std::string& tiny_vae) {
   return tiny_vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : label_of(tiny_vae);
 }
@@ -69,7 +80,7 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   add("Model", source.path.stem().string());
-  if (!engine.unet.empty()) add("UNet", label_of(engine.unet));
+  if (!engine.unet.empty()) add("UNet", unet_label(engine.unet));
   if (!engine.unet_config.empty()) add("UNet config", label_of(engine.unet_config));
   if (!engine.tiny_vae.empty()) add("VAE", vae_label(engine.tiny_vae));
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
