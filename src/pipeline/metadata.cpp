@@ -2,14 +2,25 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
+#include "models/components.h"
 #include "sampling/names.h"
 #include "source/catalog/hash_store.h"
 #include "source/locate.h"
 #include "source/tiny_vae.h"
+#include "source/unet_source.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
 namespace {
+
+// Weights in diffusers folders all have the same name, and so have their folders: "other/unet".
+std::string unet_label(const std::string& unet) {
+  std::filesystem::path path = std::filesystem::absolute(unet).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  if (path.filename().string().starts_with(component_kind(kUnet).weights_stem())) path = path.parent_path();
+  const std::string label = model_label(path);
+  return label == kUnet ? (path.parent_path().filename() / label).string() : label;
+}
 
 std::string vae_label(const std::string& vae) {
   return vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(vae);
@@ -33,7 +44,7 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Size", fmt::format("{}x{}", request.width, request.height));
   if (const std::optional<std::string> hash = known_hash(source.path)) add("Model hash", hash->substr(0, 10));
   add("Model", model_label(source.path));
-  if (!engine.unet.empty()) add("UNet", model_label(engine.unet));
+  if (!engine.unet.empty()) add("UNet", unet_label(engine.unet));
   if (!engine.unet_config.empty()) add("UNet config", model_label(engine.unet_config));
   if (const std::string& vae = engine.tiny_vae.empty() ? engine.vae : engine.tiny_vae; !vae.empty())
     add("VAE", vae_label(vae));

@@ -172,12 +172,13 @@ bool is_ldm_refiner(const Checkpoint& file, std::string_view what) {
 
 LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const VaeConfig* vae) {
   const bool refiner = is_ldm_refiner(file, what);
+  const Shapes shapes(file);
   LdmModel model;
-  model.layout = read_layout(Shapes(file), refiner);
+  model.layout = read_layout(shapes, refiner);
   read_vae_layout(file, model.layout);
   read_spelling(file, model.layout);
   const LdmNames names(model.layout);
-  const auto component = [&](std::string_view name) { return names.component(borrowed(file), name); };
+  const auto component = [&](std::string_view name) { return names.component(borrowed(file), name, shapes.names()); };
 
   if (!refiner) model.config.text_encoder = read_clip(*component("text_encoder"), ClipActivation::quick_gelu);
   model.config.text_encoder_2 = read_clip(*component("text_encoder_2"), ClipActivation::gelu);

@@ -40,10 +40,13 @@ std::vector<int64_t> untransformed(Transform transform, std::vector<int64_t> dim
 }
 
 AdaptedCheckpoint::AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table)
+    : AdaptedCheckpoint(below, std::move(table), below->names()) {}
+
+AdaptedCheckpoint::AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table,
+                                     std::span<const std::string> names)
     : below_(std::move(below)), table_(std::move(table)) {
-  const std::vector<std::string> present = below_->names();
   std::erase_if(table_,
-                [&](const auto& row) { return !std::binary_search(present.begin(), present.end(), row.second.name); });
+                [&](const auto& row) { return !std::binary_search(names.begin(), names.end(), row.second.name); });
 }
 
 std::vector<std::string> AdaptedCheckpoint::names() const {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class AdaptedCheckpoint final : public Checkpoint {
 
   // Entries whose sources are not in the checkpoint are ignored.
   AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table);
+  // `names`: those of the checkpoint, for callers that have them.
+  AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table, std::span<const std::string> names);
 
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;

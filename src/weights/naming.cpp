@@ -63,32 +63,35 @@ std::shared_ptr<const Checkpoint> with_canonical_names(std::shared_ptr<const Che
 LdmNames::LdmNames(const LdmLayout& layout) {
   for (const ComponentNaming& naming : kNamings) {
     if (naming.ldm == nullptr) continue;
-    Sorted& sorted = components_[std::string(naming.component)];
-    sorted.by_ldm = sorted.by_diffusers = naming.ldm(layout);
-    std::ranges::stable_sort(sorted.by_ldm, {}, &LdmPair::ldm);
-    std::ranges::stable_sort(sorted.by_diffusers, {}, &LdmPair::diffusers);
+    LdmPairs& pairs = components_[std::string(naming.component)] = naming.ldm(layout);
+    std::ranges::stable_sort(pairs, {}, &LdmPair::ldm);
   }
 }
 
 std::optional<Source> LdmNames::ldm_name(std::string_view component, std::string_view diffusers_name) const {
   const auto found = components_.find(component);
   if (found == components_.end()) return std::nullopt;
-  const LdmPairs& pairs = found->second.by_diffusers;
-  const auto after = std::ranges::upper_bound(pairs, diffusers_name, {}, &LdmPair::diffusers);
-  if (after == pairs.begin()) return std::nullopt;
-  const LdmPair& pair = *std::prev(after);
-  if (!diffusers_name.starts_with(pair.diffusers)) return std::nullopt;
-  return Source{pair.ldm + std::string(diffusers_name.substr(pair.diffusers.size())), pair.transform};
+  const auto pair = std::ranges::find_if(
+      found->second, [&](const LdmPair& candidate) { return diffusers_name.starts_with(candidate.diffusers); });
+  if (pair == found->second.end()) return std::nullopt;
+  return Source{pair->ldm + std::string(diffusers_name.substr(pair->diffusers.size())), pair->transform};
 }
 
 std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Checkpoint> file,
                                                       std::string_view component) const {
+  const std::vector<std::string> names = file->names();
+  return this->component(std::move(file), component, names);
+}
+
+std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Checkpoint> file,
+                                                      std::string_view component,
+                                                      std::span<const std::string> names) const {
   AdaptedCheckpoint::Table table;
   if (const auto found = components_.find(component); found != components_.end()) {
-    const LdmPairs& pairs = found->second.by_ldm;
+    const LdmPairs& pairs = found->second;
     const auto canonical_name = naming_of(component).canonical;
     const std::string_view prefix = common_prefix(pairs);
-    for (const std::string& name : file->names()) {
+    for (const std::string& name : names) {
       const std::optional<std::string> usual = ldm_usual_spelling(name);
       const std::string_view ldm = usual ? std::string_view(*usual) : std::string_view(name);
       if (!ldm.starts_with(prefix)) continue;  // of another component, as most names are
@@ -103,7 +106,7 @@ std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Chec
       }
     }
   }
-  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table));
+  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table), names);
 }
 
 }  // namespace tempera

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,12 +60,12 @@ class LdmNames {
   // The component's tensors in a single-file checkpoint, under diffusers' names. Throws Error(bad_file) when two
   // tensors have the same name here.
   std::shared_ptr<const Checkpoint> component(std::shared_ptr<const Checkpoint> file, std::string_view component) const;
+  // `names`: those of the file, for callers that need several components.
+  std::shared_ptr<const Checkpoint> component(std::shared_ptr<const Checkpoint> file, std::string_view component,
+                                              std::span<const std::string> names) const;
 
  private:
-  struct Sorted {
-    LdmPairs by_ldm, by_diffusers;
-  };
-  std::map<std::string, Sorted, std::less<>> components_;
+  std::map<std::string, LdmPairs, std::less<>> components_;  // sorted by the names in single files
 };
 
 }  // namespace tempera
