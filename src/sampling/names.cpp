@@ -180,8 +180,8 @@ void set_schedule(SchedulerConfig& config, std::string_view name) {
       config.schedule_type = schedule.type;
       return;
     }
-    fail(ErrorCode::invalid_argument, "{} has timesteps of its own and reads no {} '{}': leave {} out",
-         config.class_name, FieldName{"schedule"}, schedule.name, FieldName{"schedule"});
+    fail(ErrorCode::invalid_argument, "{} has timesteps of its own and reads no {} '{}': leave it out",
+         config.class_name, FieldName{"schedule"}, schedule.name);
   }
   if (is_edm(config)) {
     if (spacing != Spacing::karras && spacing != Spacing::exponential) {

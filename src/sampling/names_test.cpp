@@ -99,11 +99,11 @@ TEST(Names, ANameAndAnotherScheduleAreRefused) {
 
 TEST(Names, SamplersWithWholeTimestepsReadOnlyTypesOfThem) {
   for (const char* name : {"ddim", "ddpm", "pndm", "lcm", "tcd"}) {
-    EXPECT_THAT(refusal([&] { both(name, "karras"); }), HasSubstr("leave schedule out")) << name;
+    EXPECT_THAT(refusal([&] { both(name, "karras"); }), HasSubstr("leave it out")) << name;
     EXPECT_EQ(both(name, "uniform"), scheduler_config(name));
   }
   for (const char* name : {"ddim", "pndm"})
-    EXPECT_THAT(refusal([&] { both(name, "sgm_uniform"); }), HasSubstr("leave schedule out")) << name;
+    EXPECT_THAT(refusal([&] { both(name, "sgm_uniform"); }), HasSubstr("leave it out")) << name;
   // Those that read own timesteps have those of a schedule type.
   for (const char* name : {"ddpm", "lcm", "tcd"}) {
     const Schedule schedule = make_schedule(both(name, "sgm_uniform"), 4);

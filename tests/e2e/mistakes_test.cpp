@@ -64,7 +64,8 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error(generate_arguments({"--guidance-scale", "nan"}), kMistake, {"--guidance-scale", "'nan'"});
   expect_error(generate_arguments({"--scheduler", "euler_b"}), kMistake, {"euler_b", "nearest (euler, "});
   expect_error(generate_arguments({"--scheduler", "euler", "--schedule", "karass"}), kMistake, {"karass", "(karras, "});
-  expect_error(generate_arguments({"--scheduler", "ddim", "--schedule", "karras"}), kMistake, {"leave --schedule out"});
+  expect_error(generate_arguments({"--scheduler", "ddim", "--schedule", "karras"}), kMistake,
+               {"reads no --schedule 'karras': leave it out"});
   expect_error(generate_arguments({"--timesteps", "9,x"}), kMistake, {"--timesteps is '9,x'", "between commas"});
   expect_error(generate_arguments({"--sigmas", "9,,0"}), kMistake, {"--sigmas is '9,,0'", "between commas"});
   expect_error(generate_arguments({"--eta", "2"}), kMistake, {"--eta is '2'", "0 to 1"});
