@@ -1,7 +1,9 @@
-#include "tempera/nearest.h"
+#include "base/nearest.h"
 
 #include <algorithm>
 #include <utility>
+
+#include "tempera/nearest.h"
 
 namespace tempera {
 namespace {

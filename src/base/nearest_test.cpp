@@ -1,9 +1,11 @@
-#include "tempera/nearest.h"
+#include "base/nearest.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
+
+#include "tempera/nearest.h"
 
 namespace tempera {
 namespace {

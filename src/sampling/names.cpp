@@ -7,8 +7,8 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "sampling/sampler.h"
-#include "tempera/nearest.h"
 
 namespace tempera {
 namespace {

@@ -1,9 +1,9 @@
 // The tensors of a small single-file model. The input decides which ones are dropped, renamed or given another shape.
 // The result is a consistent configuration or Error(bad_file).
 //
-// The allocations of the names of all tensors need most of the time of a run. So the model has as few tensors as a model
-// can have, and only tensors that the configuration depends on. The address sanitizer keeps short stacks of allocations.
-// With all tensors of a small model there were 62 runs a second.
+// The allocations of the names of all tensors need most of the time of a run. So the model has as few tensors as a
+// model can have, and only tensors that the configuration depends on. The address sanitizer keeps short stacks of
+// allocations. With all tensors of a small model there were 62 runs a second.
 #include <algorithm>
 #include <array>
 #include <cstdint>
