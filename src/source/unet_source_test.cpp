@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "models/config_writer.h"
+#include "source/marks.h"
 #include "source/test_models.h"
 #include "support/test_files.h"
 
