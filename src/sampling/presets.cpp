@@ -132,8 +132,11 @@ SchedulerConfig scheduler_config(std::string_view name, const SchedulerConfig& m
   SchedulerConfig config = scheduler_config(name);
   // The presets all have plain SDXL's noise levels, so the model's can only replace them with the same or its own. The
   // samplers of EDM have no table of levels to replace them with.
-  const bool has_levels = !knows(find_sampler(model.class_name), "sigma_data");
-  if (has_levels) set_noise_levels(config, noise_levels_of(model));
+  const auto is_of_edm = [&](const Sampler* sampler) {
+    return sampler->class_name == model.class_name && knows(*sampler, "sigma_data");
+  };
+  const std::span<const Sampler* const> all = samplers();
+  if (std::none_of(all.begin(), all.end(), is_of_edm)) set_noise_levels(config, noise_levels_of(model));
   if (model.prediction_type != PredictionType::epsilon) config.prediction_type = model.prediction_type;
   if (model.rescale_betas_zero_snr && knows(find_sampler(config.class_name), "rescale_betas_zero_snr")) {
     config.rescale_betas_zero_snr = true;

@@ -114,9 +114,9 @@ TEST_F(UnetSource, NamesTheTensorThatDoesNotFit) {
   EXPECT_THAT(problem(file("missing.safetensors", tensors)),
               AllOf(HasSubstr("missing.safetensors"), HasSubstr("'conv_norm_out.bias'"), HasSubstr("is missing")));
   tensors = tensors_of(model_.unet);
-  tensors.push_back({"time_embedding.cond_proj.weight", DType::f16, {4, 4}});
+  tensors.push_back({"class_embedding.weight", DType::f16, {4, 4}});
   EXPECT_THAT(problem(file("more.safetensors", tensors)),
-              AllOf(HasSubstr("'time_embedding.cond_proj.weight'"), HasSubstr("is not part of it")));
+              AllOf(HasSubstr("'class_embedding.weight'"), HasSubstr("is not part of it")));
   UnetConfig wider = model_.unet;
   wider.time_embedding_dim = 512;
   write_file(folder_ / "wider/config.json", to_json(wider));

@@ -24,9 +24,11 @@ std::string safetensors_twin(const std::filesystem::path& path) {
          "never read: get the model as safetensors, or convert it",
          path.string());
   }
+  std::error_code error;
   fail(ErrorCode::bad_file, "'{}' is a pickle, which can run code when it is opened, and is never read: {} '{}'",
        path.string(),
-       std::filesystem::exists(twin) ? "use" : "get the model as safetensors or convert it, often the file is", twin);
+       std::filesystem::exists(twin, error) ? "use" : "get the model as safetensors or convert it, often the file is",
+       twin);
 }
 }  // namespace
 

@@ -40,7 +40,8 @@ ShardedSafetensors::ShardedSafetensors(const std::filesystem::path& index) : ind
   for (const auto& [tensor, shard] : map) {
     const SafetensorsFile*& file = files[shard];
     if (file == nullptr) {
-      if (!std::filesystem::exists(index.parent_path() / shard)) {
+      std::error_code cannot_be_read;  // a name that is too long, for example
+      if (!std::filesystem::exists(index.parent_path() / shard, cannot_be_read)) {
         fail(ErrorCode::bad_file,
              "'{}' is missing, and '{}' lists it: the model is incomplete, get the file from where the model came from",
              (index.parent_path() / shard).string(), index.filename().string());

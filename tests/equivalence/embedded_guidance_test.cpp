@@ -32,7 +32,12 @@ std::vector<float> step(Backend& backend, const std::vector<float>& guidance) {
     std::vector<float> row(static_cast<size_t>(shape.elements() / shape[0])), rows;
     for (float& value : row) value = normal(generator);
     if (slot.name == "timestep") row = {601};
-    if (slot.name == "step") row = {0.7f, 0, 0, 0.9f, -0.3f, 0};  // scale, guidance, rescale, state, prediction, noise
+    if (slot.name == "step") {
+      row.assign(StepLayout::length(1), 0);
+      row[StepLayout::kInputScale] = 0.7f;
+      row[StepLayout::kUpdate] = 0.9f;       // of the state
+      row[StepLayout::kUpdate + 1] = -0.3f;  // of the prediction
+    }
     for (int i = 0; i < images; ++i) rows.insert(rows.end(), row.begin(), row.end());
     e.write_input(slot.name, slot.name == "guidance" ? guidance : rows);
   }

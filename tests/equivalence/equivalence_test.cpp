@@ -106,8 +106,10 @@ std::vector<float> run(Backend& backend, DType dtype, const Way& way, bool clock
   random("state", 4);
   e.run_prologue();
   for (const float timestep : {601.0f, 301.0f}) {
-    std::vector<float> steps;  // the same for both pictures
-    const std::vector<float> step = {0.7f, 5, 0.7f, 0.9f, 0.1f, -0.3f, 0.2f, 1, 0, 0, 0};
+    std::vector<float> steps;                   // the same for both pictures
+    std::vector<float> step = {0.7f, 5, 0.7f};  // scale, guidance, rescale; no thresholding
+    step.resize(StepLayout::kUpdate);
+    step.insert(step.end(), {0.9f, 0.1f, -0.3f, 0.2f, 1, 0, 0, 0});
     for (int n = 0; n < 2; ++n) steps.insert(steps.end(), step.begin(), step.end());
     e.write_input("step", steps);
     e.write_input("timestep", std::vector<float>(2, timestep));
