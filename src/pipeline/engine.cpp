@@ -38,7 +38,7 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
       model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults, model().path.string()};
   facts_.own_tiny_vae = [this] { return own_tiny_vae(); };
   if (!options_.tiny_vae.empty()) {
-    LoneComponent tiny = open_tiny_vae(options_.tiny_vae, model().path, model().config.vae);
+    LoneComponent tiny = open_tiny_vae_of(options_, model().path, model().config.vae);
     facts_.tiny_vae = tiny_vae_config(tiny);
     sources_.add(std::move(tiny));
   }

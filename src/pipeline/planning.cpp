@@ -29,7 +29,7 @@ ModelFacts preset_facts(const EngineOptions& engine) {
   if (engine.tiny_vae == kModelsOwnTinyVae) {
     facts.tiny_vae = facts.own_tiny_vae();
   } else if (!engine.tiny_vae.empty()) {
-    facts.tiny_vae = tiny_vae_config(open_tiny_vae(engine.tiny_vae, {}, facts.config.vae));
+    facts.tiny_vae = tiny_vae_config(open_tiny_vae_of(engine, {}, facts.config.vae));
   }
   return facts;
 }
@@ -58,7 +58,7 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
     return own ? std::optional(tiny_vae_config(*own)) : std::nullopt;
   };
   if (!engine.tiny_vae.empty())
-    facts.tiny_vae = tiny_vae_config(open_tiny_vae(engine.tiny_vae, source.path, source.config.vae));
+    facts.tiny_vae = tiny_vae_config(open_tiny_vae_of(engine, source.path, source.config.vae));
   return facts;
 }
 

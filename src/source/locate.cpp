@@ -205,6 +205,24 @@ std::optional<fs::path> existing(std::string_view name) {
   return std::nullopt;
 }
 
+struct Words {
+  std::string_view thing;
+  FieldName field;  // that names it
+};
+
+Words words_of(FileKind kind) {
+  switch (kind) {
+    case FileKind::unet:
+      return {"UNet", {"unet"}};
+    case FileKind::vae:
+      return {"VAE", {"vae"}};
+    case FileKind::tiny_vae:
+      return {"tiny autoencoder", {"tiny_vae"}};
+    default:
+      return {"model", {"model"}};
+  }
+}
+
 fs::path locate_name(const ModelFolders& folders, FileKind kind, std::string_view name) {
   const Search search(folders, kind, name);
   if (std::optional<fs::path> path = search.run()) return *std::move(path);
@@ -212,7 +230,7 @@ fs::path locate_name(const ModelFolders& folders, FileKind kind, std::string_vie
   const std::string suggestion = search.suggestion();
   const bool in_hub = hub && is_in_hub(*hub, hub_cache());
   if (!suggestion.empty() && !in_hub)
-    fail(ErrorCode::bad_file, "there is no model '{}': did you mean '{}'?", name, suggestion);
+    fail(ErrorCode::bad_file, "there is no {} '{}': did you mean '{}'?", words_of(kind).thing, name, suggestion);
   if (hub) return find_in_hub(*hub, hub_cache());
   if (search.looks_like_a_hash()) {
     fail(ErrorCode::bad_file,
@@ -221,8 +239,9 @@ fs::path locate_name(const ModelFolders& folders, FileKind kind, std::string_vie
          name);
   }
   fail(ErrorCode::bad_file,
-       "there is no model '{}': give a diffusers folder, a .safetensors file, or a name that tempera models lists",
-       name);
+       "there is no {} '{}': give {} a diffusers folder, a .safetensors or .gguf file, or a name that tempera models "
+       "lists",
+       words_of(kind).thing, name, words_of(kind).field);
 }
 
 }  // namespace

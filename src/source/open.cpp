@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "source/default_model.h"
 #include "source/locate.h"
+#include "source/tiny_vae.h"
 
 namespace tempera {
 
@@ -11,11 +12,18 @@ OpenOptions open_options(const EngineOptions& options, const LogSink& log) {
   open.model_config = options.model_config;
   open.tokenizer = options.tokenizer;
   open.variant = options.variant;
-  open.unet = options.unet;
+  if (!options.unet.empty()) open.unet = locate(options, FileKind::unet, options.unet);
   open.unet_config = options.unet_config;
-  open.vae = options.vae;
+  if (!options.vae.empty()) open.vae = locate(options, FileKind::vae, options.vae);
   open.log = log;
   return open;
+}
+
+LoneComponent open_tiny_vae_of(const EngineOptions& options, const std::filesystem::path& model,
+                               const VaeConfig& replaced) {
+  const bool is_name = options.tiny_vae != kModelsOwnTinyVae;
+  return open_tiny_vae(is_name ? locate(options, FileKind::tiny_vae, options.tiny_vae).string() : options.tiny_vae,
+                       model, replaced);
 }
 
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders) {

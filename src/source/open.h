@@ -1,6 +1,8 @@
 // The model that engine options name, or the one that comes with tempera.
 #pragma once
 
+#include <filesystem>
+
 #include "source/model_source.h"
 #include "tempera/request.h"
 
@@ -8,6 +10,11 @@ namespace tempera {
 
 // Throws as default_model, locate and open_model do, and Error(invalid_argument) for a preset, which has no weights.
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders = true);
+// Throws as locate does for the names of files.
 OpenOptions open_options(const EngineOptions& options, const LogSink& log);
+
+// The tiny autoencoder that the options name, for the model at this path. Throws as locate and open_tiny_vae do.
+LoneComponent open_tiny_vae_of(const EngineOptions& options, const std::filesystem::path& model,
+                               const VaeConfig& replaced);
 
 }  // namespace tempera

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "source/weight_files.h"
-#include "weights/safetensors.h"
+#include "weights/tensor_file.h"
 
 namespace tempera {
 namespace fs = std::filesystem;
@@ -21,7 +21,7 @@ std::vector<std::string> dtypes_of(const Checkpoint& file) {
   for (const std::string& name : file.names()) {
     try {
       const CheckpointTensor tensor = file.get(name);
-      elements[std::string(tempera::name(tensor.dtype))] += tensor.elements();
+      elements[std::string(tensor.stored_type())] += tensor.elements();
     } catch (const Error&) {
       elements["others"] += 1;  // a type that is not supported
     }
@@ -82,7 +82,7 @@ void read(ModelContents& contents, const FoundModel& model) {
     case FoundModel::Form::safetensors:
     case FoundModel::Form::gguf:
       contents.bytes = fs::file_size(model.path);
-      return read_weights(contents, SafetensorsFile(model.path));
+      return read_weights(contents, *open_tensor_file(model.path).tensors);
     case FoundModel::Form::pickle:
       contents.bytes = fs::file_size(model.path);
       contents.problem = "a pickle, not opened: convert it to safetensors";

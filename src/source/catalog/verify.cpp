@@ -16,7 +16,7 @@
 #include "source/model_source.h"
 #include "source/open.h"
 #include "source/weight_files.h"
-#include "weights/safetensors.h"
+#include "weights/tensor_file.h"
 
 namespace tempera {
 namespace fs = std::filesystem;
@@ -60,7 +60,7 @@ class Verification {
       if (fs::is_directory(path, ignored)) {
         add_folder(path);
       } else {
-        weights_.push_back(std::make_shared<SafetensorsFile>(path));
+        weights_.push_back(open_tensor_file(path).tensors);
         files_ = {path};
       }
     } catch (const Error& error) {
