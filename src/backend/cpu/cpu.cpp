@@ -29,7 +29,7 @@ class CpuBackend final : public HostBackend {
     target_.host_memory = true;
     // Code and libraries; heap of a program and of its search for kernels; pages of the file and buffers for packing.
     // Fitted to runs of the embedded model and of full-size models (docs/MEMORY.md).
-    target_.overhead = size_t{106} << 17;
+    target_.overhead = size_t{116} << 17;
     target_.overhead_step = size_t{3} << 10;
     target_.stream_overhead = size_t{8} << 20;
     target_.stream_share = 0.5;
