@@ -1,5 +1,5 @@
 // Marks of the sampling in model files: single tensors and metadata that say that a model predicts v, that its noise
-// schedule ends without signal, or that it has an EDM schedule. They hold on every road that opens a model: a single
+// schedule ends without signal, or that it has an EDM schedule. They apply in every case that opens a model: a single
 // file, the UNet of a folder, a UNet that replaces another.
 #pragma once
 

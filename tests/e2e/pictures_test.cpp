@@ -281,7 +281,7 @@ TEST_F(Pictures, AreDrawnWithAnotherUnet) {
   EXPECT_EQ(other.image.rgb, own.image.rgb);
   EXPECT_EQ(parse_infotext(own.text.at(0).second).find("UNet"), std::nullopt);
   EXPECT_EQ(parse_infotext(other.text.at(0).second).find("UNet"), "other");
-  // Names that every diffusers folder has do not tell UNets apart.
+  // Names that every diffusers folder has do not identify a UNet.
   const fs::path file = unet / "diffusion_pytorch_model.safetensors";
   ASSERT_EQ(generate({"--model", model, "--unet", file, "--output", "file.png"}).status, 0);
   EXPECT_EQ(parse_infotext(png_of(folder_.path() / "file.png").text.at(0).second).find("UNet"), "other");
