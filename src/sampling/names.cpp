@@ -151,6 +151,7 @@ Spacing automatic(const SchedulerConfig& config) {
 
 std::vector<std::string_view> schedule_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kSchedules));
   for (const ScheduleName& schedule : kSchedules) names.push_back(schedule.name);
   return names;
 }

@@ -27,7 +27,8 @@ class Compiler {
     for (size_t i = first; i < ladder_.timesteps.size(); ++i) {
       const Predicted now = predicted(config_, basis_, levels_[i]);
       std::vector<Linear> m = {of_data() ? now.picture : now.noise};
-      for (int k = 0; k < history_; ++k) m.push_back(basis_.slot(static_cast<size_t>(kModels + k)));
+      for (int k = 0; k < history_; ++k)
+        m.push_back(basis_.slot(static_cast<size_t>(kModels) + static_cast<size_t>(k)));
 
       const int done = static_cast<int>(i - first);
       const int left = steps - static_cast<int>(i);
@@ -68,6 +69,7 @@ class Compiler {
     const double rate = of_data() ? 1 + tau * tau : -1;
     // Places of the models, and all of the integrals, relative to the end of the step.
     std::vector<double> places;
+    places.reserve(static_cast<size_t>(order));
     for (int k = 0; k < order; ++k) places.push_back(levels_[newest - static_cast<size_t>(k)].lambda() - b.lambda());
     std::vector<double> weights = weights_of_moments(places, moments(rate, h, order));
     if (of_data() && order == 2) {

@@ -35,7 +35,7 @@ VaeConfig read_config(const fs::path& file) {
 }
 
 // The tensors of a file under diffusers' names. Empty: it has no autoencoder.
-std::shared_ptr<const Checkpoint> tensors_of_file(std::shared_ptr<const Checkpoint> file) {
+std::shared_ptr<const Checkpoint> tensors_of_file(const std::shared_ptr<const Checkpoint>& file) {
   if (file->find("decoder.up_blocks.0.resnets.0.conv1.weight")) return with_canonical_names(file, kind().name);
   LdmLayout layout;
   read_vae_layout(*file, layout);
