@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "base": [],
     "weights": ["base"],
+    "adapters": ["weights", "base"],
     "text": ["base"],
     "image": ["base"],
     "sampling": ["base"],
@@ -28,10 +29,10 @@ LAYERS = {
     "backend/cpu": ["backend", "program", "ir", "base"],
     "backend/cuda": ["backend", "program", "ir", "base"],
     "runtime": ["program", "backend", "weights", "ir", "base"],
-    "source": ["weights", "models", "sampling", "ir", "base"],
-    "pipeline": ["source", "weights", "text", "image", "sampling", "ir", "models", "passes", "program", "backend",
+    "source": ["adapters", "weights", "models", "sampling", "ir", "base"],
+    "pipeline": ["source", "adapters", "weights", "text", "image", "sampling", "ir", "models", "passes", "program", "backend",
                  "runtime", "base"],
-    "measure": ["pipeline", "source", "weights", "sampling", "ir", "models", "program", "backend", "runtime", "base"],
+    "measure": ["pipeline", "source", "adapters", "weights", "sampling", "ir", "models", "program", "backend", "runtime", "base"],
     "apps": [],
 }
 

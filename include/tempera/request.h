@@ -44,6 +44,11 @@ struct Request {
   std::vector<int> timesteps = {};
   std::vector<double> sigmas = {};  // of the steps, then the one at the end, usually 0
   std::optional<double> eta = {};   // part of fresh noise, for samplers that read it (ddim, tcd), 0 to 1; if absent: 0
+  // Adapters of the UNet and the text encoders, in their order: "FILE|NAME[:UNET_WEIGHT[:TEXT_WEIGHT]]". Weights are
+  // -100 to 100; if absent: 1, and the weight for the UNet. They change parameters, so drawing is as fast as without.
+  std::vector<std::string> lora = {};
+  // Embeddings for words of the prompts: "FILE|NAME[:WORD]". If absent, the word is the name of the file.
+  std::vector<std::string> textual_inversion = {};
 };
 
 // The engine.
