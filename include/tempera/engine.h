@@ -76,10 +76,11 @@ class Engine {
   // Jobs with the same picture size share a batch if that is faster and there is enough memory. Their samplers, steps,
   // seeds and guidance scales may differ. Each result equals that of a job that is stepped alone. On a CPU it is equal
   // bit for bit. On a card the last bits can differ, because kernels for another batch size can round differently. Jobs
-  // with other sizes run one after the other.
+  // with different picture sizes run one after the other.
   //
-  // On a CPU, kernels for another size can read parameters in another form. Step such jobs in one call: then both forms
-  // stay packed. In separate calls, the parameters that differ are packed again each time.
+  // On a CPU, kernels for different picture sizes can read parameters in different forms. Step jobs of different sizes
+  // in one call: then both forms stay packed. In separate calls, the parameters whose forms differ are packed again
+  // each time.
   void step(std::span<Job* const> jobs, const Callbacks& callbacks = {});
   void step(std::initializer_list<Job*> jobs, const Callbacks& callbacks = {}) {
     step(std::span<Job* const>(jobs.begin(), jobs.size()), callbacks);

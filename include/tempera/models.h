@@ -23,15 +23,15 @@ struct ModelEntry {
   std::string prediction = {};           // "epsilon", "v_prediction"; empty: the file does not say
   std::vector<std::string> dtypes = {};  // of the elements, the most frequent first: "f16"; of a folder, of the UNet
   uint64_t bytes = 0;                    // of the file, or of all files of the folder
-  // From metadata (modelspec.trigger_phrase), from NAME.json and NAME.civitai.info next to the file; of a LoRA without
-  // any, the five most frequent tags of its training.
+  // From metadata (modelspec.trigger_phrase), and from NAME.json and NAME.civitai.info next to the file. If a LoRA has
+  // none there: the five most frequent tags of its training.
   std::vector<std::string> trigger_words = {};
   std::string sha256 = {};              // 64 hexadecimal digits; empty: not known, or a folder
-  std::vector<std::string> notes = {};  // sentences: why it cannot be used, that it is in the folder of another kind
+  std::vector<std::string> notes = {};  // sentences: why it is not usable, or that its folder is for another kind
   std::map<std::string, std::string> metadata = {};  // of the file
 };
 
-// Called for each piece of a file that is read; polled. Both may be empty.
+// `progress` is called after each piece of a file, and `cancelled` is polled there. Both may be empty.
 struct ModelCallbacks {
   std::function<void(uint64_t done, uint64_t total)> progress = {};  // bytes
   std::function<bool()> cancelled = {};                              // true stops with Error(cancelled)
@@ -41,7 +41,7 @@ struct ModelCallbacks {
 // file that names folders is malformed. Malformed models are listed with a note.
 std::vector<ModelEntry> list_models(const EngineOptions& engine);
 
-// One model, by a name or a path. Throws Error(bad_file) if there is no such model, or if the name is that of several.
+// One model, by a name or a path. Throws Error(bad_file) if there is no such model, or if several models have the name.
 ModelEntry describe_model(const EngineOptions& engine, std::string_view name);
 
 // The SHA-256 of a file, if it is known. Reads only the file with the hashes.

@@ -39,13 +39,14 @@ struct Request {
   std::string scheduler = {};                            // a sampler's name; empty: the model's own
   std::string scheduler_config = {};                     // a scheduler_config.json or its text; empty: the model's own
   std::string schedule = {};  // the spacing of the sampler's sigmas by name ("karras"); empty: the sampler's own
-  // Own levels instead of a number of steps, at most one of the two; the sampler must read them (see diffusers'
-  // set_timesteps). Both decrease.
+  // Custom timesteps or sigmas, instead of a number of steps. Give at most one of the two. The sampler must support it
+  // (see diffusers' set_timesteps). Both lists are decreasing.
   std::vector<int> timesteps = {};
-  std::vector<double> sigmas = {};  // of the steps, then the one at the end, usually 0
-  std::optional<double> eta = {};   // part of fresh noise, for samplers that read it (ddim, tcd), 0 to 1; if absent: 0
-  // Adapters of the UNet and the text encoders, in their order: "FILE|NAME[:UNET_WEIGHT[:TEXT_WEIGHT]]". Weights are
-  // -100 to 100; if absent: 1, and the weight for the UNet. They change parameters, so drawing is as fast as without.
+  std::vector<double> sigmas = {};  // one for each step, then the final one, usually 0
+  std::optional<double> eta = {};   // share of new noise, for samplers that use it (ddim, tcd), 0 to 1; if absent: 0
+  // Adapters of the UNet and the text encoders, applied in this order: "FILE|NAME[:UNET_WEIGHT[:TEXT_WEIGHT]]". Weights
+  // are -100 to 100. If absent, UNET_WEIGHT is 1 and TEXT_WEIGHT is UNET_WEIGHT. Adapters change the parameters, so a
+  // step is as fast as without them.
   std::vector<std::string> lora = {};
   // Embeddings for words of the prompts: "FILE|NAME[:WORD]". If absent, the word is the name of the file.
   std::vector<std::string> textual_inversion = {};
@@ -54,11 +55,11 @@ struct Request {
 // The engine.
 struct EngineOptions {
   // A path, "org/name[@revision]" in the cache of the Hugging Face hub, or a name in the model folders
-  // (docs/MODELS.md). Empty: the small one in tempera.
+  // (docs/MODELS.md). Empty: the small model that comes with tempera.
   std::string model = {};
   // Folders of models, or trees of A1111, Forge or ComfyUI, before those of TEMPERA_MODELS and of the config file.
   std::vector<std::string> models_dir = {};
-  std::vector<std::string> import_paths = {};  // ComfyUI's extra_model_paths.yaml of other programs
+  std::vector<std::string> import_paths = {};  // files like ComfyUI's extra_model_paths.yaml; adds their folders
   std::string preset = {};                     // instead of a model, for plan() and bench_ops(): "sdxl-base"
   // Folder with diffusers configs, for a single file whose tensor shapes do not determine the model.
   std::string model_config = {};

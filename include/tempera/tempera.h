@@ -182,7 +182,7 @@ ModelInfo info(const EngineOptions& engine, const LogSink& log = {});
 
 // Writes a model with a preset's names and shapes and random weights: a checkpoint if `out` ends in .safetensors or
 // .gguf, else a diffusers folder with a tiny autoencoder. Throws Error(invalid_argument) if `out` exists. dtype:
-// "fp16", "bf16", "fp32", or of the UNet's weights alone "fp8", "q4_k" (GGUF), with the rest in fp16.
+// "fp16", "bf16" or "fp32" for all weights; "fp8" or "q4_k" (GGUF) for the UNet's weights, with fp16 for the rest.
 struct SynthOptions {
   std::string preset = "sdxl-base";
   std::string dtype = "fp16";
