@@ -77,7 +77,7 @@ void describe_conditions(CLI::App& app) {
   app.get_option("--prompt")->description(fmt::format("what the picture shows (default: {})", kBenchPrompt));
   app.get_option("--model")->description(
       "diffusers folder or single .safetensors file (with --quick, default: the "
-      "small one that comes with tempera)");
+      "small model that comes with tempera)");
   app.get_option("--preset")
       ->description(fmt::format("random weights of a known model, instead of --model (default {}); "
                                 "they are written to a temporary folder",

@@ -98,7 +98,7 @@ Run add_models(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.require_subcommand(0, 1);
   add_command(app, *commands, "info", "show one model with its metadata", add_models_info);
-  add_command(app, *commands, "verify", "read a whole model: its hash, shapes, and elements that are NaN or infinite",
+  add_command(app, *commands, "verify", "read a whole model and check its hash, shapes and elements (NaN, infinite)",
               add_models_verify);
   add_fields(app, options->inputs, names_folders);
   app.add_flag("--hash", options->hash, "compute the hashes that are not known yet")->group("Output");

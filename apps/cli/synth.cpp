@@ -54,7 +54,7 @@ Run add_synth(CLI::App& app) {
   app.add_option(
          "--dtype", options->synth.dtype,
          fmt::format(
-             "fp16, bf16, fp32; of the UNet alone: fp8, or q4_k in a .gguf file, and the rest in fp16 (default {})",
+             "fp16, bf16, fp32; fp8 (or q4_k in a .gguf file) for the UNet, with fp16 for the rest (default {})",
              defaults.dtype))
       ->type_name("TYPE")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

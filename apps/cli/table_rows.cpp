@@ -51,7 +51,7 @@ TableRow row_within(std::string_view key) {
       std::ranges::all_of(budget, [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '%'; });
   if (budget.empty() || !plain)
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("--rows names '{}': give a size as --memory-budget takes it, 'within:4GiB'", key));
+                fmt::format("--rows names '{}': give a size as for --memory-budget, such as 'within:4GiB'", key));
   return {std::string(key), fmt::format("tempera within {}", budget), within(std::string(budget))};
 }
 
