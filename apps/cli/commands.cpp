@@ -13,7 +13,8 @@ void add_command(CLI::App& app, Commands& commands, const char* name, const char
                  Run (*declare)(CLI::App&)) {
   CLI::App* command = app.add_subcommand(name, description);
   command->allow_extras();
-  commands[command] = declare(*command);
+  // CLI11 compares each new option with all others, so options of commands that do not run are not declared.
+  command->preparse_callback([command, &commands, declare](size_t) { commands[command] = declare(*command); });
 }
 
 const CLI::App* parsed_command(const CLI::App& app) {

@@ -19,7 +19,8 @@ using Commands = std::map<const CLI::App*, Run>;
 // The default prompt of `tempera bench`.
 inline constexpr const char* kBenchPrompt = "a photo of an astronaut riding a horse on mars";
 
-// Adds `name` to `app`, which is the program or a command that has commands of its own. Arguments that neither the
+// Adds `name` to `app`, which is the program or a command that has commands of its own. Both arguments must live until
+// the command has run. `declare` is called when the arguments name the command. Arguments that neither the
 // command nor its options accept are left over for refuse_left_over.
 void add_command(CLI::App& app, Commands& commands, const char* name, const char* description,
                  Run (*declare)(CLI::App&));

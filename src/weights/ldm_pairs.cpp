@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "weights/canonical.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr std::string_view kClipL = "conditioner.embedders.0.transformer.";
 constexpr std::string_view kVae = "first_stage_model.";
 constexpr std::string_view kOtherVae = "vae.";
+constexpr std::array<std::string_view, 4> kBareVae = {"encoder.", "decoder.", "quant_conv.", "post_quant_conv."};
 constexpr std::string_view kVaeAttention = ".mid.attn_1.";
 
 // The attention of autoencoders that were converted from diffusers: names of its versions in the place of q, k, v.
@@ -39,16 +41,21 @@ std::optional<std::string> ldm_usual_spelling(std::string_view name) {
     const auto canonical = canonical_text(name.substr(kClipL.size()));
     return canonical ? std::optional(std::string(kClipL) + canonical->name) : std::nullopt;
   }
-  std::string usual(name);
-  if (usual.starts_with(kOtherVae)) usual.erase(0, kOtherVae.size());
-  for (const char* bare : {"encoder.", "decoder.", "quant_conv.", "post_quant_conv."})
-    if (usual.starts_with(bare)) usual.insert(0, kVae);
-  if (const size_t at = usual.find(kVaeAttention); usual.starts_with(kVae) && at != std::string::npos) {
-    const size_t begin = at + kVaeAttention.size();
-    for (const auto& [other, own] : kOtherAttention)
-      if (usual.compare(begin, other.size(), other) == 0) return usual.replace(begin, other.size(), own);
+  // Names in the usual spelling, as most are, cost no allocation.
+  std::string_view rest = name;
+  if (rest.starts_with(kOtherVae)) rest.remove_prefix(kOtherVae.size());
+  const bool bare = std::ranges::any_of(kBareVae, [&](std::string_view part) { return rest.starts_with(part); });
+  if (bare || rest.starts_with(kVae)) {
+    if (const size_t at = rest.find(kVaeAttention); at != std::string_view::npos) {
+      const size_t begin = at + kVaeAttention.size();
+      for (const auto& [other, own] : kOtherAttention)
+        if (rest.substr(begin).starts_with(other))
+          return fmt::format("{}{}{}{}", bare ? kVae : "", rest.substr(0, begin), own,
+                             rest.substr(begin + other.size()));
+    }
   }
-  return usual == name ? std::nullopt : std::optional(std::move(usual));
+  if (bare) return std::string(kVae).append(rest);
+  return rest.size() == name.size() ? std::nullopt : std::optional(std::string(rest));
 }
 
 LdmPairs ldm_text_encoder(const LdmLayout& layout) {

@@ -64,7 +64,7 @@ LdmNames::LdmNames(const LdmLayout& layout) {
   for (const ComponentNaming& naming : kNamings) {
     if (naming.ldm == nullptr) continue;
     LdmPairs& pairs = components_[std::string(naming.component)] = naming.ldm(layout);
-    std::ranges::stable_sort(pairs, {}, &LdmPair::ldm);
+    std::ranges::sort(pairs, {}, &LdmPair::ldm);
   }
 }
 
