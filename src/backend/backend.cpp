@@ -5,9 +5,13 @@
 #include <chrono>
 
 #include "base/half.h"
+#include "base/parallel.h"
 
 namespace tempera {
 namespace {
+
+// Elements, so that starting a thread costs less than it saves.
+constexpr int64_t kLeastOfAThread = int64_t{1} << 16;
 
 class HostStopwatch final : public Stopwatch {
  public:
@@ -45,12 +49,16 @@ void read(const WeightPart& part, size_t first, size_t n, DType to, std::byte* d
   read_block(part, {first, 1, n, n}, to, destination, 0);
 }
 
+// Readers may compute elements (adapters), so all threads read a piece.
 void pack_plain(DType dtype, std::span<const WeightPart> parts, std::byte* destination) {
   const auto piece = static_cast<size_t>(kPackPiece);
   for (const WeightPart& part : parts)
     for (size_t at = 0; at < part.elements; at += piece) {
       const size_t n = std::min(piece, part.elements - at);
-      read(part, at, n, dtype, destination);
+      parallel_for(static_cast<int64_t>(n), kLeastOfAThread, [&](int64_t begin, int64_t end) {
+        const auto first = static_cast<size_t>(begin);
+        read(part, at + first, static_cast<size_t>(end) - first, dtype, destination + first * size_of(dtype));
+      });
       part.reader->done(at, n);
       destination += n * size_of(dtype);
     }

@@ -28,7 +28,7 @@ TEST(PackPlain, ConvertsPartsPieceByPiece) {
     ASSERT_EQ(packed[i], expected) << i;
   }
   for (const auto& counter : counters) EXPECT_EQ(counter->fault(), "");
-  EXPECT_EQ(counters[0]->largest_piece(), static_cast<size_t>(kPackPiece));
+  EXPECT_LE(counters[0]->largest_piece(), static_cast<size_t>(kPackPiece));
 }
 
 TEST(PackPlain, ABlockTimesAFactorIsTheBlock) {
