@@ -147,11 +147,15 @@ std::string base_of_transformer(const Header& header) {
 }
 
 std::string base_of_lora(const Header& header) {
-  for (const char* down : {".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight"})
+  for (const char* down :
+       {".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight", ".hada_w1_b", ".diff"})
     for (const char* attention : {"attn2_to_k", "attn2.to_k", "attn2.processor.to_k"})
       if (const std::string name = header.with_parts(attention, down); !name.empty())
         if (std::string base = base_of_width(header.dim(name, 1)); !base.empty()) return base;
   if (std::string base = base_of_metadata(header); !base.empty()) return base;
+  // Kohya's trainer numbers the text encoders of SDXL only.
+  const std::string text = header.with_parts("lora_te_text_model", "_q_proj.lora_down.weight");
+  if (std::string base = base_of_width(header.dim(text, 1)); !base.empty()) return base;
   for (const char* second : {"lora_te2_", "text_encoder_2.", "add_embedding", "label_emb"})
     if (!header.with_part(second).empty()) return "sdxl";
   for (const char* flux : {"double_blocks", "single_transformer_blocks"})
@@ -160,9 +164,25 @@ std::string base_of_lora(const Header& header) {
 }
 
 Found lora(const Header& header) {
-  constexpr std::array kParts = {".lora_down.", ".lora_A.",   ".lora.down.", "_lora.down.", "lora_linear_layer.",
-                                 ".hada_w1_a",  ".hada_w1_b", ".lokr_w1",    ".lokr_w2",    ".dora_scale",
-                                 ".oft_blocks", ".oft_diag",  "lora_unet_",  "lora_te1_",   "lora_te2_"};
+  constexpr std::array kParts = {".lora_down.",
+                                 ".lora_A.",
+                                 ".lora.down.",
+                                 "_lora.down.",
+                                 "lora_linear_layer.",
+                                 ".hada_w1_a",
+                                 ".hada_w1_b",
+                                 ".lokr_w1",
+                                 ".lokr_w2",
+                                 ".dora_scale",
+                                 ".oft_blocks",
+                                 ".oft_diag",
+                                 "lora_unet_",
+                                 "lora_te1_",
+                                 "lora_te2_",
+                                 "lora_te_",
+                                 "lycoris_",
+                                 "bundle_emb.",
+                                 ".lora_magnitude_vector"};
   if (header.has("lora_controlnet")) return made(FileKind::controlnet, "sdxl", "lora_controlnet");
   for (const char* part : kParts)
     if (std::string name = header.with_part(part); !name.empty())

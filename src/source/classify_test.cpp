@@ -108,6 +108,12 @@ TEST(Classify, Loras) {
             "a LoRA for SDXL");
   EXPECT_EQ(text_of({{"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", {4, 64}}}), "a LoRA for Flux");
   EXPECT_EQ(text_of({{"lora_unet_conv_in.diff", {32, 4, 3, 3}}}), "a LoRA");
+  EXPECT_EQ(text_of({{"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.hada_w1_b", {4, 768}}}),
+            "a LoRA for Stable Diffusion 1");
+  EXPECT_EQ(text_of({{"lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight", {4, 768}}}),
+            "a LoRA for Stable Diffusion 1");
+  EXPECT_EQ(text_of({{"lycoris_conv_in.lokr_w1", {4, 4}}}), "a LoRA");
+  EXPECT_EQ(text_of({{"bundle_emb.word.clip_l", {1, 768}}}), "a LoRA");
 }
 
 TEST(Classify, FilesThatGoWithACheckpoint) {
