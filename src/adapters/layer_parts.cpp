@@ -53,7 +53,7 @@ Factor LayerParts::factor(std::string_view name) {
          name, tempera::name(tensor.dtype));
   }
   const size_t rows = tensor.dims.empty() ? 1 : static_cast<size_t>(tensor.dims[0]);
-  const Factor factor{tensor.reader, {rows, elements_from(tensor.dims, 1)}};
+  Factor factor{tensor.reader, {rows, elements_from(tensor.dims, 1)}};
   require(factor.shape.elements() > 0, name);
   return factor;
 }

@@ -174,6 +174,7 @@ TEST_F(Patched, ChangesAreReplacedWhileOthersRead) {
   std::atomic<bool> stop = false;
   std::atomic<int> wrong = 0;
   std::vector<std::thread> readers;
+  readers.reserve(3);
   for (int i = 0; i < 3; ++i)
     readers.emplace_back([&] {
       while (!stop) {
