@@ -179,6 +179,8 @@ struct Refused {
   std::vector<int64_t> parameter;
   std::vector<std::pair<std::string, std::vector<int64_t>>> parts;
   std::string words;
+
+  friend void PrintTo(const Refused& refused, std::ostream* out) { *out << refused.name; }
 };
 
 class RefusedLayer : public testing::TestWithParam<Refused> {};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,6 +45,8 @@ struct FormulaCase {
   int64_t rank = 0;
   bool reads_once = true;             // each element below
   std::set<std::string> reads_often;  // parts whose elements are read more than once
+
+  friend void PrintTo(const FormulaCase& formula, std::ostream* out) { *out << formula.name; }
 };
 
 std::vector<FormulaCase> formula_cases();
