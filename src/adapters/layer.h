@@ -22,8 +22,8 @@ struct ModelParameter {
 // The tensors of one parameter. All families of files have the same names of parts here, those of kohya's and LyCORIS'
 // files without ".weight": lora_down, lora_up, lora_mid, alpha, scale, dora_scale; hada_w1_a, hada_w1_b, hada_w2_a,
 // hada_w2_b, hada_t1, hada_t2; lokr_w1, lokr_w1_a, lokr_w1_b, lokr_w2, lokr_w2_a, lokr_w2_b, lokr_t2; a1, a2, b1, b2
-// (GLoRA); weight and on_input (IA3); oft_blocks, oft_diag; diff. The difference of a bias, and that of a norm (w_norm,
-// b_norm), is a layer of its own with the part "diff".
+// (GLoRA); weight and on_input (IA3); oft_blocks, oft_diag, rescale; diff. The difference of a bias, and that of a norm
+// (w_norm, b_norm), is a layer of its own with the part "diff".
 struct AdapterLayer {
   ModelParameter parameter;
   std::map<std::string, CheckpointTensor, std::less<>> parts;
