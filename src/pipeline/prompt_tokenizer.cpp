@@ -11,13 +11,13 @@ namespace tempera {
 
 PromptTokenizer::PromptTokenizer(Tokenizer tokenizer, const ClipConfig& clip, size_t encoder)
     : plain_(std::move(tokenizer)),
-      with_words_(plain_),
       encoder_(encoder),
       width_(static_cast<size_t>(clip.hidden_size)),
       table_(clip.vocab_size),
       eos_token_id_(clip.eos_token_id) {}
 
 void PromptTokenizer::set_words(std::span<const WordEmbedding> words) {
+  with_words_.reset();
   words_.clear();
   has_extra_ = false;
   std::vector<Word> list;

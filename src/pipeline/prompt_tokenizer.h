@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -38,7 +39,7 @@ class PromptTokenizer {
   Inputs inputs(std::string_view text) const;
   uint64_t identity(std::string_view text) const { return words_.empty() ? 0 : inputs(text).identity; }
 
-  const Tokenizer& tokenizer() const { return words_.empty() ? plain_ : with_words_; }
+  const Tokenizer& tokenizer() const { return with_words_ ? *with_words_ : plain_; }
 
  private:
   struct Word {
@@ -49,7 +50,8 @@ class PromptTokenizer {
   };
   const Word& word_of(int32_t id) const;
 
-  Tokenizer plain_, with_words_;
+  Tokenizer plain_;
+  std::optional<Tokenizer> with_words_;
   size_t encoder_, width_;  // width_: C
   int32_t table_;           // V
   int64_t eos_token_id_;
