@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes malformed files for tests/hostile: safetensors, GGUF, JSON configurations, shard indexes.
+"""Makes malformed files for tests/hostile: safetensors, GGUF, JSON configurations, shard indexes, embeddings of words.
 
 usage: make_hostile_files.py FOLDER
 
@@ -11,6 +11,8 @@ import json
 import pathlib
 import struct
 import sys
+
+from hostile_embeddings import embedding_rules
 
 MODEL = pathlib.Path(__file__).resolve().parent.parent / "models" / "emoji-xl"
 
@@ -378,7 +380,8 @@ def index_rules(out):
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    kinds = {"safetensors": ("safetensors", safetensors_rules), "gguf": ("gguf", gguf_rules), "index": ("json", index_rules)}
+    kinds = {"safetensors": ("safetensors", safetensors_rules), "gguf": ("gguf", gguf_rules), "index": ("json", index_rules),
+             "embedding": ("safetensors", lambda out: embedding_rules(out, framed))}
     for name, (ending, rules) in kinds.items():
         folder = Folder(root, name, ending)
         rules(folder)

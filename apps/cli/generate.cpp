@@ -105,6 +105,7 @@ int run(const Options& options) {
     for (const std::filesystem::path& file : files) print_out(file.string() + "\n");
   }
   start_background_hash(result.plan.model);
+  for (const std::string& file : result.plan.adapters) start_background_hash(file);
   return 0;
 }
 

@@ -3,17 +3,10 @@
 #include <bit>
 #include <utility>
 
+#include "base/mix.h"
+
 namespace tempera {
 namespace {
-
-// A mix of two numbers that differs, as good as certainly, for other pairs (the finalizer of SplitMix64, Steele et al.
-// 2014).
-uint64_t mixed(uint64_t a, uint64_t b) {
-  uint64_t x = a + 0x9e3779b97f4a7c15u * (b + 1);
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
 
 uint64_t with_change(uint64_t revision, const PatchedCheckpoint::Use& use) {
   return mixed(mixed(revision, use.changes->identity), std::bit_cast<uint32_t>(use.weight));

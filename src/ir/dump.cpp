@@ -70,8 +70,8 @@ std::string params(const Concat&) {
 std::string params(const Upsample2x& op) {
   return op.odd_height ? (op.odd_width ? "odd height, odd width" : "odd height") : (op.odd_width ? "odd width" : "");
 }
-std::string params(const Embed&) {
-  return "";
+std::string params(const Embed& op) {
+  return op.extra ? "extra" : "";
 }
 std::string params(const GatherRow&) {
   return "";

@@ -155,9 +155,12 @@ TensorDesc rule(const Upsample2x& op, Descs in, const Check& check) {
   const Shape& x = in[0].shape;
   return {in[0].dtype, Shape{x[0], 2 * x[1] - (op.odd_height ? 1 : 0), 2 * x[2] - (op.odd_width ? 1 : 0), x[3]}};
 }
-TensorDesc rule(const Embed&, Descs in, const Check& check) {
-  check(in.size() == 2 && in[0].dtype == DType::i32 && in[0].shape.rank() == 2 && in[1].shape.rank() == 2,
+TensorDesc rule(const Embed& op, Descs in, const Check& check) {
+  check(in.size() == (op.extra ? 3 : 2) && in[0].dtype == DType::i32 && in[0].shape.rank() == 2 &&
+            in[1].shape.rank() == 2,
         "ids and table");
+  check(!op.extra || (in[2].dtype == in[1].dtype && in[2].shape.rank() == 2 && in[2].shape[1] == in[1].shape[1]),
+        "extra rows like those of the table");
   return {in[1].dtype, Shape{in[0].shape[0], in[0].shape[1], in[1].shape[1]}};
 }
 TensorDesc rule(const GatherRow&, Descs in, const Check& check) {

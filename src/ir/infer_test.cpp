@@ -209,6 +209,11 @@ TEST(Infer, Lookups) {
   EXPECT_EQ(infer(Embed{}, Descs{i32({2, 7}), bf16({10, 4})}), bf16({2, 7, 4}));
   expect_mismatch(Embed{}, {f32({2, 7}), bf16({10, 4})});
   expect_mismatch(Embed{}, {i32({7}), bf16({10, 4})});
+  EXPECT_EQ(infer(Embed{true}, Descs{i32({2, 7}), bf16({10, 4}), bf16({3, 4})}), bf16({2, 7, 4}));
+  expect_mismatch(Embed{}, {i32({2, 7}), bf16({10, 4}), bf16({3, 4})});
+  expect_mismatch(Embed{true}, {i32({2, 7}), bf16({10, 4})});
+  expect_mismatch(Embed{true}, {i32({2, 7}), bf16({10, 4}), bf16({3, 5})});
+  expect_mismatch(Embed{true}, {i32({2, 7}), bf16({10, 4}), f32({3, 4})});
   EXPECT_EQ(infer(GatherRow{}, Descs{bf16({2, 7, 4}), i32({2})}), bf16({2, 4}));
   expect_mismatch(GatherRow{}, {bf16({2, 7, 4}), i32({1})});
   EXPECT_EQ(infer(TimestepEmbedding{6}, Descs{f32({2, 5})}), f32({2, 30}));

@@ -126,8 +126,10 @@ struct Upsample2x {
   bool odd_height = false, odd_width = false;
   bool operator==(const Upsample2x&) const = default;
 };
-// Rows of a table. Inputs: ids (N, T) i32, table (V, C). Output (N, T, C). Ids must be in [0, V).
+// Rows of a table. Inputs: ids (N, T) i32, table (V, C), [extra (E, C)]. Output (N, T, C). Ids must be in [0, V); with
+// extra, in [0, V + E), and id V + i is row i of extra. So a caller adds rows without another table.
 struct Embed {
+  bool extra = false;
   bool operator==(const Embed&) const = default;
 };
 // Row index[n] of picture n. Inputs: x (N, T, C), index (N) i32. Output (N, C).

@@ -18,7 +18,8 @@ int64_t rows_behind(const Program& program, const Ref& ids) {
   };
   for (const Step& step : program.steps) {
     int64_t here = 0;
-    if (kind_of(step.op) == OpKind::embed && reads(step, 0)) here = step.inputs[1].desc.shape[0];
+    if (kind_of(step.op) == OpKind::embed && reads(step, 0))
+      for (size_t i = 1; i < step.inputs.size(); ++i) here += step.inputs[i].desc.shape[0];
     if (kind_of(step.op) == OpKind::gather_row && reads(step, 1)) here = step.inputs[0].desc.shape[1];
     if (here > 0) rows = rows == 0 ? here : std::min(rows, here);
   }

@@ -48,7 +48,10 @@ Graph clip_text_graph(const ClipConfig& c, const ClipGraphOptions& o) {
   const Tensor positions =
       b.weight(embeddings / "position_embedding" / "weight", o.dtype, {c.max_position_embeddings, c.hidden_size});
   const Tensor at = b.input("positions", DType::i32, {1, o.tokens});
-  const Tensor words = b.op(Embed{}, {ids, table});
+  const Tensor words =
+      o.extra_tokens == 0
+          ? b.op(Embed{}, {ids, table})
+          : b.op(Embed{true}, {ids, table, b.input("extra", o.dtype, Shape{o.extra_tokens, c.hidden_size})});
   Tensor x = b.add(words, b.op(Embed{}, {at, positions}));
 
   for (int i = 0; i <= deepest; ++i) {

@@ -17,6 +17,9 @@ struct ClipGraphOptions {
   std::vector<int> skips = {0};
   // Adds the output "pooled" (N, P) f32: the projected last state at the end token. Needs a projection.
   bool pooled = false;
+  // Rows of an input "extra" (E, C): embeddings of tokens that are not in the vocabulary, for id V + i row i. 0: no
+  // such input.
+  int extra_tokens = 0;
   DType dtype = DType::f32;
 };
 

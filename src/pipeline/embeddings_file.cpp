@@ -1,5 +1,7 @@
 #include "pipeline/embeddings_file.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -112,6 +114,7 @@ EmbeddingsFile read_embeddings(const std::filesystem::path& path, const ModelCon
   file.negative_prompt = reader.said("negative_prompt");
   file.negative_prompt_2 = reader.said("negative_prompt_2");
   file.clip_skip = number(reader.said("clip_skip"));
+  if (std::optional<std::string> words = reader.said("textual_inversion")) file.textual_inversion = {*std::move(words)};
   return file;
 }
 
@@ -141,6 +144,7 @@ EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model)
   r.request.negative_prompt = file.negative_prompt;
   r.request.negative_prompt_2 = file.negative_prompt_2;
   r.request.clip_skip = file.clip_skip;
+  r.request.textual_inversion = file.textual_inversion;
   return file;
 }
 
@@ -151,6 +155,8 @@ void write_embeddings(const std::filesystem::path& path, const PromptEmbeddings&
   if (request.negative_prompt) said["negative_prompt"] = valid_utf8(*request.negative_prompt);
   if (request.negative_prompt_2) said["negative_prompt_2"] = valid_utf8(*request.negative_prompt_2);
   if (request.clip_skip) said["clip_skip"] = fmt::format("{}", *request.clip_skip);
+  if (!request.textual_inversion.empty())
+    said["textual_inversion"] = valid_utf8(fmt::format("{}", fmt::join(request.textual_inversion, ", ")));
 
   std::vector<TensorSpec> specs;
   std::vector<const std::vector<float>*> values;

@@ -60,7 +60,7 @@ size_t Engine::Impl::measured_peak() const {
 }
 
 ResolvedRequest Engine::Impl::resolved(const Request& request) {
-  return resolve(request, facts_.config, facts_.scheduler, facts_.defaults);
+  return resolve_with_words(request, facts_, options_);
 }
 
 // The text encoders are opened when a request first needs them.
@@ -189,6 +189,7 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
     activate({stages_of(prepared)}, nullptr, others_for(*prepared), true);
     executables_->leave();  // also ends the copies of an earlier request that was stopped
     plan = with_what_is_held(prepared->fitted.plan, others_for(*prepared) == Parameters::Others::keep);
+    for (const WordEmbedding& word : r.words) plan.adapters.push_back(word.file.string());
   });
   planned_peak_ = plan.memory.peak_bytes;
   PromptEmbeddings embeddings;
@@ -281,7 +282,7 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
     for (const StageSpec& stage : stages->list) programs.push_back(executable_of_.at(&stage.programs.front()));
     text().encode(r, *stages, programs, !drop, cancelled_check(callbacks));
   });
-  write_embeddings(out, text_embeddings(r), result.tokens, request);
+  write_embeddings(out, text_embeddings(r), result.tokens, r.request);
   result.measured_peak_bytes = measured_peak();
   return result;
 }

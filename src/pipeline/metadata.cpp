@@ -1,5 +1,7 @@
 #include "pipeline/metadata.h"
 
+#include <fmt/ranges.h>
+
 #include "base/error.h"
 #include "image/infotext.h"
 #include "models/components.h"
@@ -24,6 +26,15 @@ std::string unet_label(const std::string& unet) {
 
 std::string vae_label(const std::string& vae) {
   return vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(vae);
+}
+
+// "word: hash, word: hash", 12 digits each, as A1111 writes them; of the files whose hash is known.
+std::string hashes_text(const std::vector<WordEmbedding>& words) {
+  std::string text;
+  for (const WordEmbedding& word : words)
+    if (const std::optional<std::string> hash = word.file.empty() ? std::nullopt : known_hash(word.file))
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", word.word, hash->substr(0, 12));
+  return text;
 }
 
 }  // namespace
@@ -70,6 +81,9 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
     const bool same_as_picture = size && value == fmt::format("{}x{}", request.width, request.height);
     if (value && value != field.get(plain, engine) && !same_as_picture) add(std::string(field.name), *value);
   }
+  if (const auto& words = request.textual_inversion; !words.empty())  // "NAME:WORD" each (planning.h)
+    add("textual_inversion", fmt::format("{}", fmt::join(words, ", ")));
+  if (std::string hashes = hashes_text(r.words); !hashes.empty()) add("TI hashes", std::move(hashes));
   add("Version", fmt::format("tempera {}", version()));
   // Prompts that do not read back from the free text, such as one with a line "Negative prompt:".
   const Infotext read = parse_infotext(format_infotext(info));

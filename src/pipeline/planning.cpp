@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "pipeline/embeddings_file.h"
+#include "source/locate.h"
 #include "source/open.h"
 #include "source/tiny_vae.h"
 #include "source/vae_file.h"
@@ -62,6 +63,15 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
   return facts;
 }
 
+ResolvedRequest resolve_with_words(const Request& request, const ModelFacts& model, const EngineOptions& engine) {
+  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+  r.words = open_words(engine, request, model.config);
+  r.request.textual_inversion.clear();
+  for (const WordEmbedding& word : r.words)
+    r.request.textual_inversion.push_back(fmt::format("{}:{}", model_label(word.file), word.word));
+  return r;
+}
+
 ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& r, const EngineOptions& engine,
                                const DeviceChoice& choice, const Target& target, std::optional<int> embedded_tokens) {
   ProgramOptions options{choice.dtype, engine.attention, engine.eager};
@@ -82,7 +92,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
                             const Target& target) {
   const bool text = request.prompt_embeds.empty();
   const ModelFacts model = model_facts(engine, text);
-  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+  ResolvedRequest r = resolve_with_words(request, model, engine);
   std::optional<int> embedded_tokens;
   if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
   parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too
@@ -90,6 +100,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   const Limits limits = limits_of(engine, [&] { return free_memory_here(engine, choice); });
   Fitted fitted = fit(model.config, shape_of(r), target, options, limits, model.own_tiny_vae);
   fitted.plan.model = model.name;
+  for (const WordEmbedding& word : r.words) fitted.plan.adapters.push_back(word.file.string());
   return {std::move(r), std::move(fitted)};
 }
 

@@ -22,6 +22,10 @@ struct ModelFacts {
 // will run. Throws as open_model does.
 ModelFacts model_facts(const EngineOptions& engine, bool text);
 
+// resolve(), and the embeddings of textual_inversion. In the request they are then "NAME:WORD", without a path: the
+// text for the metadata. Throws as resolve and open_words do.
+ResolvedRequest resolve_with_words(const Request& request, const ModelFacts& model, const EngineOptions& engine);
+
 // The way to run a request according to the engine options, before any budget. `embedded_tokens`: number of tokens of
 // the request's embeddings; nothing when its texts must be encoded.
 ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& request, const EngineOptions& engine,

@@ -93,7 +93,8 @@ void check_prompt_embeds(const Request& r) {
                                               {r.prompt_2.has_value(), {"prompt_2"}},
                                               {r.negative_prompt.has_value(), {"negative_prompt"}},
                                               {r.negative_prompt_2.has_value(), {"negative_prompt_2"}},
-                                              {r.clip_skip.has_value(), {"clip_skip"}}};
+                                              {r.clip_skip.has_value(), {"clip_skip"}},
+                                              {!r.textual_inversion.empty(), {"textual_inversion"}}};
   for (const auto& [is_given, field] : given)
     if (is_given)
       fail(ErrorCode::invalid_argument,

@@ -5,6 +5,7 @@
 #include "sampling/config.h"
 #include "sampling/schedule.h"
 #include "source/model_source.h"
+#include "source/word_embedding.h"
 #include "tempera/request.h"
 
 namespace tempera {
@@ -19,7 +20,8 @@ struct ResolvedRequest {
   Request request;  // seed, sizes, steps and guidance set
   int latent_width = 0, latent_height = 0;
   Prompts prompts;
-  bool guidance = true;  // both branches are computed; never with a UNet that embeds the guidance scale
+  std::vector<WordEmbedding> words;  // of textual_inversion; resolve() opens no files of weights and leaves it empty
+  bool guidance = true;              // both branches are computed; never with a UNet that embeds the guidance scale
   bool guidance_rescale = false;
   std::string scheduler;  // for users: the name of a preset, a file, or the class of the model's scheduler
   SchedulerConfig scheduler_config;

@@ -100,6 +100,7 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
 // * the finished pictures;
 // * the prompts' features as results of the text encoders (those of one text for each row), as embeddings, and as
 //   inputs of a forward of the UNet;
+// * embeddings of words, as data of the request, and as inputs of one text encoder after the other;
 // * the vocabulary (text/bpe.h: 64 bytes for a token and its merge).
 size_t host_bytes(const ModelConfig& model, const RequestShape& r, const ProgramOptions& o) {
   constexpr size_t kToken = 64;
@@ -107,7 +108,8 @@ size_t host_bytes(const ModelConfig& model, const RequestShape& r, const Program
   const size_t row =
       (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
       sizeof(float) * (r.guidance ? 2 : 1);
-  const size_t text = o.text ? row + size(model.text_encoder_2.vocab_size) * kToken : 0;
+  const size_t words = r.words ? 2 * size(o.tokens) * size(model.unet.cross_attention_dim) * sizeof(float) : 0;
+  const size_t text = o.text ? row + words + size(model.text_encoder_2.vocab_size) * kToken : 0;
   return size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
 }
 

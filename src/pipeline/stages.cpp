@@ -7,6 +7,7 @@
 #include "models/unet.h"
 #include "passes/passes.h"
 #include "pipeline/conditioning.h"
+#include "pipeline/prompt_tokenizer.h"
 
 namespace tempera {
 namespace {
@@ -26,8 +27,12 @@ Program build(Graph graph, Role role, const Target& target, const ProgramOptions
 
 StageSpec text_stage(const ClipConfig& clip, bool pooled, ComponentRef component, const RequestShape& r, size_t runs,
                      const Target& target, const ProgramOptions& o) {
-  const ClipGraphOptions graph{
-      .batch = 1, .tokens = o.tokens, .skips = r.text_skips, .pooled = pooled, .dtype = o.dtype};
+  const ClipGraphOptions graph{.batch = 1,
+                               .tokens = o.tokens,
+                               .skips = r.text_skips,
+                               .pooled = pooled,
+                               .extra_tokens = r.words ? extra_rows(o.tokens) : 0,
+                               .dtype = o.dtype};
   Program program = build(clip_text_graph(clip, graph), Role::text, target, o);
   program.name = component.name;
   return {program.name, Role::text, std::move(component), {std::move(program)}, {1}, runs};
@@ -76,7 +81,8 @@ RequestShape shape_of(const ResolvedRequest& r) {
           .evaluations = r.schedule.evaluations.size(),
           .scheduler = r.scheduler,
           .text_skips = text_skips(r.request),
-          .texts = {distinct_texts(r, 0), distinct_texts(r, 1)}};
+          .texts = {distinct_texts(r, 0), distinct_texts(r, 1)},
+          .words = !r.words.empty()};
 }
 
 const StageSpec& Stages::only(Role role) const {

@@ -27,6 +27,7 @@ struct RequestShape {
   std::string scheduler = {};
   std::vector<int> text_skips = {0};
   std::array<size_t, 2> texts = {1, 1};  // distinct ones, by text encoder
+  bool words = false;                    // the text encoders read embeddings of words (textual inversion)
   bool operator==(const RequestShape&) const = default;
 };
 RequestShape shape_of(const ResolvedRequest& request);

@@ -90,6 +90,33 @@ TEST(Stages, OfOneComponentShareParameters) {
   EXPECT_EQ(plan.stages[1].weights, 1024u);  // "a"; "b" is there
 }
 
+// The vectors of words are one more input. The parameters are the same, so they are not packed for it.
+TEST(Stages, WordsAreAnInputOfTheTextEncoders) {
+  const PlanTarget target = plan_target("cuda");
+  const auto programs = [&](bool words) {
+    RequestShape shape;
+    shape.words = words;
+    std::vector<Program> list;
+    for (const StageSpec& stage : build_text_stages(preset("tiny"), shape, *target.target, {.dtype = DType::f16}).list)
+      list.push_back(stage.programs.front());
+    return list;
+  };
+  const std::vector<Program> plain = programs(false), with = programs(true);
+  const std::vector<int64_t> widths = {32, 64};
+  ASSERT_EQ(with.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(with[i].input("extra").ref.desc, (TensorDesc{DType::f16, {75, widths[i]}}));
+    EXPECT_EQ(with[i].inputs.size(), plain[i].inputs.size() + 1);
+    EXPECT_EQ(with[i].steps.size(), plain[i].steps.size());
+    EXPECT_EQ(with[i].memory.weights, plain[i].memory.weights);
+    EXPECT_GE(with[i].memory.io, plain[i].memory.io + static_cast<size_t>(75 * widths[i] * 2));
+    for (size_t w = 0; w < plain[i].weights.size(); ++w) {
+      EXPECT_EQ(with[i].weights[w].source.names, plain[i].weights[w].source.names);
+      EXPECT_EQ(with[i].weights[w].layout, plain[i].weights[w].layout);
+    }
+  }
+}
+
 TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
   const ModelConfig model = preset("tiny");
   const RequestShape shape{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .evaluations = 2};

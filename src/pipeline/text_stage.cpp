@@ -20,6 +20,10 @@ std::string excerpt(const std::string& text) {
   return text.substr(0, end) + " ...";
 }
 
+const ClipConfig& clip_of(const ModelConfig& model, int encoder) {
+  return encoder == 1 ? model.text_encoder_2 : model.text_encoder.value();
+}
+
 Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource& source, int encoder) {
   const bool built_in = folder.empty() && source.layout == ModelSource::Layout::single_file;
   if (folder.empty() && !built_in)
@@ -27,8 +31,7 @@ Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource&
          "'{}' has no folder tokenizer{}: add it, or give {} a folder that has vocab.json and merges.txt, or "
          "tokenizer.json",
          source.path.string(), encoder == 1 ? "_2" : "", FieldName{"tokenizer"});
-  const ClipConfig& clip =
-      encoder == 1 ? source.config.text_encoder_2 : source.config.text_encoder.value_or(source.config.text_encoder_2);
+  const ClipConfig& clip = clip_of(source.config, encoder);
   // The padding of folders is as stated, except that of one folder for two encoders.
   const Padding own = encoder == 1 ? Padding::second : Padding::first;
   const bool shared = source.config.text_encoder && source.tokenizer == source.tokenizer_2;
@@ -50,16 +53,19 @@ Tokenizer open_tokenizer(const std::filesystem::path& folder, const ModelSource&
 TextStage::TextStage(const ModelSource& source, LogSink log) : source_(source), log_(std::move(log)) {
   // The refiner has the second encoder only.
   const int first = source.config.text_encoder ? 0 : 1;
-  tokenizers_.push_back(open_tokenizer(first == 0 ? source.tokenizer : source.tokenizer_2, source, first));
-  tokenizers_.push_back(open_tokenizer(source.tokenizer_2, source, 1));
-  tokenizers_[1].share_vocabulary(tokenizers_[0]);
-  if (tokenizers_[0].max_length() != tokenizers_[1].max_length())
+  Tokenizer one = open_tokenizer(first == 0 ? source.tokenizer : source.tokenizer_2, source, first);
+  Tokenizer two = open_tokenizer(source.tokenizer_2, source, 1);
+  two.share_vocabulary(one);
+  if (one.max_length() != two.max_length())
     fail(ErrorCode::bad_file, "the two tokenizers of '{}' pad to {} and {} tokens: they must agree",
-         source.path.string(), tokenizers_[0].max_length(), tokenizers_[1].max_length());
+         source.path.string(), one.max_length(), two.max_length());
+  tokenizers_.emplace_back(std::move(one), clip_of(source.config, first), static_cast<size_t>(first));
+  tokenizers_.emplace_back(std::move(two), clip_of(source.config, 1), size_t{1});
 }
 
 TextStage::Key TextStage::key(int encoder, const std::string& text, int skip) const {
-  return {encoder, source_.component(kEncoders[encoder]).weights->revision(), text, skip};
+  return {encoder, source_.component(kEncoders[encoder]).weights->revision(), text,
+          tokenizers_[static_cast<size_t>(encoder)].identity(text), skip};
 }
 
 std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedRequest& r,
@@ -81,6 +87,8 @@ std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedReq
 void TextStage::encode(const ResolvedRequest& r, const Stages& stages, std::span<Executable* const> programs,
                        bool remember, const CheckCancelled& check) {
   ++calls_;
+  for (PromptTokenizer& tokenizer : tokenizers_) tokenizer.set_words(r.words);
+  warn_of_unused_words(r);
   const std::vector<int> skips = text_skips(r.request);
   for (const int encoder : {0, 1}) unknown_texts(encoder, r, skips);  // marks the cached ones as used
   forget_others(remember ? kMostRemembered : 0);
@@ -107,7 +115,7 @@ void TextStage::warn_of_truncation(const ResolvedRequest& r,
   if (!log_) return;
   const auto warn = [&](std::string_view name, int encoder, const std::string& text) {
     if (!encoded.contains({encoder, text})) return;
-    const Tokenizer& tokenizer = tokenizers_[static_cast<size_t>(encoder)];
+    const Tokenizer& tokenizer = tokenizers_[static_cast<size_t>(encoder)].tokenizer();
     const Tokenizer::Encoding encoding = tokenizer.encode(text);
     if (encoding.truncated_tokens == 0) return;
     log_(LogLevel::warning,
@@ -121,6 +129,18 @@ void TextStage::warn_of_truncation(const ResolvedRequest& r,
   };
   warn_of_both("prompt", "prompt_2", r.prompts.positive);
   if (r.guidance && !r.prompts.zero_negative) warn_of_both("negative prompt", "negative_prompt_2", r.prompts.negative);
+}
+
+// Words that no text has change no picture, which is often a mistake of spelling.
+void TextStage::warn_of_unused_words(const ResolvedRequest& r) const {
+  if (!log_ || r.words.empty()) return;
+  std::set<std::string> used;
+  for (const size_t encoder : {0, 1})
+    for (const std::string* text : {&r.prompts.positive[encoder], &r.prompts.negative[encoder]})
+      used.merge(tokenizers_[encoder].inputs(*text).used);
+  for (const WordEmbedding& word : r.words)
+    if (!used.contains(word.word))
+      log_(LogLevel::warning, fmt::format("the word '{}' of an embedding is in no prompt", word.word));
 }
 
 void TextStage::forget_others(size_t most_bytes) {
@@ -139,18 +159,14 @@ void TextStage::forget_others(size_t most_bytes) {
 
 void TextStage::encode_with(int encoder, const std::vector<std::string>& texts, const std::vector<int>& skips,
                             Executable& executable, const CheckCancelled& check) {
-  const Tokenizer& tokenizer = tokenizers_[static_cast<size_t>(encoder)];
-  const ClipConfig& clip = encoder == 1 ? source_.config.text_encoder_2 : *source_.config.text_encoder;
-  std::vector<int32_t> positions(static_cast<size_t>(tokenizer.max_length()));
+  std::vector<int32_t> positions(static_cast<size_t>(tokens()));
   std::iota(positions.begin(), positions.end(), 0);
   for (const std::string& text : texts) {
-    const Tokenizer::Encoding encoding = tokenizer.encode(text);
-    executable.write_input("ids", DType::i32, std::as_bytes(std::span(encoding.ids)));
+    const PromptTokenizer::Inputs inputs = tokenizers_[static_cast<size_t>(encoder)].inputs(text);
+    executable.write_input("ids", DType::i32, std::as_bytes(std::span(inputs.ids)));
     executable.write_input("positions", DType::i32, std::as_bytes(std::span(positions)));
-    if (encoder == 1) {
-      const int32_t eos = pooled_index(encoding.ids, clip.eos_token_id);
-      executable.write_input("eos", DType::i32, std::as_bytes(std::span(&eos, 1)));
-    }
+    if (!inputs.extra.empty()) executable.write_input("extra", DType::f32, std::as_bytes(std::span(inputs.extra)));
+    if (encoder == 1) executable.write_input("eos", DType::i32, std::as_bytes(std::span(&inputs.pooled, 1)));
     executable.run(check);
     for (const int skip : skips) {
       TextFeatures features;

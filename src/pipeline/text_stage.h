@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "pipeline/conditioning.h"
+#include "pipeline/prompt_tokenizer.h"
 #include "pipeline/stages.h"
 #include "runtime/executable.h"
 #include "source/model_source.h"
-#include "text/tokenizer.h"
 
 namespace tempera {
 
@@ -23,7 +23,7 @@ class TextStage {
   TextStage(const ModelSource& source, LogSink log);
 
   // T: the padded length of a prompt.
-  int tokens() const { return tokenizers_[1].max_length(); }
+  int tokens() const { return tokenizers_[1].tokenizer().max_length(); }
 
   // Computes the features of the request's texts that are not cached. `programs`: those of the stages with the role
   // text, in the same order. Each is loaded when it is needed. Without `remember`, features of other texts are dropped
@@ -39,8 +39,8 @@ class TextStage {
   static constexpr size_t kMostRemembered = size_t{16} << 20;
 
  private:
-  // Features depend on the revision of an encoder's parameters.
-  using Key = std::tuple<int, uint64_t, std::string, int>;  // encoder, revision, text, skip
+  // Features depend on the revision of an encoder's parameters, and on the embeddings of the words in the text.
+  using Key = std::tuple<int, uint64_t, std::string, uint64_t, int>;  // encoder, revision, text, words, skip
   struct Known {
     TextFeatures features;
     uint64_t used = 0;  // the last call of encode() that needed it
@@ -53,10 +53,11 @@ class TextStage {
   std::vector<std::string> unknown_texts(int encoder, const ResolvedRequest& request, const std::vector<int>& skips);
   void forget_others(size_t most_bytes);
   void warn_of_truncation(const ResolvedRequest& request, const std::set<std::pair<int, std::string>>& encoded) const;
+  void warn_of_unused_words(const ResolvedRequest& request) const;
 
   const ModelSource& source_;
   LogSink log_;
-  std::vector<Tokenizer> tokenizers_;  // by encoder
+  std::vector<PromptTokenizer> tokenizers_;  // by encoder; with the words of the last call of encode()
   std::map<Key, Known> known_;
   uint64_t calls_ = 0;
   size_t bytes_of_others_ = 0;

@@ -190,13 +190,23 @@ Found lora(const Header& header) {
   return std::nullopt;
 }
 
+// The family from the width of vectors: (K, C) or (C). Those of OpenCLIP G alone are for the second encoder of SDXL.
+std::string base_of_vectors(const Header& header, const std::string& name) {
+  const int64_t second = header.dim(name, 1), width = second > 0 ? second : header.dim(name, 0);
+  return width == 1280 ? "sdxl" : width == 768 || width == 1024 ? base_of_width(width) : std::string();
+}
+
 Found embedding(const Header& header) {
-  if (header.has("clip_g")) return made(FileKind::embedding, "sdxl", "clip_g");
+  // The first two are also the names of diffusers' older training scripts. Several families have CLIP L.
+  for (const char* name : {"clip_g", "text_encoders_1"})
+    if (header.has(name)) return made(FileKind::embedding, "sdxl", name);
+  for (const char* name : {"clip_l", "text_encoders_0"})
+    if (header.has(name)) return made(FileKind::embedding, {}, name);
   for (const std::string name : {"emb_params", "string_to_param.*"})
-    if (header.has(name)) return made(FileKind::embedding, base_of_width(header.dim(name, 1)), name);
+    if (header.has(name)) return made(FileKind::embedding, base_of_vectors(header, name), name);
   // diffusers: one tensor with the name of the word, "<cat>".
   if (header.names().size() == 1 && header.dim(header.names()[0], 0) > 0 && header.dim(header.names()[0], 2) == 0)
-    if (std::string base = base_of_width(header.dim(header.names()[0], 1)); !base.empty())
+    if (std::string base = base_of_vectors(header, header.names()[0]); !base.empty())
       return made(FileKind::embedding, std::move(base), header.names()[0]);
   return std::nullopt;
 }

@@ -120,6 +120,14 @@ TEST(Classify, FilesThatGoWithACheckpoint) {
   EXPECT_EQ(text_of({{"clip_g", {2, 1280}}, {"clip_l", {2, 768}}}), "a textual inversion embedding for SDXL");
   EXPECT_EQ(text_of({{"emb_params", {4, 768}}}), "a textual inversion embedding for Stable Diffusion 1");
   EXPECT_EQ(text_of({{"<cat>", {1, 768}}}), "a textual inversion embedding for Stable Diffusion 1");
+  EXPECT_EQ(text_of({{"<cat>", {768}}}), "a textual inversion embedding for Stable Diffusion 1");
+  EXPECT_EQ(text_of({{"<cat>", {1024}}}), "a textual inversion embedding for Stable Diffusion 2");
+  EXPECT_EQ(text_of({{"emb_params", {2, 1280}}}), "a textual inversion embedding for SDXL");
+  EXPECT_EQ(text_of({{"string_to_param.*", {2, 1024}}, {"string_to_token.*", {}}}),
+            "a textual inversion embedding for Stable Diffusion 2");
+  EXPECT_EQ(text_of({{"clip_l", {2, 768}}}), "a textual inversion embedding") << "several families have CLIP L";
+  EXPECT_EQ(text_of({{"text_encoders_0", {2, 768}}, {"text_encoders_1", {2, 1280}}}),
+            "a textual inversion embedding for SDXL");
   EXPECT_EQ(text_of({{"controlnet_cond_embedding.conv_in.weight", {16, 3, 3, 3}},
                      {"add_embedding.linear_1.weight", {1280, 2816}},
                      {"time_embedding.linear_1.weight", {1280, 320}}}),

@@ -208,6 +208,7 @@ std::optional<fs::path> existing(std::string_view name) {
 struct Words {
   std::string_view thing;
   FieldName field;  // that names it
+  std::string_view files = "a diffusers folder, a .safetensors or .gguf file";
 };
 
 Words words_of(FileKind kind) {
@@ -218,6 +219,8 @@ Words words_of(FileKind kind) {
       return {"VAE", {"vae"}};
     case FileKind::tiny_vae:
       return {"tiny autoencoder", {"tiny_vae"}};
+    case FileKind::embedding:
+      return {"embedding", {"textual_inversion"}, "a .safetensors file"};
     default:
       return {"model", {"model"}};
   }
@@ -238,10 +241,8 @@ fs::path locate_name(const ModelFolders& folders, FileKind kind, std::string_vie
          "first",
          name);
   }
-  fail(ErrorCode::bad_file,
-       "there is no {} '{}': give {} a diffusers folder, a .safetensors or .gguf file, or a name that tempera models "
-       "lists",
-       words_of(kind).thing, name, words_of(kind).field);
+  fail(ErrorCode::bad_file, "there is no {} '{}': give {} {}, or a name that tempera models lists",
+       words_of(kind).thing, name, words_of(kind).field, words_of(kind).files);
 }
 
 }  // namespace

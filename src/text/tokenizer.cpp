@@ -28,6 +28,37 @@ Tokenizer::Tokenizer(TokenizerFiles files) : files_(std::move(files)) {
   }
 }
 
+Tokenizer Tokenizer::with_words(std::span<const Word> words, int32_t first_id) const {
+  TokenizerFiles files = files_;
+  int32_t id = first_id;
+  const auto add = [&](const std::string& content, int32_t count) {
+    const auto has_content = [&](const AddedToken& token) { return token.content == content; };
+    if (files.bpe->id(content) || std::ranges::any_of(files_.added, has_content))
+      fail(ErrorCode::invalid_argument,
+           "the word '{}' of {} is a token of the model's vocabulary: give it another word", content,
+           FieldName{"textual_inversion"});
+    if (std::ranges::any_of(files.added, has_content))
+      fail(ErrorCode::invalid_argument, "the word '{}' of {} is given twice: give one of the two another word", content,
+           FieldName{"textual_inversion"});
+    if (files.added.size() > UINT16_MAX)
+      fail(ErrorCode::invalid_argument, "{} has more than {} vectors: give fewer files", FieldName{"textual_inversion"},
+           UINT16_MAX);
+    files.added.push_back({.content = content, .id = id, .normalised = true, .count = count});
+  };
+  for (const Word& word : words) {
+    const std::string text = normalise(valid_utf8(word.text));
+    if (text.find_first_not_of(' ') == std::string::npos)
+      fail(ErrorCode::invalid_argument, "a word of {} is empty: give FILE:WORD", FieldName{"textual_inversion"});
+    add(text, word.vectors);
+    for (int i = 1; i < word.vectors; ++i) {
+      ++id;
+      add(fmt::format("{}_{}", text, i), 1);
+    }
+    ++id;
+  }
+  return Tokenizer(std::move(files));
+}
+
 void Tokenizer::share_vocabulary(const Tokenizer& other) {
   if (*files_.bpe == *other.files_.bpe) files_.bpe = other.files_.bpe;
 }
@@ -39,7 +70,7 @@ Tokenizer::Encoding Tokenizer::encode(std::string_view text) const {
   append_text(valid_utf8(text), false, ids);
   const auto most = static_cast<size_t>(max_length()) - 1;  // the last place is for EOS
   if (ids.size() > most) {
-    encoding.truncated = files_.bpe->decode(std::span(ids).subspan(most));
+    encoding.truncated = decode(std::span(ids).subspan(most));
     encoding.truncated_tokens = static_cast<int>(ids.size() - most);
     ids.resize(most);
   }
@@ -48,6 +79,26 @@ Tokenizer::Encoding Tokenizer::encode(std::string_view text) const {
   ids.push_back(files_.eos);
   ids.resize(static_cast<size_t>(max_length()), files_.pad);
   return encoding;
+}
+
+// Words that were added are not in the vocabulary. A word of several vectors is the text of its first one.
+std::string Tokenizer::decode(std::span<const int32_t> ids) const {
+  std::string text;
+  for (size_t at = 0; at < ids.size();) {
+    size_t end = at;
+    while (end < ids.size() && ids[end] < vocabulary_size()) ++end;
+    std::string part = files_.bpe->decode(ids.subspan(at, end - at));
+    if (end == at) {
+      const auto word = std::ranges::find(files_.added, ids[at], &AddedToken::id);
+      end = at + 1;
+      if (word == files_.added.end()) continue;
+      part = word->content;
+      while (end < ids.size() && ids[end] > ids[at] && ids[end] < ids[at] + word->count) ++end;
+    }
+    text += (text.empty() || part.empty() ? "" : " ") + part;
+    at = end;
+  }
+  return text;
 }
 
 void Tokenizer::append_text(std::string_view text, bool normalised, std::vector<int32_t>& ids) const {
@@ -69,7 +120,7 @@ void Tokenizer::append_text(std::string_view text, bool normalised, std::vector<
     const bool touches = ends_in_word(text.substr(0, at)) || starts_in_word(text.substr(end));
     if (!token->single_word || !touches) {
       append_rest(text.substr(done, at - done));
-      ids.push_back(token->id);
+      for (int32_t i = 0; i < token->count; ++i) ids.push_back(token->id + i);
       done = end;
     }
     at = end;

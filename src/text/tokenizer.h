@@ -22,6 +22,18 @@ class Tokenizer {
   static Tokenizer from_folder(const std::filesystem::path& folder, Padding padding = Padding::as_stated);
   explicit Tokenizer(TokenizerFiles files);
 
+  // A word of textual inversion, which stands for one or more vectors.
+  struct Word {
+    std::string text;
+    int vectors = 1;
+  };
+  // A copy that also recognises these words wherever they are in a text, in any case of letters. Their ids begin at
+  // `first_id`, in the order of the words, one for each vector. The i-th vector alone is "word_i", the first is 0. The
+  // rules are those of diffusers' load_textual_inversion and maybe_convert_prompt, except that diffusers reads a word
+  // in other letters than it was given as its first vector. Throws Error(invalid_argument) for an empty word, for one
+  // that is a token of the vocabulary, and for one that is given twice.
+  Tokenizer with_words(std::span<const Word> words, int32_t first_id) const;
+
   // Shares the vocabulary of the other tokenizer if they are equal, as in SDXL. This saves 3 MB.
   void share_vocabulary(const Tokenizer& other);
 
@@ -47,6 +59,7 @@ class Tokenizer {
   void append_text(std::string_view text, bool normalised, std::vector<int32_t>& ids) const;
   void append_words(std::string_view text, std::vector<int32_t>& ids) const;
   const AddedToken* added_token_at(std::string_view text, size_t at, bool normalised) const;
+  std::string decode(std::span<const int32_t> ids) const;
 
   TokenizerFiles files_;
   // Indices of the added tokens by whether they are normalised and by first byte, the longest first.

@@ -29,6 +29,7 @@ struct AddedToken {
   int32_t id = 0;
   bool single_word = false;  // only if there is no word character next to it
   bool normalised = false;   // `content` was normalised, and is matched in normalised text
+  int32_t count = 1;         // it stands for so many ids: id, id + 1, ...
 };
 
 struct TokenizerFiles {

@@ -116,6 +116,68 @@ TEST(Tokenizer, AnyBytesEncode) {
   EXPECT_EQ(tokenizer.encode(std::string(100'000, '\xF0')).ids.size(), 32u);
 }
 
+std::vector<int32_t> ids_of(const Tokenizer& tokenizer, std::string_view text) {
+  const auto encoding = tokenizer.encode(text);
+  return {encoding.ids.begin() + 1, encoding.ids.begin() + encoding.eos_index};
+}
+
+// The texts that diffusers' maybe_convert_prompt gives the tokenizer, with the words as tokens of their own.
+TEST(Tokenizer, WordsOfTextualInversion) {
+  const Tokenizer plain = Tokenizer::from_folder(kData / "two_files");
+  const std::vector<Tokenizer::Word> words = {{"MyStyle", 3}, {"zq bad", 1}, {"<cat>", 2}};
+  const Tokenizer tokenizer = plain.with_words(words, 1000);
+  using Ids = std::vector<int32_t>;
+  EXPECT_EQ(ids_of(tokenizer, "mystyle"), (Ids{1000, 1001, 1002}));
+  EXPECT_EQ(ids_of(tokenizer, "MYSTYLE, zq  BAD"), (Ids{1000, 1001, 1002, ids_of(plain, ",")[0], 1003}));
+  EXPECT_EQ(ids_of(tokenizer, "<cat><cat>"), (Ids{1004, 1005, 1004, 1005}));
+  EXPECT_EQ(ids_of(tokenizer, "mystyle_1 mystyle_2"), (Ids{1001, 1002})) << "vectors alone";
+  Ids with_more = {1000, 1001, 1002};
+  for (const int32_t id : ids_of(plain, "_3")) with_more.push_back(id);
+  EXPECT_EQ(ids_of(tokenizer, "mystyle_3"), with_more) << "there is no such vector";
+  EXPECT_EQ(ids_of(tokenizer, "my style zq"), ids_of(plain, "my style zq"));
+}
+
+TEST(Tokenizer, WordsThatDoNotFitAreNamed) {
+  const Tokenizer plain = Tokenizer::from_folder(kData / "two_files");
+  const std::vector<Tokenizer::Word> words = {{"MyStyle", 3}};
+  const auto encoding = plain.with_words(words, 1000).encode(std::string(31, '!') + " mystyle mystyle a");
+  EXPECT_EQ(encoding.ids.size(), 32u);
+  EXPECT_THAT(encoding.truncated, HasSubstr("mystyle"));
+}
+
+TEST(Tokenizer, WordsThatCannotBeAdded) {
+  const Tokenizer plain = Tokenizer::from_folder(kData / "two_files");
+  const auto refusal = [&](const std::vector<Tokenizer::Word>& words) -> std::string {
+    try {
+      plain.with_words(words, 1000);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refusal({{"A"}}), HasSubstr("the word 'a' of textual_inversion is a token of the model's vocabulary"));
+  EXPECT_THAT(refusal({{"<|endoftext|>"}}), HasSubstr("is a token"));
+  EXPECT_THAT(refusal({{"zqx"}, {"ZQX"}}), HasSubstr("the word 'zqx' of textual_inversion is given twice"));
+  EXPECT_THAT(refusal({{"zqx", 3}, {"zqx_2"}}), HasSubstr("'zqx_2' of textual_inversion is given twice"));
+  EXPECT_THAT(refusal({{" "}}), HasSubstr("is empty"));
+  EXPECT_THAT(refusal({{""}}), HasSubstr("is empty"));
+  EXPECT_EQ(refusal({{"zqx", 2}, {"zqx_2"}}), "");
+}
+
+TEST(Tokenizer, GivesTheIdsOfDiffusersForWords) {
+  const auto parts = kReference / "more/parts_textual_inversion.safetensors";
+  if (!std::filesystem::exists(parts)) GTEST_SKIP() << "no reference folder";
+  const std::vector<Tokenizer::Word> words = {{"tistyle", 3}, {"tibad", 1}};
+  for (const auto& [folder, name] : {std::pair("tokenizer", "ti_tokens_1"), std::pair("tokenizer_2", "ti_tokens_2")}) {
+    const Tokenizer plain = Tokenizer::from_folder(kReference / "model" / folder);
+    const auto ids =
+        plain.with_words(words, plain.vocabulary_size()).encode("a photo of a horse in tistyle, on mars").ids;
+    EXPECT_EQ(std::vector<int64_t>(ids.begin(), ids.end()), read_rows(parts, name)[0]) << name;
+    EXPECT_EQ(pooled_index(ids, 2), read_rows(parts, "ti_pooled_position")[0][0]);
+  }
+}
+
 TEST(PooledIndex, FollowsTransformers) {
   const std::vector<int32_t> ids = {7, 1, 9, 5, 9, 2, 2};
   EXPECT_EQ(pooled_index(ids, 9), 2);

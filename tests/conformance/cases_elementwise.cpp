@@ -51,6 +51,10 @@ void add_moves(std::vector<Case>& cases, DType d) {
   cases.push_back(make_case(Embed{}, {ids({2, 77}, 1000), parameters(d, {1000, 64})}));
   cases.push_back(make_case(Embed{}, {ids({1, 1}, 1), parameters(d, {1, 1})}));
   cases.push_back(make_case(Embed{}, {ids({3, 5}, 7), parameters(d, {7, 33})}));
+  for (int64_t extra : {1, 75})  // of a few rows, so that ids are in both tables
+    for (int64_t width : {1, 33, 64})
+      cases.push_back(
+          make_case(Embed{true}, {ids({2, 77}, 9 + extra), parameters(d, {9, width}), activations(d, {extra, width})}));
   cases.push_back(make_case(GatherRow{}, {activations(d, {2, 77, 64}), ids({2}, 77)}));
   cases.push_back(make_case(GatherRow{}, {activations(d, {3, 5, 33}), ids({3}, 5)}));
   cases.push_back(make_case(GatherRow{}, {activations(d, {1, 1, 1}), ids({1}, 1)}));
@@ -107,6 +111,8 @@ void add_full_size(std::vector<Case>& cases, DType d) {
   cases.push_back(make_case(Upsample2x{}, {activations(d, {2, 64, 64, 640})}, kFull));
   cases.push_back(make_case(Upsample2x{}, {activations(d, {1, 512, 512, 256})}, kFull));
   cases.push_back(make_case(Embed{}, {ids({2, 77}, 49408), parameters(d, {49408, 768})}, kFull));
+  cases.push_back(
+      make_case(Embed{true}, {ids({1, 77}, 49483), parameters(d, {49408, 1280}), activations(d, {75, 1280})}, kFull));
   cases.push_back(make_case(ToRgb8{}, {activations(d, {1, 1024, 1024, 3}, 0.8)}, kFull));
 }
 

@@ -27,7 +27,8 @@ constexpr int kMostLevels = 3;
 struct Case {
   json spec;
   bool single_file = false;
-  json scheduler = {};  // the configuration for a case of dev/more, whose expected pictures are in another folder
+  json scheduler = {};  // a configuration, or none
+  bool more = false;    // a case of dev/more, whose expected pictures are in another folder
 };
 
 json read_json(const std::filesystem::path& path) {
@@ -50,8 +51,16 @@ void add_sampler_cases(std::vector<Case>& cases) {
     const json& scheduler = schedulers.at(spec.at("args").at("scheduler").get<std::string>());
     json config = scheduler.at("config");
     config["_class_name"] = scheduler.at("cls");
-    cases.push_back({spec, false, config});
+    cases.push_back({spec, false, config, true});
   }
+}
+
+// The cases of dev/more with embeddings of words.
+void add_textual_inversion_cases(std::vector<Case>& cases) {
+  const std::filesystem::path file = reference_dir() / "more/cases.json";
+  if (!std::filesystem::exists(file)) return;
+  for (const json& spec : read_json(file).at("cases"))
+    if (spec.at("section") == "textual_inversion") cases.push_back({spec, false, {}, true});
 }
 
 // False for tasks other than text to picture, and for arguments that this program does not support.
@@ -73,6 +82,7 @@ std::vector<Case> all_cases() {
     cases.push_back({spec, true});
   }
   add_sampler_cases(cases);
+  add_textual_inversion_cases(cases);
   return cases;
 }
 
@@ -135,6 +145,12 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   const bool own_levels = arguments.contains("timesteps") || arguments.contains("sigmas");
   for (const auto& [name, value] : arguments.items()) {
     if (value.is_null() || (own_levels && name == "steps")) continue;
+    if (name == "textual_inversion") {
+      for (const json& word : value)
+        add("--textual-inversion", fmt::format("{}:{}", (reference_dir() / word.at(0).get<std::string>()).string(),
+                                               word.at(1).get<std::string>()));
+      continue;
+    }
     if (name == "scheduler" && !one.scheduler.is_null()) {
       const std::filesystem::path file = output.parent_path() / "scheduler_config.json";
       std::ofstream(file) << one.scheduler.dump();
@@ -182,8 +198,8 @@ TEST_P(Diffusers, DrawsTheSamePicture) {
     const std::string file = index == 0 ? "a.png" : fmt::format("a-{}.png", index);
     const std::string png = read_file(folder.path() / file);
     const Image8 image = read_png(std::as_bytes(std::span(png)), file).image;
-    const Npy expected = read_npy(reference_dir() / (one.scheduler.is_null() ? "expected" : "more/expected") /
-                                  fmt::format("{}.{}.npy", name, index));
+    const Npy expected =
+        read_npy(reference_dir() / (one.more ? "more/expected" : "expected") / fmt::format("{}.{}.npy", name, index));
     ASSERT_EQ(expected.shape, (std::vector<int64_t>{image.height, image.width, 3}));
     const Difference found = difference(image, expected);
     fmt::print("{:<26} {} {:<6} mean {:.4f}, largest {}\n", name, index, one.single_file ? "file" : "folder",

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "models/components.h"
 #include "sampling/config.h"
+#include "source/word_embedding.h"
 #include "weights/safetensors.h"
 #include "weights/tensor_file.h"
 
@@ -48,6 +49,12 @@ void read_config(const fs::path& path) {
   } else {
     component_kind(kind).parse(text, path.string());
   }
+}
+
+void read_embedding(const fs::path& path) {
+  Request request;
+  request.textual_inversion = {path};
+  open_words({}, request, preset("sdxl-base"));
 }
 
 struct Outcome {
@@ -106,6 +113,10 @@ TEST(Hostile, Configurations) {
 }
 TEST(Hostile, ShardIndexes) {
   expect_all_refused(kFiles / "index", ".json", read_index);
+}
+
+TEST(Hostile, Embeddings) {
+  expect_all_refused(kFiles / "embedding", ".safetensors", read_embedding);
 }
 
 // The counting works: an allocation that is too large would be seen.

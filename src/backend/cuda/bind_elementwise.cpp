@@ -72,9 +72,12 @@ Enqueue bind_upsample2x(Machine&, const Problem& p, const Binding& b) {
 
 // The host checks ids when it makes them. The kernel clamps them, so that it never reads outside the table.
 Enqueue bind_embed(Machine&, const Problem& p, const Binding& b) {
-  return [b, rows = p.inputs[0].shape.elements(), row = row_bytes(p.output),
-          vocabulary = p.inputs[1].shape[0]](cudaStream_t stream) {
-    gather(b.inputs[1], reinterpret_cast<const int32_t*>(b.inputs[0]), b.output, rows, row, 0, vocabulary, stream);
+  const int64_t extra = std::get<Embed>(p.op).extra ? p.inputs[2].shape[0] : 0;
+  return [b, extra, rows = p.inputs[0].shape.elements(), row = row_bytes(p.output),
+          in_table = p.inputs[1].shape[0]](cudaStream_t stream) {
+    const auto* ids = reinterpret_cast<const int32_t*>(b.inputs[0]);
+    if (extra == 0) return gather(b.inputs[1], ids, b.output, rows, row, 0, in_table, stream);
+    gather_of_two(b.inputs[1], b.inputs[2], ids, b.output, rows, row, in_table, in_table + extra, stream);
   };
 }
 

@@ -34,6 +34,7 @@ std::vector<Graph> sdxl_graphs(DType dtype, bool rescale) {
   tiny.decoder_block_out_channels = {64, 64, 64, 64};
   tiny.num_decoder_blocks = {3, 3, 3, 1};
   graphs.push_back(tiny_vae_decoder_graph(tiny, {.dtype = dtype}));
+  graphs.push_back(clip_text_graph(model.text_encoder_2, {.pooled = true, .extra_tokens = 75, .dtype = dtype}));
   return graphs;
 }
 

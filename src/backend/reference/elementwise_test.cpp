@@ -116,6 +116,15 @@ TEST(ReferenceEmbed, PicksRows) {
   }
 }
 
+TEST(ReferenceEmbed, PicksExtraRowsAfterThoseOfTheTable) {
+  const HostTensor table(DType::f16, {2, 2}, {1, 2, 3, 4}), extra(DType::f16, {3, 2}, {5, 6, 7, 8, 9, 10});
+  const auto look_up = [&](const std::vector<float>& ids) {
+    return run_op(Embed{true}, {HostTensor(DType::i32, {1, 4}, ids), table, extra}).values();
+  };
+  EXPECT_THAT(look_up({4, 1, 2, 0}), ElementsAre(9, 10, 3, 4, 5, 6, 1, 2));
+  EXPECT_THROW(look_up({0, 0, 0, 5}), Error);
+}
+
 TEST(ReferenceGatherRow, PicksOneRowPerPicture) {
   const HostTensor x({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
   EXPECT_THAT(run_op(GatherRow{}, {x, HostTensor(DType::i32, {2}, {1, 0})}).values(), ElementsAre(3, 4, 5, 6));

@@ -21,10 +21,15 @@ const int32_t* checked_ids(const Problem& p, const Binding& b, size_t input, int
 }  // namespace
 
 void embed(const Problem& p, const Binding& b) {
-  const int32_t* ids = checked_ids(p, b, 0, p.inputs[1].shape[0]);
+  const bool extra = std::get<Embed>(p.op).extra;
+  const int64_t rows = p.inputs[1].shape[0];
+  const int32_t* ids = checked_ids(p, b, 0, rows + (extra ? p.inputs[2].shape[0] : 0));
   const size_t row = static_cast<size_t>(p.output.shape[2]) * size_of(p.output.dtype);
-  for (size_t i = 0; i < static_cast<size_t>(p.inputs[0].shape.elements()); ++i)
-    std::memcpy(b.output + i * row, b.inputs[1] + static_cast<size_t>(ids[i]) * row, row);
+  for (size_t i = 0; i < static_cast<size_t>(p.inputs[0].shape.elements()); ++i) {
+    const bool in_table = ids[i] < rows;
+    const std::byte* from = b.inputs[in_table ? 1 : 2];
+    std::memcpy(b.output + i * row, from + static_cast<size_t>(in_table ? ids[i] : ids[i] - rows) * row, row);
+  }
 }
 
 void gather_row(const Problem& p, const Binding& b) {

@@ -57,15 +57,19 @@ int64_t clamp_index(int32_t index, int64_t n) {
   return std::clamp<int64_t>(index, 0, n - 1);
 }
 
+// Extra rows follow those of the table.
 Launch bind_embed(const Problem& problem, const Binding& at) {
-  const int64_t tokens = problem.inputs[0].shape.elements(), vocabulary = problem.inputs[1].shape[0];
-  const int64_t bytes = row_bytes(problem.inputs[1]);
+  const bool has_extra = std::get<Embed>(problem.op).extra;
+  const int64_t tokens = problem.inputs[0].shape.elements(), in_table = problem.inputs[1].shape[0];
+  const int64_t rows = in_table + (has_extra ? problem.inputs[2].shape[0] : 0), bytes = row_bytes(problem.inputs[1]);
   const auto* ids = reinterpret_cast<const int32_t*>(at.inputs[0]);
-  const std::byte* table = at.inputs[1];
+  const std::byte *table = at.inputs[1], *extra = has_extra ? at.inputs[2] : nullptr;
   std::byte* y = at.output;
   return [=](Queue&) {
-    for (int64_t i = 0; i < tokens; ++i)
-      copy_bytes(y + i * bytes, table + clamp_index(ids[i], vocabulary) * bytes, bytes);
+    for (int64_t i = 0; i < tokens; ++i) {
+      const int64_t id = clamp_index(ids[i], rows);
+      copy_bytes(y + i * bytes, id < in_table ? table + id * bytes : extra + (id - in_table) * bytes, bytes);
+    }
   };
 }
 

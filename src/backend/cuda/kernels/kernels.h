@@ -70,6 +70,9 @@ void upsample2x(const void* x, void* out, int64_t pictures, int64_t in_height, i
 // Row i of out is row i * stride + ids[i] of x, for `rows` rows. ids are clamped to [0, limit).
 void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes, int64_t stride,
             int64_t limit, cudaStream_t stream);
+// Row i of out is row ids[i] of a, which has `in_a` rows, or row ids[i] - in_a of b. ids are clamped to [0, limit).
+void gather_of_two(const void* a, const void* b, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes,
+                   int64_t in_a, int64_t limit, cudaStream_t stream);
 // out: the first `guided` rows of x, then all of its `rows` rows.
 void branch_rows(const void* x, void* out, int64_t rows, int64_t row_bytes, int64_t guided, cudaStream_t stream);
 

@@ -68,6 +68,20 @@ struct GatherSource {
   }
 };
 
+struct GatherOfTwoSource {
+  const void *a, *b;
+  const int32_t* ids;
+  int64_t width, in_a, limit;
+  GatherOfTwoSource in_units(int64_t unit) const { return {a, b, ids, width / unit, in_a, limit}; }
+  template <class Unit>
+  __device__ Unit at(int64_t i) const {
+    const int64_t wanted = ids[i / width], column = i % width;
+    const int64_t id = wanted < 0 ? 0 : wanted < limit ? wanted : limit - 1;
+    return id < in_a ? static_cast<const Unit*>(a)[id * width + column]
+                     : static_cast<const Unit*>(b)[(id - in_a) * width + column];
+  }
+};
+
 // The bytes [0, head), then all bytes.
 struct BranchSource {
   const void* x;
@@ -99,6 +113,11 @@ void branch_rows(const void* x, void* out, int64_t rows, int64_t row_bytes, int6
 void gather(const void* x, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes, int64_t stride,
             int64_t limit, cudaStream_t stream) {
   move(rows * row_bytes, row_bytes, out, GatherSource{x, ids, row_bytes, stride, limit}, stream);
+}
+
+void gather_of_two(const void* a, const void* b, const int32_t* ids, void* out, int64_t rows, int64_t row_bytes,
+                   int64_t in_a, int64_t limit, cudaStream_t stream) {
+  move(rows * row_bytes, row_bytes, out, GatherOfTwoSource{a, b, ids, row_bytes, in_a, limit}, stream);
 }
 
 }  // namespace tempera::cuda
