@@ -1,9 +1,12 @@
 #include "pipeline/embeddings_file.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -112,6 +115,8 @@ EmbeddingsFile read_embeddings(const std::filesystem::path& path, const ModelCon
   file.negative_prompt = reader.said("negative_prompt");
   file.negative_prompt_2 = reader.said("negative_prompt_2");
   file.clip_skip = number(reader.said("clip_skip"));
+  std::istringstream lines(reader.said("lora").value_or(""));
+  for (std::string line; std::getline(lines, line);) file.lora.push_back(line);
   return file;
 }
 
@@ -141,6 +146,7 @@ EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model)
   r.request.negative_prompt = file.negative_prompt;
   r.request.negative_prompt_2 = file.negative_prompt_2;
   r.request.clip_skip = file.clip_skip;
+  r.request.lora.insert(r.request.lora.begin(), file.lora.begin(), file.lora.end());
   return file;
 }
 
@@ -151,6 +157,7 @@ void write_embeddings(const std::filesystem::path& path, const PromptEmbeddings&
   if (request.negative_prompt) said["negative_prompt"] = valid_utf8(*request.negative_prompt);
   if (request.negative_prompt_2) said["negative_prompt_2"] = valid_utf8(*request.negative_prompt_2);
   if (request.clip_skip) said["clip_skip"] = fmt::format("{}", *request.clip_skip);
+  if (!request.lora.empty()) said["lora"] = valid_utf8(fmt::format("{}", fmt::join(request.lora, "\n")));
 
   std::vector<TensorSpec> specs;
   std::vector<const std::vector<float>*> values;

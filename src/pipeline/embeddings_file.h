@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "models/config.h"
 #include "pipeline/conditioning.h"
@@ -19,6 +20,7 @@ struct EmbeddingsFile {
   std::string prompt = {};
   std::optional<std::string> prompt_2 = {}, negative_prompt = {}, negative_prompt_2 = {};
   std::optional<int> clip_skip = {};
+  std::vector<std::string> lora = {};  // those of the text encoders, as in a resolved request
 };
 
 // prompt_embeds (1, T, X) and pooled_prompt_embeds (1, P) in f32, f16 or bf16, where the leading 1 is optional. Both or

@@ -62,6 +62,18 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
   return facts;
 }
 
+ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
+                                   Adapters& adapters) {
+  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+  r.adapters = adapters.open(engine, request.lora);
+  r.request.lora.clear();
+  for (AdapterUse& use : r.adapters) {
+    if (!request.prompt_embeds.empty()) use.text_weight = 0;  // no text encoder runs
+    r.request.lora.push_back(use.text());
+  }
+  return r;
+}
+
 ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& r, const EngineOptions& engine,
                                const DeviceChoice& choice, const Target& target, std::optional<int> embedded_tokens) {
   ProgramOptions options{choice.dtype, engine.attention, engine.eager};
@@ -82,7 +94,8 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
                             const Target& target) {
   const bool text = request.prompt_embeds.empty();
   const ModelFacts model = model_facts(engine, text);
-  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+  Adapters adapters(model.config, {});
+  ResolvedRequest r = resolve_with_files(request, model, engine, adapters);
   std::optional<int> embedded_tokens;
   if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
   parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too
@@ -90,6 +103,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   const Limits limits = limits_of(engine, [&] { return free_memory_here(engine, choice); });
   Fitted fitted = fit(model.config, shape_of(r), target, options, limits, model.own_tiny_vae);
   fitted.plan.model = model.name;
+  for (const AdapterUse& use : r.adapters) fitted.plan.adapters.push_back(use.adapter->path.string());
   return {std::move(r), std::move(fitted)};
 }
 

@@ -22,6 +22,11 @@ struct ModelFacts {
 // will run. Throws as open_model does.
 ModelFacts model_facts(const EngineOptions& engine, bool text);
 
+// resolve(), and the files of weights that the request names. In the request they are then names without paths: the
+// text for the metadata. Throws as resolve and Adapters::open do.
+ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
+                                   Adapters& adapters);
+
 // The way to run a request according to the engine options, before any budget. `embedded_tokens`: number of tokens of
 // the request's embeddings; nothing when its texts must be encoded.
 ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& request, const EngineOptions& engine,
