@@ -77,7 +77,7 @@ struct BudgetChoice {
 
 struct Plan {
   std::string model, device, dtype;
-  std::vector<std::string> adapters = {};  // paths of the files of textual_inversion
+  std::vector<std::string> adapters = {};  // paths of the files of lora and textual_inversion
   int width = 0, height = 0;
   std::string scheduler;
   std::string decoder;  // the decoder: "AutoencoderKL", "AutoencoderTiny in 9 tiles of 512x512"

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -115,6 +116,8 @@ EmbeddingsFile read_embeddings(const std::filesystem::path& path, const ModelCon
   file.negative_prompt_2 = reader.said("negative_prompt_2");
   file.clip_skip = number(reader.said("clip_skip"));
   if (std::optional<std::string> words = reader.said("textual_inversion")) file.textual_inversion = {*std::move(words)};
+  std::istringstream lines(reader.said("lora").value_or(""));
+  for (std::string line; std::getline(lines, line);) file.lora.push_back(line);
   return file;
 }
 
@@ -145,6 +148,7 @@ EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model)
   r.request.negative_prompt_2 = file.negative_prompt_2;
   r.request.clip_skip = file.clip_skip;
   r.request.textual_inversion = file.textual_inversion;
+  r.request.lora.insert(r.request.lora.begin(), file.lora.begin(), file.lora.end());
   return file;
 }
 
@@ -157,6 +161,7 @@ void write_embeddings(const std::filesystem::path& path, const PromptEmbeddings&
   if (request.clip_skip) said["clip_skip"] = fmt::format("{}", *request.clip_skip);
   if (!request.textual_inversion.empty())
     said["textual_inversion"] = valid_utf8(fmt::format("{}", fmt::join(request.textual_inversion, ", ")));
+  if (!request.lora.empty()) said["lora"] = valid_utf8(fmt::format("{}", fmt::join(request.lora, "\n")));
 
   std::vector<TensorSpec> specs;
   std::vector<const std::vector<float>*> values;

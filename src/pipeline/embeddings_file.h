@@ -21,6 +21,7 @@ struct EmbeddingsFile {
   std::optional<std::string> prompt_2 = {}, negative_prompt = {}, negative_prompt_2 = {};
   std::optional<int> clip_skip = {};
   std::vector<std::string> textual_inversion = {};  // "NAME:WORD, NAME:WORD" as one text, for metadata
+  std::vector<std::string> lora = {};               // those of the text encoders, as in a resolved request
 };
 
 // prompt_embeds (1, T, X) and pooled_prompt_embeds (1, P) in f32, f16 or bf16, where the leading 1 is optional. Both or

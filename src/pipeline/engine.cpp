@@ -36,6 +36,8 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
   sources_.add(open_model_of(options_, log_, false));
   facts_ = {
       model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults, model().path.string()};
+  adapters_.emplace(facts_.config, log_);
+  adapted_.wrap(model());
   facts_.own_tiny_vae = [this] { return own_tiny_vae(); };
   if (!options_.tiny_vae.empty()) {
     LoneComponent tiny = open_tiny_vae_of(options_, model().path, model().config.vae);
@@ -60,13 +62,14 @@ size_t Engine::Impl::measured_peak() const {
 }
 
 ResolvedRequest Engine::Impl::resolved(const Request& request) {
-  return resolve_with_words(request, facts_, options_);
+  return resolve_with_files(request, facts_, options_, *adapters_);
 }
 
 // The text encoders are opened when a request first needs them.
 TextStage& Engine::Impl::text() {
   if (!text_) {
     open_text_encoders(model(), open_options(options_, log_));
+    adapted_.wrap(model());
     text_.emplace(model(), log_);
     facts_.tokens = text_->tokens();
   }
@@ -184,12 +187,13 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
   clock.time("plan", [&] {
     if (!r.request.prompt_embeds.empty()) file = read_embeddings_for(r, facts_.config);
     if (!file) text();
+    adapted_.set(r.adapters);
     prepared = prepare(r, file ? std::optional(file->tokens) : std::nullopt);
     // All memory is allocated before the long part.
     activate({stages_of(prepared)}, nullptr, others_for(*prepared), true);
     executables_->leave();  // also ends the copies of an earlier request that was stopped
     plan = with_what_is_held(prepared->fitted.plan, others_for(*prepared) == Parameters::Others::keep);
-    for (const WordEmbedding& word : r.words) plan.adapters.push_back(word.file.string());
+    plan.adapters = adapter_files(r);
   });
   planned_peak_ = plan.memory.peak_bytes;
   PromptEmbeddings embeddings;
@@ -263,13 +267,19 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
   check_embeddings_path(out);
   Request both = request;
   both.guidance_scale = 2;  // any above 1: it is unknown here whether the negative prompt will be needed
-  const ResolvedRequest r = resolved(both);
+  ResolvedRequest r = resolved(both);
+  r.request.lora.clear();
+  for (AdapterUse& use : r.adapters) {
+    use.unet_weight = 0;  // so that a picture's text has the UNet's adapters of its own request
+    r.request.lora.push_back(use.text());
+  }
   EncodeResult result;
   StageClock clock(result.stages, nullptr);
   std::shared_ptr<const Stages> stages;
   const bool drop = limits_.budget.given();
   clock.time("plan", [&] {
     result.tokens = text().tokens();
+    adapted_.set(r.adapters);
     ProgramOptions options = program_options(facts_, r, options_, choice_, backend_->target(), std::nullopt);
     if (drop) options.placement.of(Role::text) = Residency::in_turn;
     stages = std::make_shared<const Stages>(build_text_stages(facts_.config, shape_of(r), backend_->target(), options));

@@ -16,6 +16,7 @@
 #include "pipeline/stage_clock.h"
 #include "pipeline/text_stage.h"
 #include "runtime/executables.h"
+#include "source/adapters.h"
 #include "source/sources.h"
 #include "source/tiny_vae.h"
 #include "tempera/engine.h"
@@ -86,6 +87,8 @@ class Engine::Impl {
   DeviceChoice choice_;
   Sources sources_;
   ModelFacts facts_;
+  std::optional<Adapters> adapters_;
+  AdaptedComponents adapted_;                  // the changes of the job that is stepped or started
   std::optional<TinyVaeConfig> own_tiny_vae_;  // opened when a budget first needed it
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Queue> queue_;

@@ -62,7 +62,8 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
     std::vector<Job::Impl*> together;
     std::erase_if(left, [&](Job::Impl* job) {
       const bool with = together.empty() ||
-                        (backend_->target().batches_pictures && alike(together.front()->prepared(), job->prepared()));
+                        (backend_->target().batches_pictures && alike(together.front()->prepared(), job->prepared()) &&
+                         together.front()->request().adapters == job->request().adapters);
       if (with) together.push_back(job);
       return with;
     });
@@ -74,6 +75,7 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
 void Engine::Impl::step_alone(Job::Impl& job, const CheckCancelled& check) {
   Job::Impl* const jobs[] = {&job};
   use_for(jobs, nullptr);
+  adapted_.set(job.request().adapters);
   const Program& program = job.prepared().denoise().programs.front();
   executable_of_.at(&program)->load(check);
   forward_of(program, job.prepared().batch()).step(job.next(), check);
@@ -101,6 +103,7 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
     if (error.code() != ErrorCode::out_of_memory) throw;
     return false;
   }
+  adapted_.set(jobs.front()->request().adapters);  // all have the same
   executable_of_.at(&merged->program)->load(check);
   forward_of(merged->program, batch).step(pictures, check);
   return true;

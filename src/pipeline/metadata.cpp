@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include <span>
+
 #include "base/error.h"
 #include "image/infotext.h"
 #include "models/components.h"
@@ -22,6 +24,21 @@ std::string unet_label(const std::string& unet) {
   if (path.filename().string().starts_with(component_kind(kUnet).weights_stem())) path = path.parent_path();
   const std::string label = model_label(path);
   return label == kUnet ? (path.parent_path().filename() / label).string() : label;
+}
+
+// The beginning of a file's hash as Civitai has it: 10 digits of the whole file, or 12 of the tensors alone.
+std::string adapter_hash(const Adapter& adapter) {
+  if (!adapter.tensor_hash.empty()) return adapter.tensor_hash.substr(0, 12);
+  return known_hash(adapter.path).value_or("").substr(0, 10);
+}
+
+// "NAME: hash, NAME: hash", of the files whose hash is known.
+std::string hashes_text(std::span<const AdapterUse> adapters) {
+  std::string text;
+  for (const AdapterUse& use : adapters)
+    if (const std::string hash = adapter_hash(*use.adapter); !hash.empty())
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", use.adapter->label, hash);
+  return text;
 }
 
 std::string vae_label(const std::string& vae) {
@@ -84,6 +101,8 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   if (const auto& words = request.textual_inversion; !words.empty())  // "NAME:WORD" each (planning.h)
     add("textual_inversion", fmt::format("{}", fmt::join(words, ", ")));
   if (std::string hashes = hashes_text(r.words); !hashes.empty()) add("TI hashes", std::move(hashes));
+  if (!request.lora.empty()) add("lora", fmt::format("{}", fmt::join(request.lora, ", ")));
+  if (std::string hashes = hashes_text(r.adapters); !hashes.empty()) add("Lora hashes", std::move(hashes));
   add("Version", fmt::format("tempera {}", version()));
   // Prompts that do not read back from the free text, such as one with a line "Negative prompt:".
   const Infotext read = parse_infotext(format_infotext(info));

@@ -1,5 +1,7 @@
 #include "pipeline/planning.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "pipeline/embeddings_file.h"
 #include "source/locate.h"
@@ -63,13 +65,31 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
   return facts;
 }
 
-ResolvedRequest resolve_with_words(const Request& request, const ModelFacts& model, const EngineOptions& engine) {
+ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
+                                   Adapters& adapters) {
   ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+  r.adapters = adapters.open(engine, request.lora);
+  r.request.lora.clear();
+  for (AdapterUse& use : r.adapters) {
+    if (!request.prompt_embeds.empty()) use.text_weight = 0;  // no text encoder runs
+    r.request.lora.push_back(use.text());
+  }
   r.words = open_words(engine, request, model.config);
   r.request.textual_inversion.clear();
   for (const WordEmbedding& word : r.words)
     r.request.textual_inversion.push_back(fmt::format("{}:{}", model_label(word.file), word.word));
+  for (const AdapterUse& use : r.adapters)
+    for (const WordEmbedding& word : use.adapter->words)
+      if (std::ranges::find(r.words, word.word, &WordEmbedding::word) == r.words.end()) r.words.push_back(word);
   return r;
+}
+
+std::vector<std::string> adapter_files(const ResolvedRequest& r) {
+  std::vector<std::string> files;
+  for (const AdapterUse& use : r.adapters) files.push_back(use.adapter->path.string());
+  for (const WordEmbedding& word : r.words)
+    if (!word.file.empty()) files.push_back(word.file.string());
+  return files;
 }
 
 ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& r, const EngineOptions& engine,
@@ -92,7 +112,8 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
                             const Target& target) {
   const bool text = request.prompt_embeds.empty();
   const ModelFacts model = model_facts(engine, text);
-  ResolvedRequest r = resolve_with_words(request, model, engine);
+  Adapters adapters(model.config, {});
+  ResolvedRequest r = resolve_with_files(request, model, engine, adapters);
   std::optional<int> embedded_tokens;
   if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
   parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too
@@ -100,7 +121,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   const Limits limits = limits_of(engine, [&] { return free_memory_here(engine, choice); });
   Fitted fitted = fit(model.config, shape_of(r), target, options, limits, model.own_tiny_vae);
   fitted.plan.model = model.name;
-  for (const WordEmbedding& word : r.words) fitted.plan.adapters.push_back(word.file.string());
+  fitted.plan.adapters = adapter_files(r);
   return {std::move(r), std::move(fitted)};
 }
 

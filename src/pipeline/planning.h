@@ -22,9 +22,14 @@ struct ModelFacts {
 // will run. Throws as open_model does.
 ModelFacts model_facts(const EngineOptions& engine, bool text);
 
-// resolve(), and the embeddings of textual_inversion. In the request they are then "NAME:WORD", without a path: the
-// text for the metadata. Throws as resolve and open_words do.
-ResolvedRequest resolve_with_words(const Request& request, const ModelFacts& model, const EngineOptions& engine);
+// resolve(), and the files of weights that the request names: adapters, and embeddings of words, also those in
+// adapters. A word of textual_inversion replaces an adapter's. In the request the files are then names without paths:
+// the text for the metadata. Throws as resolve, Adapters::open and open_words do.
+ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
+                                   Adapters& adapters);
+
+// Plan::adapters.
+std::vector<std::string> adapter_files(const ResolvedRequest& request);
 
 // The way to run a request according to the engine options, before any budget. `embedded_tokens`: number of tokens of
 // the request's embeddings; nothing when its texts must be encoded.

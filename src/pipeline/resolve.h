@@ -4,6 +4,7 @@
 #include "models/config.h"
 #include "sampling/config.h"
 #include "sampling/schedule.h"
+#include "source/adapters.h"
 #include "source/model_source.h"
 #include "source/word_embedding.h"
 #include "tempera/request.h"
@@ -21,6 +22,7 @@ struct ResolvedRequest {
   int latent_width = 0, latent_height = 0;
   Prompts prompts;
   std::vector<WordEmbedding> words;  // of textual_inversion; resolve() opens no files of weights and leaves it empty
+  std::vector<AdapterUse> adapters;  // of lora; resolve() opens no files of weights and leaves it empty
   bool guidance = true;              // both branches are computed; never with a UNet that embeds the guidance scale
   bool guidance_rescale = false;
   std::string scheduler;  // for users: the name of a preset, a file, or the class of the model's scheduler
