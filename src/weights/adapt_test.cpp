@@ -60,8 +60,7 @@ TEST_F(Adapt, ReadersOverReaders) {
                                           {"kept", {"kernel", Transform::squeeze}},
                                           {"q", {"qkv", Transform::third_0}},
                                           {"k", {"qkv", Transform::third_1}},
-                                          {"v", {"qkv", Transform::third_2}},
-                                          {"absent", {"not there"}}});
+                                          {"v", {"qkv", Transform::third_2}}});
   EXPECT_THAT(adapted.names(), ElementsAre("k", "kept", "matrix", "q", "same", "turned", "v"));
   EXPECT_THAT(values(adapted.get("same")), ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_THAT(adapted.get("turned").dims, ElementsAre(3, 2));

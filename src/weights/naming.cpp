@@ -124,7 +124,7 @@ std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Chec
       }
     }
   }
-  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table), names);
+  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table));
 }
 
 }  // namespace tempera
