@@ -157,25 +157,28 @@ LdmLayout read_layout(const Shapes& shapes, bool refiner) {
 std::shared_ptr<const Checkpoint> borrowed(const Checkpoint& file) {
   return {std::shared_ptr<const Checkpoint>(), &file};
 }
-}  // namespace
 
-bool is_ldm_refiner(const Checkpoint& file, std::string_view what) {
-  const Shapes shapes(file);
+bool is_refiner(const Shapes& shapes, std::string_view what) {
   const auto has_open_clip = [&](int embedder) {
     return shapes.has(fmt::format("conditioner.embedders.{}.model.transformer.resblocks.0.mlp.c_proj.bias", embedder));
   };
-  if (!shapes.has("model.diffusion_model.input_blocks.0.0.weight")) refuse_kind(file, what);
+  if (!shapes.has("model.diffusion_model.input_blocks.0.0.weight")) refuse_kind(shapes.tensors(), what);
   if (has_open_clip(1)) return false;
   if (has_open_clip(0)) return true;
-  refuse_kind(file, what);
+  refuse_kind(shapes.tensors(), what);
+}
+}  // namespace
+
+bool is_ldm_refiner(const Checkpoint& file, std::string_view what) {
+  return is_refiner(Shapes(file), what);
 }
 
 LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const VaeConfig* vae) {
-  const bool refiner = is_ldm_refiner(file, what);
   const Shapes shapes(file);
+  const bool refiner = is_refiner(shapes, what);
   LdmModel model;
   model.layout = read_layout(shapes, refiner);
-  read_vae_layout(file, model.layout);
+  read_vae_layout(shapes, model.layout);
   read_spelling(file, model.layout);
   const LdmNames names(model.layout);
   const auto component = [&](std::string_view name) { return names.component(borrowed(file), name, shapes.names()); };

@@ -11,7 +11,6 @@
 #include "models/inventory.h"
 #include "source/classify.h"
 #include "source/decoder_check.h"
-#include "source/shapes.h"
 #include "source/weight_files.h"
 #include "weights/naming.h"
 #include "weights/tensor_file.h"
@@ -38,7 +37,7 @@ VaeConfig read_config(const fs::path& file) {
 std::shared_ptr<const Checkpoint> tensors_of_file(const std::shared_ptr<const Checkpoint>& file) {
   if (file->find("decoder.up_blocks.0.resnets.0.conv1.weight")) return with_canonical_names(file, kind().name);
   LdmLayout layout;
-  read_vae_layout(*file, layout);
+  read_vae_layout(Shapes(*file), layout);
   return LdmNames(layout).component(file, kind().name);
 }
 
@@ -95,8 +94,7 @@ VaeConfig vae_config_of(const Checkpoint& tensors) {
   return vae;
 }
 
-void read_vae_layout(const Checkpoint& file, LdmLayout& layout) {
-  const Shapes shapes(file);
+void read_vae_layout(const Shapes& shapes, LdmLayout& layout) {
   for (const std::string prefix : {"first_stage_model.", "vae.", ""}) {
     layout.vae_levels = shapes.extent(prefix + "decoder.up.", kMaxVaeCount);
     layout.vae_resnets = 0;

@@ -5,6 +5,7 @@
 
 #include "models/config.h"
 #include "source/model_source.h"
+#include "source/shapes.h"
 #include "weights/naming.h"
 
 namespace tempera {
@@ -23,8 +24,8 @@ ReplacingVae open_vae(const std::filesystem::path& where);
 // The configuration of an autoencoder under diffusers' names, from shapes. Scale and mean of latents are SDXL's.
 VaeConfig vae_config_of(const Checkpoint& tensors);
 
-// Sets the levels and resnets of the autoencoder in a single file. 0 levels: it has none.
-void read_vae_layout(const Checkpoint& file, LdmLayout& layout);
+// Sets the levels and resnets of the autoencoder in the single file of these shapes. 0 levels: it has none.
+void read_vae_layout(const Shapes& shapes, LdmLayout& layout);
 
 // `vae` with the scale, the mean and the deviation of the latents of `own`.
 VaeConfig with_latents_of(VaeConfig vae, const VaeConfig& own);

@@ -39,16 +39,6 @@ std::vector<int64_t> untransformed(Transform transform, std::vector<int64_t> dim
   return dims;
 }
 
-AdaptedCheckpoint::AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table)
-    : AdaptedCheckpoint(below, std::move(table), below->names()) {}
-
-AdaptedCheckpoint::AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table,
-                                     std::span<const std::string> names)
-    : below_(std::move(below)), table_(std::move(table)) {
-  std::erase_if(table_,
-                [&](const auto& row) { return !std::binary_search(names.begin(), names.end(), row.second.name); });
-}
-
 std::vector<std::string> AdaptedCheckpoint::names() const {
   std::vector<std::string> names;
   names.reserve(table_.size());

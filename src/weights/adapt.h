@@ -4,8 +4,8 @@
 
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "weights/checkpoint.h"
@@ -34,10 +34,9 @@ class AdaptedCheckpoint final : public Checkpoint {
  public:
   using Table = std::map<std::string, Source, std::less<>>;  // new name -> source
 
-  // Entries whose sources are not in the checkpoint are ignored.
-  AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table);
-  // `names`: those of the checkpoint, for callers that have them.
-  AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table, std::span<const std::string> names);
+  // All sources must be tensors of the checkpoint.
+  AdaptedCheckpoint(std::shared_ptr<const Checkpoint> below, Table table)
+      : below_(std::move(below)), table_(std::move(table)) {}
 
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;

@@ -60,8 +60,7 @@ TEST_F(Adapt, ReadersOverReaders) {
                                           {"kept", {"kernel", Transform::squeeze}},
                                           {"q", {"qkv", Transform::third_0}},
                                           {"k", {"qkv", Transform::third_1}},
-                                          {"v", {"qkv", Transform::third_2}},
-                                          {"absent", {"not there"}}});
+                                          {"v", {"qkv", Transform::third_2}}});
   EXPECT_THAT(adapted.names(), ElementsAre("k", "kept", "matrix", "q", "same", "turned", "v"));
   EXPECT_THAT(values(adapted.get("same")), ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_THAT(adapted.get("turned").dims, ElementsAre(3, 2));
@@ -307,6 +306,25 @@ TEST(LdmNames, OtherLayouts) {
   const auto projection = conv.ldm_name("unet", "mid_block.attentions.0.proj_in.weight");
   ASSERT_TRUE(projection);
   EXPECT_EQ(projection->transform, Transform::squeeze);
+}
+
+// Without a transformer, the upsampler has the place of the transformer.
+TEST_F(Adapt, SingleFileModulesOfOnePlace) {
+  const std::string place = "model.diffusion_model.output_blocks.2.1.";
+  const auto file = made({{place + "conv.weight", {2, 2, 3, 3}}, {place + "norm.weight", {2}}, {place + "other", {2}}});
+  const LdmNames names{{.up_ends_in_transformer = {false, true, false}}};
+  EXPECT_THAT(names.component(file, "unet")->names(),
+              ElementsAre("up_blocks.0.attentions.2.norm.weight", "up_blocks.0.upsamplers.0.conv.weight"));
+}
+
+TEST_F(Adapt, SingleFileThirds) {
+  const std::string layer = "conditioner.embedders.1.model.transformer.resblocks.10.attn.";
+  const auto file = made({{layer + "in_proj_weight", {6, 2}}, {layer + "out_proj.bias", {2}}});
+  const auto encoder = LdmNames{LdmLayout{}}.component(file, "text_encoder_2");
+  const std::string own = "text_model.encoder.layers.10.self_attn.";
+  EXPECT_THAT(encoder->names(),
+              ElementsAre(own + "k_proj.weight", own + "out_proj.bias", own + "q_proj.weight", own + "v_proj.weight"));
+  EXPECT_THAT(values(encoder->get(own + "k_proj.weight")), ElementsAre(4, 5, 6, 7));
 }
 
 TEST_F(Adapt, SingleFileSpellings) {

@@ -12,10 +12,12 @@
 
 namespace tempera {
 namespace {
+using CanonicalName = std::optional<Source>(std::string_view name);  // as in canonical.h
+
 struct ComponentNaming {
   std::string_view component;
-  std::optional<Source> (*canonical)(std::string_view name);  // as in canonical.h
-  LdmPairs (*ldm)(const LdmLayout& layout);                   // nullptr: single files do not carry the component
+  CanonicalName* canonical;
+  LdmModules (*ldm)(const LdmLayout& layout);  // nullptr: single files do not carry the component
 };
 
 constexpr std::array kNamings = {
@@ -33,17 +35,33 @@ const ComponentNaming& naming_of(std::string_view component) {
 }
 
 // Adds name -> source. Throws Error(bad_file) when the table has the name already.
-void add_row(AdaptedCheckpoint::Table& table, const std::string& name, const Source& source, const Checkpoint& below) {
-  const auto [at, is_new] = table.emplace(name, source);
+void add_row(AdaptedCheckpoint::Table& table, std::string name, Source source, const Checkpoint& below) {
+  const auto [at, is_new] = table.try_emplace(std::move(name), std::move(source));
   if (!is_new) {
     fail(ErrorCode::bad_file, "the tensors {} and {} are the same weight under two names",
          below.origin(at->second.name), below.origin(source.name));
   }
 }
-// Of all names in single files. The pairs are sorted by them.
-std::string_view common_prefix(const LdmPairs& pairs) {
-  if (pairs.empty()) return {};
-  const std::string_view first = pairs.front().ldm, last = pairs.back().ldm;
+
+// Adds the tensors of a module that are made from the tensor `name` of the file. `ldm`: its usual spelling, which
+// begins with the place of the module.
+void add_rows(AdaptedCheckpoint::Table& table, const LdmModule& module, std::string_view ldm, const std::string& name,
+              CanonicalName* canonical_name, const Checkpoint& file) {
+  const std::string_view inner = ldm.substr(module.ldm.size());
+  for (const LdmPair& pair : module.pairs) {
+    if (!inner.starts_with(pair.ldm)) continue;
+    auto canonical =
+        canonical_name(std::string(module.diffusers).append(pair.diffusers).append(inner.substr(pair.ldm.size())));
+    if (!canonical) continue;
+    const Transform transform = pair.transform == Transform::none ? canonical->transform : pair.transform;
+    add_row(table, std::move(canonical->name), {name, transform}, file);
+  }
+}
+
+// Of all places in single files. The modules are sorted by them.
+std::string_view common_prefix(const LdmModules& modules) {
+  if (modules.empty()) return {};
+  const std::string_view first = modules.front().ldm, last = modules.back().ldm;
   return first.substr(0, std::ranges::mismatch(first, last).in1 - first.begin());
 }
 }  // namespace
@@ -63,18 +81,23 @@ std::shared_ptr<const Checkpoint> with_canonical_names(std::shared_ptr<const Che
 LdmNames::LdmNames(const LdmLayout& layout) {
   for (const ComponentNaming& naming : kNamings) {
     if (naming.ldm == nullptr) continue;
-    LdmPairs& pairs = components_[std::string(naming.component)] = naming.ldm(layout);
-    std::ranges::sort(pairs, {}, &LdmPair::ldm);
+    LdmModules& modules = components_[std::string(naming.component)] = naming.ldm(layout);
+    std::ranges::sort(modules, {}, &LdmModule::ldm);
   }
 }
 
 std::optional<Source> LdmNames::ldm_name(std::string_view component, std::string_view diffusers_name) const {
   const auto found = components_.find(component);
   if (found == components_.end()) return std::nullopt;
-  const auto pair = std::ranges::find_if(
-      found->second, [&](const LdmPair& candidate) { return diffusers_name.starts_with(candidate.diffusers); });
-  if (pair == found->second.end()) return std::nullopt;
-  return Source{pair->ldm + std::string(diffusers_name.substr(pair->diffusers.size())), pair->transform};
+  for (const auto& [ldm, diffusers, pairs] : found->second) {
+    if (!diffusers_name.starts_with(diffusers)) continue;
+    const std::string_view inner = diffusers_name.substr(diffusers.size());
+    for (const LdmPair& pair : pairs) {
+      if (!inner.starts_with(pair.diffusers)) continue;
+      return Source{std::string(ldm).append(pair.ldm).append(inner.substr(pair.diffusers.size())), pair.transform};
+    }
+  }
+  return std::nullopt;
 }
 
 std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Checkpoint> file,
@@ -88,25 +111,20 @@ std::shared_ptr<const Checkpoint> LdmNames::component(std::shared_ptr<const Chec
                                                       std::span<const std::string> names) const {
   AdaptedCheckpoint::Table table;
   if (const auto found = components_.find(component); found != components_.end()) {
-    const LdmPairs& pairs = found->second;
-    const auto canonical_name = naming_of(component).canonical;
-    const std::string_view prefix = common_prefix(pairs);
+    const LdmModules& modules = found->second;
+    const std::string_view prefix = common_prefix(modules);
+    CanonicalName* const canonical = naming_of(component).canonical;
     for (const std::string& name : names) {
       const std::optional<std::string> usual = ldm_usual_spelling(name);
       const std::string_view ldm = usual ? std::string_view(*usual) : std::string_view(name);
       if (!ldm.starts_with(prefix)) continue;  // of another component, as most names are
-      // Several pairs with the same prefix: q, k and v in one tensor.
-      for (auto pair = std::ranges::upper_bound(pairs, ldm, {}, &LdmPair::ldm);
-           pair != pairs.begin() && ldm.starts_with(std::prev(pair)->ldm); --pair) {
-        const auto& [from, diffusers, given] = *std::prev(pair);
-        const auto canonical = canonical_name(std::string(diffusers).append(ldm.substr(from.size())));
-        if (!canonical) continue;
-        const Transform transform = given == Transform::none ? canonical->transform : given;
-        add_row(table, canonical->name, {name, transform}, *file);
+      for (auto module = std::ranges::upper_bound(modules, ldm, {}, &LdmModule::ldm);
+           module != modules.begin() && ldm.starts_with(std::prev(module)->ldm); --module) {
+        add_rows(table, *std::prev(module), ldm, name, canonical, *file);
       }
     }
   }
-  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table), names);
+  return std::make_shared<AdaptedCheckpoint>(std::move(file), std::move(table));
 }
 
 }  // namespace tempera

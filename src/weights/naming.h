@@ -40,13 +40,21 @@ struct LdmLayout {
   bool operator==(const LdmLayout&) const = default;
 };
 
-// Names that begin with these prefixes correspond; the rest is the same in both. In either scheme no prefix is the
-// beginning of another one. So for a name, only the last prefix that is not greater can be its beginning.
+// Names in a module that begin with these texts correspond; the rest is the same in both. Pairs with the same `ldm`
+// make several tensors from one: q, k and v.
 struct LdmPair {
-  std::string ldm, diffusers;
+  std::string_view ldm, diffusers;
   Transform transform = Transform::none;  // from the single file to diffusers
 };
-using LdmPairs = std::vector<LdmPair>;
+
+// A module such as a resnet: its place in both schemes, and the names in it. The places of two modules in single files
+// are equal, or neither is the beginning of the other. So for a name, only the last place that is not greater can be
+// its beginning, with the places that are equal to it.
+struct LdmModule {
+  std::string ldm, diffusers;
+  std::span<const LdmPair> pairs;
+};
+using LdmModules = std::vector<LdmModule>;
 
 class LdmNames {
  public:
@@ -65,7 +73,7 @@ class LdmNames {
                                               std::span<const std::string> names) const;
 
  private:
-  std::map<std::string, LdmPairs, std::less<>> components_;  // sorted by the names in single files
+  std::map<std::string, LdmModules, std::less<>> components_;  // sorted by the places in single files
 };
 
 }  // namespace tempera
