@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes malformed files for tests/hostile: safetensors, GGUF, JSON configurations, shard indexes, embeddings of words.
+"""Makes malformed files for tests/hostile: safetensors, GGUF, JSON configurations, shard indexes, adapters, embeddings of
+words.
 
 usage: make_hostile_files.py FOLDER
 
@@ -378,9 +379,86 @@ def index_rules(out):
         out.add("cut", whole[:cut])
 
 
+# ---- adapters: sound safetensors files whose tensors are no adapter of SDXL
+
+# The parts of each formula, and those that are optional or alone.
+FORMULAS = {
+    "lora": {"lora_down.weight": (2, 4), "lora_up.weight": (8, 2), "alpha": ()},
+    "locon": {"lora_down.weight": (2, 4, 1, 1), "lora_mid.weight": (2, 2, 3, 3), "lora_up.weight": (8, 2, 1, 1)},
+    "dora": {"lora_down.weight": (2, 4), "lora_up.weight": (8, 2), "dora_scale": (8, 1)},
+    "loha": {"hada_w1_a": (8, 2), "hada_w1_b": (2, 4), "hada_w2_a": (8, 2), "hada_w2_b": (2, 4)},
+    "loha-tucker": {"hada_w1_a": (2, 8), "hada_w1_b": (2, 4), "hada_w2_a": (2, 8), "hada_w2_b": (2, 4), "hada_t1": (2, 2, 3, 3),
+                    "hada_t2": (2, 2, 3, 3)},
+    "lokr": {"lokr_w1": (2, 2), "lokr_w2_a": (4, 2), "lokr_w2_b": (2, 2)},
+    "lokr-factors": {"lokr_w1_a": (2, 1), "lokr_w1_b": (1, 2), "lokr_w2": (4, 2)},
+    "glora": {"a1.weight": (2, 4), "a2.weight": (4, 2), "b1.weight": (2, 4), "b2.weight": (8, 2)},
+    "ia3": {"weight": (8, 1), "on_input": (1,)},
+    "oft": {"oft_blocks": (2, 4, 4)},
+    "full": {"diff": (8, 4)},
+}
+OPTIONAL = {"alpha", "dora_scale", "lora_mid.weight", "oft_blocks", "diff"}
+MODULES = ("lora_unet_conv_in", "lora_unet_middle_block_1_proj_in", "unet.time_embedding.linear_1", "lora_te1_text_model_encoder_layers_0_mlp_fc1",
+           "text_encoder_2.text_projection")
+
+
+def adapter(tensors, metadata=None, kind="F32"):
+    """A file. tensors: name -> shape, or (type, shape), or (type, shape, bytes)."""
+    header, data = ({"__metadata__": metadata} if metadata else {}), b""
+    for name, tensor in tensors.items():
+        if not tensor or isinstance(tensor[0], int):
+            tensor = (kind, tensor)
+        dtype, shape = tensor[:2]
+        header[name] = entry(dtype, shape, len(data))
+        data += tensor[2] if len(tensor) > 2 else bytes(header[name]["data_offsets"][1] - len(data))
+    return framed(json.dumps(header), data)
+
+
+def adapter_rules(out):
+    def under(module, parts):
+        return {f"{module}.{name}": shape for name, shape in parts.items()}
+
+    for module in MODULES:
+        for formula, parts in FORMULAS.items():
+            for part, shape in parts.items():
+                if part not in OPTIONAL:
+                    rest = {name: size for name, size in parts.items() if name != part}
+                    out.add(f"{formula}-without-a-partner", adapter(under(module, rest)))
+                name = f"{module}.{part}"
+                for wrong in ((0,) * max(len(shape), 1), (1,) * 6, () if len(shape) > 1 else (3,) * 6):
+                    out.add(f"{formula}-shape", adapter({**under(module, parts), name: wrong}))
+                if part != "on_input":
+                    out.add(f"{formula}-type", adapter({**under(module, parts), name: ("I16", shape)}))
+        lora = under(module, FORMULAS["lora"])
+        numbers = {"F32": (b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\0\0\x80\xff"), "F16": (b"\0\x7e", b"\0\x7c"), "BF16": (b"\xc0\x7f", b"\x80\x7f")}
+        for kind, values in numbers.items():
+            for value in values:
+                for part in ("alpha", "scale"):
+                    out.add("number-not-finite", adapter({**lora, f"{module}.{part}": (kind, (), value)}))
+        for other in ("diff", "hada_w1_a", "lokr_w1", "oft_diag", "a1.weight", "on_input"):
+            out.add("two-formulas", adapter({**lora, f"{module}.{other}": (1,) if other == "on_input" else (2, 2, 2) if other == "oft_diag" else (2, 2)}))
+        out.add("part-twice", adapter({**lora, f"{module}.lora_A.weight": (2, 4)}))
+        out.add("part-twice", adapter({**lora, f"{module}.lora.up.weight": (8, 2)}))
+        out.add("part-twice", adapter({**lora, f"base_model.model.{module}.alpha": ()}))
+        out.add("whole-and-factors", adapter(under(module, {**FORMULAS["lokr"], "lokr_w1_a": (2, 1), "lokr_w1_b": (1, 2)})))
+        for config in ("", "[]", "{", '{"unet.lora_alpha":"8"}', '{"unet.lora_alpha":1e999}', '{"unet.use_rslora":1}', "[" * 100_000,
+                       '{"unet.alpha_pattern":[8]}', '{"unet.alpha_pattern":{"(.*)*x":8}}', '{"unet.alpha_pattern":{"a":null}}'):
+            out.add("configuration-of-peft", adapter(lora, {"lora_adapter_metadata": config}))
+    for ending in ("clip_l", "clip_g", "string_to_param.*"):
+        for shape in ((), (0,), (0, 768), (2, 0), (1, 1, 768)):
+            out.add("embedding-of-a-bundle", adapter({f"bundle_emb.word.{ending}": shape}))
+    out.add("no-tensors", adapter({}))
+    for name, shape in (("clip_l", (1, 768)), ("emb_params", (1, 768)), ("conv_in.weight", (8, 4, 3, 3)), ("x.alpha", ()), ("", (1,)),
+                        ("lora_unet_nowhere.lora_down.weight", (2, 4)), ("lora_unet_conv_in.alpha", ()), ("lora_unet_conv_in.unknown", (2, 4)),
+                        ("bundle_emb.clip_l", (1, 768)), ("bundle_emb..unknown", (1, 768)), ("lora_te3_x.lora_down.weight", (2, 4))):
+        out.add("nothing-of-the-model", adapter({name: shape}))
+    out.add("nothing-of-the-model", adapter({f"lora_unet_{i}.lora_down.weight": (1, 1) for i in range(20_000)}))
+    out.add("nothing-of-the-model", adapter({"." * 100_000 + "alpha": (), "a." * 100_000 + "lora_down.weight": (2, 2)}))
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
     kinds = {"safetensors": ("safetensors", safetensors_rules), "gguf": ("gguf", gguf_rules), "index": ("json", index_rules),
+             "adapter": ("safetensors", adapter_rules),
              "embedding": ("safetensors", lambda out: embedding_rules(out, framed))}
     for name, (ending, rules) in kinds.items():
         folder = Folder(root, name, ending)

@@ -1,12 +1,14 @@
-// tempera info: the properties of a model.
+// tempera info: the properties of a model, or of an adapter.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
+#include "adapter_output.h"
 #include "commands.h"
 #include "console.h"
 #include "fields.h"
@@ -61,6 +63,10 @@ nlohmann::ordered_json info_json(const ModelInfo& info) {
 int run(const Options& options) {
   EngineOptions engine = options.inputs.engine;
   engine.model = options.model;
+  if (const std::optional<AdapterInfo> adapter = adapter_info(engine)) {
+    print_out(options.json ? json_text(adapter_json(*adapter)) : adapter_text(*adapter));
+    return 0;
+  }
   const ModelInfo result = info(engine, warnings_to_console());
   print_out(options.json ? json_text(info_json(result)) : info_table(result));
   return 0;

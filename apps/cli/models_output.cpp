@@ -15,14 +15,6 @@ namespace {
 
 constexpr size_t kShortHash = 10;  // as A1111 shows it
 
-// Names and metadata are from files: their control characters must not reach the terminal.
-std::string visible(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
-  return result;
-}
-
 // The first bytes of a text that may be long, cut before a character of several bytes.
 std::string cut(std::string_view text, size_t longest) {
   if (text.size() <= longest) return visible(text);
@@ -64,6 +56,20 @@ nlohmann::ordered_json entry_json(const ModelEntry& model) {
 
 }  // namespace
 
+std::string visible(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+  return result;
+}
+
+std::string metadata_text(const std::map<std::string, std::string>& metadata) {
+  constexpr size_t kLongest = 200;
+  std::string text = metadata.empty() ? "" : "\nmetadata\n";
+  for (const auto& [key, value] : metadata) text += fmt::format("  {}: {}\n", cut(key, 60), cut(value, kLongest));
+  return text;
+}
+
 std::string models_table(const std::vector<ModelEntry>& models) {
   if (models.empty()) return "no models: name a folder with --models-dir DIR or in TEMPERA_MODELS\n";
   const Row heads = {"name", "kind", "base", "stored as", "size", "hash", "trigger words"};
@@ -85,7 +91,6 @@ std::string models_table(const std::vector<ModelEntry>& models) {
 }
 
 std::string model_text(const ModelEntry& model) {
-  constexpr size_t kLongest = 200;
   std::string text;
   const auto add = [&](std::string_view key, std::string_view value) {
     if (!value.empty()) text += fmt::format("{:<14}{}\n", key, visible(value));
@@ -100,9 +105,7 @@ std::string model_text(const ModelEntry& model) {
   add("trigger words", fmt::format("{}", fmt::join(model.trigger_words, ", ")));
   add("SHA-256", model.sha256);
   for (const std::string& note : model.notes) add("note", note);
-  if (!model.metadata.empty()) text += "\nmetadata\n";
-  for (const auto& [key, value] : model.metadata) text += fmt::format("  {}: {}\n", cut(key, 60), cut(value, kLongest));
-  return text;
+  return text + metadata_text(model.metadata);
 }
 
 std::string check_text(const ModelCheck& check) {

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adapter_output.h"
+
 namespace tempera::cli {
 namespace {
 
@@ -38,6 +40,31 @@ TEST(ModelsOutput, OneModelHasItsMetadata) {
   EXPECT_EQ(model_json(kLora).at("metadata").at("ss_output_name"), std::string(300, 'x'));
   EXPECT_EQ(model_json(kLora).at("hash"), "aaaaaaaaaa");
   EXPECT_EQ(models_json({kLora}).at("models").size(), 1u);
+}
+
+// An adapter has the lines and the JSON of `tempera models info`, and more.
+TEST(ModelsOutput, AnAdapterHasItsChangesToo) {
+  const AdapterInfo info{.model = kLora,
+                         .formulas = {"LoCon", "LoRA"},
+                         .least_rank = 4,
+                         .largest_rank = 16,
+                         .components = {{"unet", 2, 2'500'000}},
+                         .matched = 6,
+                         .unmatched = {"x.alpha"},
+                         .embeddings = {{"w\x1b", {{"text_encoder", 3}}}}};
+  ModelEntry entry = kLora;
+  entry.metadata.clear();
+  const std::string text = adapter_text(info);
+  EXPECT_THAT(text, testing::StartsWith(model_text(entry) + "formulas      LoCon, LoRA\n"));
+  for (const char* line : {"rank          4 to 16\n", "changes       unet: 2 parameters with 2.50 M elements\n",
+                           "embeddings    w  (vectors: 3 in text_encoder)\n", "tensors       6 match SDXL, 1 do not\n",
+                           "ss_output_name: xxx"})
+    EXPECT_THAT(text, HasSubstr(line));
+  const nlohmann::ordered_json json = adapter_json(info), model = model_json(kLora);
+  for (const auto& [key, value] : model.items()) EXPECT_EQ(json.at(key), value) << key;
+  EXPECT_EQ(json.at("components").at(0).at("elements"), 2'500'000);
+  EXPECT_EQ(json.at("embeddings").at(0).at("vectors").at("text_encoder"), 3);
+  EXPECT_EQ(json.at("unmatched").at(0), "x.alpha");
 }
 
 TEST(ModelsOutput, ChecksEndWithTheirResult) {

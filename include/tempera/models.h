@@ -44,6 +44,33 @@ std::vector<ModelEntry> list_models(const EngineOptions& engine);
 // One model, by a name or a path. Throws Error(bad_file) if there is no such model, or if several models have the name.
 ModelEntry describe_model(const EngineOptions& engine, std::string_view name);
 
+// The parameters of one component that an adapter changes.
+struct AdapterComponent {
+  std::string name = {};  // "unet", "text_encoder", "text_encoder_2"
+  size_t parameters = 0;  // weights and biases, each counted once
+  uint64_t elements = 0;  // of all of them
+};
+
+// An embedding of textual inversion: in a file of its own, or in the file of an adapter.
+struct EmbeddingInfo {
+  std::string word = {};                       // for prompts; of a file of its own: the name of the file
+  std::map<std::string, size_t> vectors = {};  // by text encoder: "text_encoder" (CLIP L), "text_encoder_2"
+};
+
+struct AdapterInfo {
+  ModelEntry model = {};                     // of kind "lora" or "embedding", as describe_model returns it
+  std::vector<std::string> formulas = {};    // "LoRA", "LoCon", "LoHa", "LoKr", "DoRA", "GLoRA", "IA3", "OFT", "full"
+  int64_t least_rank = 0, largest_rank = 0;  // 0: no formula has a rank
+  std::vector<AdapterComponent> components = {};  // of SDXL base, in the order unet, text_encoder, text_encoder_2
+  size_t matched = 0;                             // tensors of the file that change these parameters
+  std::vector<std::string> unmatched = {};        // names of tensors that change nothing in SDXL base
+  std::vector<EmbeddingInfo> embeddings = {};
+};
+
+// The file that EngineOptions::model names, if it is an adapter or an embedding; nothing if it is another model. Reads
+// headers only. Throws Error(bad_file) as describe_model does, and for a malformed adapter.
+std::optional<AdapterInfo> adapter_info(const EngineOptions& engine);
+
 // The SHA-256 of a file, if it is known. Reads only the file with the hashes.
 std::optional<std::string> known_model_hash(const std::filesystem::path& file);
 // The known hash, or else computes and stores it. Throws Error(io), Error(cancelled).

@@ -87,7 +87,8 @@ std::shared_ptr<const Adapter> Adapters::opened(const std::filesystem::path& pat
   std::map<std::string, std::shared_ptr<AdapterChanges>, std::less<>> changes;
   for (AdapterLayer& layer : file.layers) {
     std::shared_ptr<AdapterChanges>& component = changes[layer.parameter.component];
-    if (!component) component = std::make_shared<AdapterChanges>(AdapterChanges{.identity = identity});
+    if (!component) component = std::make_shared<AdapterChanges>();
+    component->identity = identity;
     component->by_parameter.emplace(layer.parameter.name, make_change(layer));
   }
   adapter->changes.insert(changes.begin(), changes.end());

@@ -179,6 +179,34 @@ TEST_F(Models, AreShownAndVerified) {
   EXPECT_EQ(check.at("faults").size(), 1u);
 }
 
+// A LoRA of rank 2 for the first convolution of SDXL: (2, 4, 3, 3) and (320, 2, 1, 1) in float16.
+std::string lora_file() {
+  const std::string header =
+      R"({"__metadata__":{"ss_base_model_version":"sdxl_base_v1-0","ss_network_dim":"2",)"
+      R"("modelspec.trigger_phrase":"in my style"},)"
+      R"("lora_unet_conv_in.lora_down.weight":{"dtype":"F16","shape":[2,4,3,3],"data_offsets":[0,144]},)"
+      R"("lora_unet_conv_in.lora_up.weight":{"dtype":"F16","shape":[320,2,1,1],"data_offsets":[144,1424]}})";
+  std::string file;
+  for (size_t i = 0; i < 8; ++i) file += static_cast<char>(header.size() >> (8 * i));
+  return file + header + std::string(1424, '\0');
+}
+
+TEST_F(Models, OfAnAdapterInfoShowsItsChanges) {
+  write_file(folder_ / "plain/style.safetensors", lora_file());
+  setenv("TEMPERA_MODELS", (folder_ / "plain").c_str(), 1);
+  const Ran text = run({"info", "style"});
+  EXPECT_EQ(text.status, 0) << text.err;
+  for (const char* line :
+       {"kind          lora", "base          SDXL", "trigger words in my style", "formulas      LoCon",
+        "rank          2", "unet: 1 parameters", "2 match SDXL, 0 do not", "ss_network_dim: 2"})
+    EXPECT_THAT(text.out, HasSubstr(line));
+  const json info = json::parse(run({"info", "style", "--json"}).out);
+  EXPECT_EQ(info.at("components").at(0).at("elements"), 320 * 4 * 9);
+  const json listed = json::parse(run({"models", "info", "style", "--json"}).out);
+  for (const auto& [key, value] : listed.items()) EXPECT_EQ(info.at(key), value) << key;
+  EXPECT_EQ(json::parse(run({"models", "--json"}).out).at("models").at(0).at("kind"), "lora");
+}
+
 TEST_F(Models, MistakesNameTheRemedy) {
   const Ran typing = generate({"--models-dir", comfy_, "--model", "tiny-1.1"});
   EXPECT_EQ(typing.status, 2);

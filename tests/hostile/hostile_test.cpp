@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "models/components.h"
 #include "sampling/config.h"
+#include "source/model_adapter.h"
 #include "source/word_embedding.h"
 #include "weights/safetensors.h"
 #include "weights/tensor_file.h"
@@ -40,6 +41,15 @@ void read_tensors(const fs::path& path) {
 void read_index(const fs::path& path) {
   const ShardedSafetensors shards(path);
   for (const std::string& name : shards.names()) shards.get(name);
+}
+
+const AdapterNames& sdxl_names() {
+  static const AdapterNames kNames(adapter_parameters(sdxl_base()));
+  return kNames;
+}
+
+void read_model_adapter(const fs::path& path) {
+  open_model_adapter(path, sdxl_names());
 }
 
 void read_config(const fs::path& path) {
@@ -107,6 +117,10 @@ TEST(Hostile, Safetensors) {
 }
 TEST(Hostile, Gguf) {
   expect_all_refused(kFiles / "gguf", ".gguf", read_tensors);
+}
+TEST(Hostile, Adapters) {
+  sdxl_names();  // a model has them before a file is opened
+  expect_all_refused(kFiles / "adapter", ".safetensors", read_model_adapter);
 }
 TEST(Hostile, Configurations) {
   expect_all_refused(kFiles / "config", ".json", read_config);
