@@ -11,6 +11,7 @@
 #include "base/staging_folder.h"
 #include "convert/folder.h"
 #include "convert/layout.h"
+#include "convert/marks.h"
 #include "convert/model.h"
 #include "convert/tensor_writer.h"
 #include "sampling/config.h"
@@ -84,13 +85,25 @@ std::vector<std::string> lost_parts(const ConvertedModel& model, const fs::path&
   return lost;
 }
 
-void warn_of_lost_parts(const ConvertedModel& model, const fs::path& file, const fs::path& out, const LogSink& log) {
-  if (!log || !model.config) return;
-  if (const std::vector<std::string> lost = lost_parts(model, file); !lost.empty())
-    log(LogLevel::warning, fmt::format("'{}' cannot hold {}: keep '{}' for the options model_config, tokenizer, "
-                                       "scheduler_config and tiny_vae",
-                                       out.string(), fmt::join(lost, ", "), model.path.string()));
+// The same for a component alone in a file.
+std::vector<std::string> lost_parts_alone(const ConvertedModel& model, const fs::path& file) {
+  const ConvertedPart& part = model.parts.at(0);
+  if (part.component == kTinyVaeFolder) return {};
+  try {
+    const ConvertedModel read = open_alone(part.component, file, {});
+    if (read.parts.at(0).config == part.config) return {};
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::bad_file) throw;
+  }
+  return {fmt::format("the configuration of the {}", part.component)};
 }
+
+void warn(const ConvertedModel& model, const std::vector<std::string>& lost, const fs::path& out, const LogSink& log) {
+  if (!log || lost.empty()) return;
+  log(LogLevel::warning, fmt::format("'{}' cannot hold {}: keep '{}', and give these parts as options", out.string(),
+                                     fmt::join(lost, ", "), model.path.string()));
+}
+
 // The path of the staging folder in errors of writing becomes that of the output.
 [[noreturn]] void rethrow_named(const Error& error, const fs::path& file, const fs::path& out) {
   std::string text = error.what();
@@ -102,7 +115,7 @@ void warn_of_lost_parts(const ConvertedModel& model, const fs::path& file, const
 }
 
 void write_model_folder(const ConvertedModel& model, const TensorTypes& types, const fs::path& out,
-                        StagingFolder& staging, TensorWriter& writer) {
+                        StagingFolder& staging, TensorWriter& writer, const LogSink& log) {
   const FolderFiles files = folder_files(model, types);
   for (const auto& [path, tensors] : files) writer.announce(tensors);
   check_space(staging.path(), out, writer.announced_bytes());
@@ -111,6 +124,7 @@ void write_model_folder(const ConvertedModel& model, const TensorTypes& types, c
   } catch (const Error& error) {
     rethrow_named(error, staging.path(), out);
   }
+  if (!model.config && has_marks_of_files_alone(model)) warn(model, {"the marks of the sampling"}, out, log);
   staging.commit_folder();
 }
 
@@ -129,7 +143,7 @@ void write_single_file(const ConvertedModel& model, const TensorTypes& types, Ou
   } catch (const Error& error) {
     rethrow_named(error, file, out);
   }
-  warn_of_lost_parts(model, file, out, log);
+  warn(model, model.config ? lost_parts(model, file) : lost_parts_alone(model, file), out, log);
   staging.commit_file();
 }
 
@@ -145,7 +159,7 @@ void convert(const EngineOptions& engine, const ConvertOptions& options, const f
   const ConvertedModel model = open_converted_model(engine, callbacks.log);
   TensorWriter writer(callbacks.progress, callbacks.cancelled);
   if (kind == OutputKind::folder) {
-    write_model_folder(model, types, out, staging, writer);
+    write_model_folder(model, types, out, staging, writer, callbacks.log);
   } else {
     write_single_file(model, types, kind, out, staging, writer, callbacks.log);
   }

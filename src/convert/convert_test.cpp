@@ -14,6 +14,8 @@
 
 #include "base/half.h"
 #include "base/json.h"
+#include "convert/layout.h"
+#include "convert/tensor_writer.h"
 #include "models/config_writer.h"
 #include "source/default_model.h"
 #include "source/marks.h"
@@ -25,6 +27,7 @@
 #include "tempera/tempera.h"
 #include "weights/block_encoders.h"
 #include "weights/block_types.h"
+#include "weights/made.h"
 #include "weights/safetensors.h"
 #include "weights/tensor_file.h"
 
@@ -239,6 +242,55 @@ TEST_P(Quantised, HasTheValuesOfItsBlocks) {
 INSTANTIATE_TEST_SUITE_P(All, Quantised, testing::Values("Q8_0", "Q4_K", "Q5_1"),
                          [](const auto& test) { return std::string(test.param); });
 
+// The types of tensors that stay as stored.
+TEST(TensorTypes, RefuseTypesThatAreNotWrittenUnchanged) {
+  const auto message = [](OutputKind kind, DType type, bool is_scaled, bool is_changed) -> std::string {
+    CheckpointTensor stored{type, {2, 2}, {}};
+    stored.scaled = is_scaled;
+    GgufSpec spec{"w", DType::f32, {2, 2}};
+    try {
+      TensorTypes("", kind).set(spec, "unet", stored, is_changed, "'w'");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      return error.what();
+    }
+    EXPECT_EQ(spec.dtype, type);
+    return "";
+  };
+  EXPECT_EQ(message(OutputKind::folder, DType::f8_e5m2, false, false), "");
+  EXPECT_EQ(message(OutputKind::safetensors, DType::f8_e4m3, false, true), "");
+  EXPECT_THAT(message(OutputKind::safetensors, DType::f8_e4m3, true, false),
+              HasSubstr("'w' is stored as f8_e4m3 with a scale, which is not written unchanged: give dtype"));
+  EXPECT_THAT(message(OutputKind::folder, DType::f8_e5m2, false, true), HasSubstr("stored as f8_e5m2,"));
+  EXPECT_THAT(message(OutputKind::gguf, DType::f8_e4m3, false, false), HasSubstr("stored as f8_e4m3,"));
+}
+
+// Values that a checkpoint over the stored one computes, such as those with adapters.
+TEST_F(Convert, ChangedValuesHaveTheStoredTypes) {
+  EngineOptions engine;
+  engine.model = tiny_folder().string();
+  ConvertedModel model = open_converted_model(engine, {});
+  ConvertedPart& unet = model.parts.at(2);
+  ASSERT_EQ(unet.component, "unet");
+  MadeCheckpoint::Tensors tensors;
+  for (const std::string& name : unet.stored->names()) tensors.emplace(name, unet.stored->get(name));
+  const auto values = std::make_shared<std::vector<float>>(tensors.at("conv_in.bias").floats());
+  for (float& x : *values) x += 1.0f / 3;
+  CheckpointTensor& changed = tensors.at("conv_in.bias");
+  changed.dtype = DType::f32;
+  changed.revision = 1;
+  changed.reader = std::make_shared<StoredElements>(DType::f32, std::as_bytes(std::span(*values)), values);
+  unet.weights = std::make_shared<MadeCheckpoint>(tensors, "changed weights");
+
+  const std::vector<OutputTensor> written = diffusers_tensors(unet, TensorTypes("", OutputKind::folder));
+  TensorWriter({}, {}).write_safetensors(folder_ / "u.safetensors", written, {});
+  const SafetensorsFile file(folder_ / "u.safetensors");
+  for (float& x : *values) x = to_float(to_f16(x));
+  EXPECT_EQ(file.get("conv_in.bias").dtype, DType::f16);
+  EXPECT_EQ(file.get("conv_in.bias").floats(), *values);
+  EXPECT_EQ(stored_bytes(file.get("conv_in.weight")), stored_bytes(unet.stored->get("conv_in.weight")));
+}
+
 // A folder whose scheduler is another one.
 class Marks : public Convert {
  protected:
@@ -335,6 +387,16 @@ TEST_F(Convert, AUnetAlone) {
     expect_equal_tensors(*read.component.weights, *source.component.weights);
   }
   EXPECT_TRUE(fs::exists(folder_ / "unet/config.json"));
+}
+
+TEST_F(Convert, SaysWhatAUnetAloneLoses) {
+  converted(tiny_folder() / "unet", "tiny.safetensors");  // its heads are not 64 wide
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("tiny.safetensors' cannot hold the configuration of the unet")));
+  warnings_.clear();
+  EngineOptions engine;
+  engine.unet_config = (tiny_folder() / "unet").string();
+  converted(folder_ / "tiny.safetensors", "unet", "", engine);
+  EXPECT_THAT(warnings_, IsEmpty());
 }
 
 TEST_F(Convert, AnAutoencoderAlone) {

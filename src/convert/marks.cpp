@@ -1,6 +1,6 @@
 #include "convert/marks.h"
 
-#include <cstring>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "source/marks.h"
@@ -55,6 +55,11 @@ std::vector<OutputTensor> sampling_marks(const ConvertedModel& model, OutputKind
   if (is_v(scheduler)) add_flag("v_pred");
   if (const auto at = scheduler.find("rescale_betas_zero_snr"); at != scheduler.end() && *at == true) add_flag("ztsnr");
   return marks;
+}
+
+bool has_marks_of_files_alone(const ConvertedModel& model) {
+  return std::ranges::any_of(sampling_marks(model, OutputKind::safetensors),
+                             [](const OutputTensor& tensor) { return tensor.spec.name != "v_pred"; });
 }
 
 std::string prediction_mark(const ConvertedModel& model) {

@@ -12,6 +12,9 @@ namespace tempera {
 // edm_std. Marks without a value are empty tensors; GGUF has none, so they have one element there.
 std::vector<OutputTensor> sampling_marks(const ConvertedModel& model, OutputKind kind);
 
+// Whether the scheduler configuration needs other marks than v_pred, which is in the metadata too.
+bool has_marks_of_files_alone(const ConvertedModel& model);
+
 // modelspec.prediction_type: "epsilon" or "v"; empty if the scheduler configuration does not say.
 std::string prediction_mark(const ConvertedModel& model);
 

@@ -54,6 +54,7 @@ std::string_view lone_component(const fs::path& path) {
       return {};
   }
 }
+}  // namespace
 
 ConvertedModel open_alone(std::string_view component, const fs::path& path, const EngineOptions& engine) {
   ConvertedModel model;
@@ -74,6 +75,7 @@ ConvertedModel open_alone(std::string_view component, const fs::path& path, cons
   return model;
 }
 
+namespace {
 ConvertedModel open_whole(const EngineOptions& engine, const LogSink& log) {
   const ModelSource source = open_model_of(engine, log);
   ConvertedModel model;

@@ -36,7 +36,10 @@ struct ConvertedModel {
   const ConvertedPart* find(std::string_view component) const;
 };
 
-// Throws as open_model_of, open_unet, open_vae and open_tiny_vae do.
+// A UNet, an autoencoder or a tiny autoencoder alone. Throws as open_unet, open_vae and open_tiny_vae do.
+ConvertedModel open_alone(std::string_view component, const std::filesystem::path& path, const EngineOptions& engine);
+
+// A model or a component alone. Throws as open_model_of, open_unet, open_vae and open_tiny_vae do.
 ConvertedModel open_converted_model(const EngineOptions& engine, const LogSink& log);
 
 }  // namespace tempera
