@@ -147,12 +147,10 @@ void write_single_file(const ConvertedModel& model, const TensorTypes& types, Ou
   staging.commit_file();
 }
 
-}  // namespace
-
-void convert(const EngineOptions& engine, const ConvertOptions& options, const fs::path& out,
-             const ConvertCallbacks& callbacks) {
+void convert_checked(const EngineOptions& engine, const ConvertOptions& options, const fs::path& out,
+                     const ConvertCallbacks& callbacks) {
   if (!out.has_filename() && !out.has_parent_path())
-    fail(ErrorCode::invalid_argument, "the name of the output is empty");
+    fail(ErrorCode::invalid_argument, "the name of the output is empty: give one");
   const OutputKind kind = kind_of(out);
   const TensorTypes types(options.dtype, kind);
   StagingFolder staging(out);
@@ -162,6 +160,17 @@ void convert(const EngineOptions& engine, const ConvertOptions& options, const f
     write_model_folder(model, types, out, staging, writer, callbacks.log);
   } else {
     write_single_file(model, types, kind, out, staging, writer, callbacks.log);
+  }
+}
+
+}  // namespace
+
+void convert(const EngineOptions& engine, const ConvertOptions& options, const fs::path& out,
+             const ConvertCallbacks& callbacks) {
+  try {
+    convert_checked(engine, options, out, callbacks);
+  } catch (const fs::filesystem_error& error) {  // a folder that may not be searched, a loop of symbolic links
+    fail(ErrorCode::io, "cannot look at '{}': {}", error.path1().string(), error.code().message());
   }
 }
 

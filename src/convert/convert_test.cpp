@@ -421,6 +421,8 @@ TEST_F(Convert, RefusesMistakesBeforeAnyWork) {
   EXPECT_THAT(problem(in, "m.gguf", "q2_k"), HasSubstr("dtype is 'q2_k': give"));
   EXPECT_THAT(problem(in, "m", "int8"), HasSubstr("dtype is 'int8': give"));
   EXPECT_THAT(problem(in, "missing/m.gguf"), HasSubstr("missing' does not exist"));
+  fs::create_symlink("loop", folder_ / "loop");
+  EXPECT_THAT(problem(folder_ / "loop/x", "m"), HasSubstr("loop"));
   write_file(folder_ / "m.safetensors", "");
   EXPECT_THAT(problem(in, "m.safetensors"), HasSubstr("exists already"));
   EXPECT_THAT(problem(folder_ / "none", "m"), HasSubstr("none"));
