@@ -30,6 +30,7 @@ LAYERS = {
     "backend/cuda": ["backend", "program", "ir", "base"],
     "runtime": ["program", "backend", "weights", "ir", "base"],
     "source": ["adapters", "weights", "models", "sampling", "ir", "base"],
+    "convert": ["source", "adapters", "weights", "text", "sampling", "models", "ir", "base"],
     "pipeline": ["source", "adapters", "weights", "text", "image", "sampling", "ir", "models", "passes", "program", "backend",
                  "runtime", "base"],
     "measure": ["pipeline", "source", "adapters", "weights", "sampling", "ir", "models", "program", "backend", "runtime", "base"],
@@ -52,7 +53,7 @@ GRANTED_HEADERS = {
 
 # The public interface uses only the standard library. base/error.h and base/log.h make its names available in src/.
 # runtime fills the structures of tempera/bench.h.
-PUBLIC_USERS = ["base", "runtime", "source", "pipeline", "measure", "apps", "include"]
+PUBLIC_USERS = ["base", "runtime", "source", "convert", "pipeline", "measure", "apps", "include"]
 
 # Vendor header (prefix) -> path prefixes that may include it.
 VENDORS = {

@@ -36,6 +36,7 @@ Run add_bench_algorithms(CLI::App& app);
 Run add_bench_ops(CLI::App& app);
 Run add_bench_table(CLI::App& app);
 Run add_bench_trace(CLI::App& app);
+Run add_convert(CLI::App& app);
 Run add_encode(CLI::App& app);
 Run add_generate(CLI::App& app);
 Run add_info(CLI::App& app);

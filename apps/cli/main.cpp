@@ -89,6 +89,7 @@ class CommandLine {
     add("plan", "show memory and arithmetic of a request, without reading weights", add_plan);
     add("info", "show the components of a model", add_info);
     add("models", "list the models of this machine, show or verify one of them", add_models);
+    add("convert", "convert a model between a single file, a diffusers folder and GGUF", add_convert);
     add("synth", "write a model with random weights, for measurements", add_synth);
     add("bench", "measure kernels, the steps of one generation, or several ways to generate pictures", add_bench);
     app_.footer("tempera COMMAND --help shows the options of a command.");

@@ -138,6 +138,17 @@ void convert_to(const void* source, DType type, To* to, size_t n) {
   }
 }
 
+// Through floats, a block at a time.
+void convert_to_f8_e4m3(const void* source, DType type, uint8_t* to, size_t n) {
+  const auto* from = static_cast<const std::byte*>(source);
+  std::array<float, 256> values;
+  for (size_t at = 0; at < n; at += values.size()) {
+    const size_t some = std::min(values.size(), n - at);
+    convert(from + at * size_of(type), type, values.data(), DType::f32, some);
+    std::transform(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(some), to + at, to_f8_e4m3);
+  }
+}
+
 }  // namespace
 
 bool can_convert(DType from) {
@@ -170,6 +181,8 @@ void convert(const void* source, DType from, void* destination, DType to, size_t
       return convert_to(source, from, static_cast<f16*>(destination), n);
     case DType::bf16:
       return convert_to(source, from, static_cast<bf16*>(destination), n);
+    case DType::f8_e4m3:
+      return convert_to_f8_e4m3(source, from, static_cast<uint8_t*>(destination), n);
     default:
       fail(ErrorCode::internal, "internal error: no conversion to {}", name(to));
   }

@@ -1,4 +1,4 @@
-// IEEE half and bfloat16 as storage types, and their conversions (round to nearest, ties to even).
+// IEEE half, bfloat16 and floats of 8 bits as storage types, and their conversions (round to nearest, ties to even).
 #pragma once
 
 #include <bit>
@@ -55,6 +55,21 @@ inline f16 to_f16(float x) {
   return {static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13))};
 }
 
+// The bits of an E4M3 number without infinities ("FP8 Formats for Deep Learning", Micikevicius et al., 2022), as
+// PyTorch's float8_e4m3fn: magnitudes above 464, which is half-way between 448 and the next number that there would be,
+// become NaN.
+inline uint8_t to_f8_e4m3(float x) {
+  const uint32_t u = std::bit_cast<uint32_t>(x), magnitude = u & 0x7fffffffu;
+  const auto sign = static_cast<uint8_t>(u >> 24 & 0x80u);
+  if (magnitude > 0x43e80000u) return sign | 0x7fu;  // also infinities and NaN
+  if (magnitude < 0x3c800000u) {                     // below 2^-6: subnormal; the sum rounds at the bit of 2^-9
+    const float rounded = std::bit_cast<float>(magnitude) + 0x1p14f;
+    return static_cast<uint8_t>(sign | (std::bit_cast<uint32_t>(rounded) - 0x46800000u));
+  }
+  const uint32_t odd = (magnitude >> 20) & 1u;
+  return static_cast<uint8_t>(sign | ((magnitude - 0x3c000000u + 0x7ffffu + odd) >> 20));
+}
+
 template <class T>
 T from_float(float x);
 template <>
@@ -85,8 +100,8 @@ constexpr DType dtype_of<bf16>() {
   return DType::bf16;
 }
 
-// Converts n elements between any two of f32, f16, bf16 (f64, f8, i32, i64, u8 only as source). Throws Error(internal)
-// for other pairs. Uses the machine's vector conversions where there are any; single threaded.
+// Converts n elements between any two of f32, f16, bf16, f8_e4m3 (f64, f8_e5m2, i32, i64, u8 only as source). Throws
+// Error(internal) for other pairs. Uses the machine's vector conversions where there are any; single threaded.
 void convert(const void* source, DType source_type, void* destination, DType destination_type, size_t n);
 
 }  // namespace tempera

@@ -73,6 +73,34 @@ TEST(Convert, ReadsFloatsOfEightBits) {
   }
 }
 
+// Against the nearest of all numbers of the format; of two, the one with an even fraction.
+TEST(Convert, WritesFloatsOfEightBits) {
+  std::vector<float> values = {0, -0.0f, 0x1p-10f, 0x1.000002p-10f, 0x3p-10f, 0x1p-6f, 448, 464, -464, 1e-30f};
+  for (int i = 0; i < 100000; ++i)
+    values.push_back(std::sin(static_cast<float>(i)) * std::exp2(static_cast<float>(i % 20 - 11)));
+  for (int bits = 0; bits < 0x7e; ++bits) values.push_back((fp8(bits, 4, 7) + fp8(bits + 1, 4, 7)) / 2);
+  std::vector<uint8_t> written(values.size());
+  convert(values.data(), DType::f32, written.data(), DType::f8_e4m3, values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    int nearest = 0;
+    const float x = std::abs(values[i]);
+    for (int bits = 1; bits < 0x7f; ++bits) {
+      const float better = std::abs(fp8(nearest, 4, 7) - x) - std::abs(fp8(bits, 4, 7) - x);  // exact
+      if (better > 0 || (better == 0 && bits % 2 == 0)) nearest = bits;
+    }
+    ASSERT_EQ(written[i], nearest | (std::signbit(values[i]) ? 0x80 : 0)) << values[i];
+  }
+}
+
+// PyTorch's rule: no saturation.
+TEST(Convert, NumbersThatEightBitsDoNotHaveBecomeNan) {
+  const std::vector<float> values = {std::nextafter(464.0f, 500.0f),         -480, 1e30f, INFINITY, -INFINITY,
+                                     std::numeric_limits<float>::quiet_NaN()};
+  std::vector<uint8_t> written(values.size());
+  convert(values.data(), DType::f32, written.data(), DType::f8_e4m3, values.size());
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(written[i] & 0x7f, 0x7f) << values[i];
+}
+
 // The vector loops and the scalar ones agree, at any length and alignment of the source.
 TEST(Convert, AgreesWithTheScalarFunctions) {
   std::vector<float> values;

@@ -11,14 +11,6 @@
 namespace tempera {
 namespace {
 
-// A half with an exponent that is smaller by 8 has the bits of an E4M3, and 7 more of the fraction.
-std::byte to_e4m3(float x) {
-  const f16 half = to_f16(x * 0x1p-8f);
-  const int magnitude = half.bits & 0x7fff, rounded = (magnitude + 0x3f + (magnitude >> 7 & 1)) >> 7;
-  constexpr int kLargest = 0x7e;  // 0x7f is NaN
-  return static_cast<std::byte>((half.bits >> 8 & 0x80) | std::min(rounded, kLargest));
-}
-
 constexpr size_t kBlockBytes = 144;
 
 // d, d of the minima, then 8 scales and 8 minima that are all 32 in the layout of Q4_K, then 128 random bytes. A number
@@ -40,7 +32,7 @@ void write_block(uint64_t seed, float deviation, std::byte* block) {
 void random_fp8(uint64_t stream, size_t begin, Spread spread, std::span<std::byte> out) {
   std::vector<float> values(out.size());
   random_values(stream, begin, spread, DType::f32, std::as_writable_bytes(std::span(values)));
-  std::ranges::transform(values, out.begin(), to_e4m3);
+  convert(values.data(), DType::f32, out.data(), DType::f8_e4m3, values.size());
 }
 
 void random_q4_k(uint64_t stream, size_t begin, Spread spread, std::span<std::byte> out) {

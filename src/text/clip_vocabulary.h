@@ -10,4 +10,7 @@ namespace tempera {
 // (Padding::first; also for Padding::as_stated) or `tokenizer_2` (Padding::second).
 TokenizerFiles clip_vocabulary(Padding padding);
 
+// The same as the texts of vocab.json, merges.txt and tokenizer_config.json.
+TokenizerTexts clip_vocabulary_texts(Padding padding);
+
 }  // namespace tempera

@@ -53,6 +53,20 @@ TEST(ClipVocabulary, IsThatOfSdxl) {
   EXPECT_EQ(Tokenizer{clip_vocabulary(Padding::as_stated)}.pad(), 49407);
 }
 
+TEST(ClipVocabulary, ItsTextsReadBackAsTheSame) {
+  for (const Padding padding : {Padding::first, Padding::second}) {
+    const TokenizerFiles built_in = clip_vocabulary(padding);
+    const TokenizerFiles read = parse_tokenizer_files(clip_vocabulary_texts(padding));
+    EXPECT_TRUE(*read.bpe == *built_in.bpe);
+    EXPECT_EQ(read.pad, built_in.pad);
+    EXPECT_EQ(read.bos, built_in.bos);
+    EXPECT_EQ(read.eos, built_in.eos);
+    EXPECT_EQ(read.unknown, built_in.unknown);
+    EXPECT_EQ(read.max_length, built_in.max_length);
+    EXPECT_EQ(read.added.size(), built_in.added.size());
+  }
+}
+
 // Any code points, many of them white space, letters and marks of one script, so that all rules of the tokenizer apply.
 std::string random_text(std::mt19937& random) {
   const auto below = [&](uint32_t limit) { return static_cast<uint32_t>(random() % limit); };

@@ -35,6 +35,7 @@ struct CheckpointTensor {
   // different ones for different values.
   uint64_t revision = 0;
   const BlockType* blocks = nullptr;  // of a tensor that is stored in blocks
+  bool scaled = false;                // the values are the stored numbers times a factor, so they are none of `dtype`
 
   int64_t elements() const;
   uint64_t stored_bytes() const;

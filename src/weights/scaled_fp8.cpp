@@ -66,8 +66,10 @@ class ScaledCheckpoint final : public Checkpoint {
     std::optional<CheckpointTensor> tensor = below_->find(name);
     if (tensor && name.ends_with(kWeight)) {
       const std::string scale = std::string(name.substr(0, name.size() - kWeight.size())).append(kScale);
-      if (const auto number = below_->find(scale))
+      if (const auto number = below_->find(scale)) {
         tensor->reader = std::make_shared<ScaledElements>(std::move(tensor->reader), read_scale(*number, scale));
+        tensor->scaled = true;
+      }
     }
     return tensor;
   }

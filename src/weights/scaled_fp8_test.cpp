@@ -54,6 +54,8 @@ TEST_F(ScaledFp8, MultipliesMarkedWeights) {
   EXPECT_THAT(file->get("m.b.weight").floats(), ElementsAre(1.5f));
   EXPECT_EQ(file->get("m.a.weight").dtype, DType::f8_e4m3);
   EXPECT_EQ(file->get("m.a.weight").stored_bytes(), 5u);
+  EXPECT_TRUE(file->get("m.a.weight").scaled);
+  EXPECT_FALSE(file->get("m.b.weight").scaled);
   EXPECT_FALSE(file->find("m.a.scale_weight"));
   EXPECT_FALSE(file->find("m.scaled_fp8"));
 }

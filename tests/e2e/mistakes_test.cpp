@@ -273,6 +273,21 @@ TEST_F(Mistakes, ExistingModelIsNotOverwritten) {
   EXPECT_EQ(read_file(tiny_folder() / "model_index.json"), before);
 }
 
+TEST_F(Mistakes, Conversion) {
+  expect_error({"convert", tiny_folder()}, kMistake, {"an output is missing", "tempera convert"});
+  expect_error({"convert", "nowhere", "m"}, kMistake, {"nowhere"});
+  expect_error({"convert", tiny_folder(), "m.ckpt"}, kMistake, {"'m.ckpt'", ".safetensors"});
+  expect_error({"convert", tiny_folder(), "m", "--dtype", "q8_0"}, kMistake, {"--dtype is 'q8_0'", ".gguf"});
+  expect_error({"convert", tiny_folder(), "m.gguf", "--dtype", "fp8"}, kMistake, {"--dtype is 'fp8'"});
+  expect_error({"convert", tiny_folder(), "m", "--dtype", "fp12"}, kMistake, {"--dtype is 'fp12'", "bf16"});
+  expect_error({"convert", tiny_folder(), "missing/m"}, kFailure, {"'missing'", "create it"});
+  expect_error({"convert", tiny_folder(), "m", "--stesp", "4"}, kMistake, {"--stesp"});
+  expect_error({"convert", file_of("model.ckpt", "\x80\x02}q\x01."), "m"}, kMistake, {"model.ckpt", "pickle"});
+  const fs::path there = file_of("there.gguf", "");
+  expect_error({"convert", tiny_folder(), there}, kMistake, {there, "exists"});
+  expect_error({"convert", tiny_folder(), tiny_folder()}, kMistake, {tiny_folder(), "exists"});
+}
+
 TEST_F(Mistakes, FullDisk) {
   Surroundings full;
   full.file_size_limit = 2000;
@@ -281,6 +296,8 @@ TEST_F(Mistakes, FullDisk) {
   full.file_size_limit = 1 << 20;
   expect_error({"synth", "--preset", "tiny", "model"}, kFailure, {"model"}, full);
   expect_error({"synth", "--preset", "tiny", "model.safetensors"}, kFailure, {"model.safetensors"}, full);
+  expect_error({"convert", tiny_folder(), "model"}, kFailure, {"'model/"}, full);
+  expect_error({"convert", tiny_folder(), "model.gguf"}, kFailure, {"'model.gguf'"}, full);
 }
 
 TEST_F(Mistakes, StandardOutputThatTakesNothing) {

@@ -347,7 +347,7 @@ TEST(Threads, SpinShortlyUnlessTheUserSaysHow) {
 }
 
 TEST(Help, IsThereForEveryCommand) {
-  for (const char* command : {"generate", "encode", "plan", "info", "synth"}) {
+  for (const char* command : {"generate", "encode", "plan", "info", "convert", "synth"}) {
     const Ran ran = run_tempera({command, "--help"});
     EXPECT_EQ(ran.status, 0);
     EXPECT_THAT(ran.out, HasSubstr("Usage: tempera " + std::string(command)));
