@@ -98,7 +98,7 @@ TEST_F(TextualInversion, HashesThatAreKnownAreInTheText) {
   ASSERT_EQ(run({"models", "--models-dir", "embeddings", "--hash"}).status, 0);
   const Ran list = run({"models", "--models-dir", "embeddings", "--json"});
   std::string hash;
-  for (const json& model : json::parse(list.out)) {
+  for (const json& model : json::parse(list.out).at("models")) {
     if (model.at("name") != "zqstyle.safetensors") continue;
     EXPECT_EQ(model.at("kind"), "embedding");
     hash = model.at("sha256");
