@@ -150,10 +150,7 @@ Spacing automatic(const SchedulerConfig& config) {
 }  // namespace
 
 std::vector<std::string_view> schedule_names() {
-  std::vector<std::string_view> names;
-  names.reserve(std::size(kSchedules));
-  for (const ScheduleName& schedule : kSchedules) names.push_back(schedule.name);
-  return names;
+  return names_of(kSchedules);
 }
 
 SchedulerName read_scheduler_name(std::string_view name) {

@@ -125,7 +125,7 @@ UnetReplacement open_unet(const fs::path& where, const fs::path& config_path, co
     unet.component.weights = with_canonical_names(std::move(opened.checkpoint), kUnet);
     unet.component.files = std::move(opened.files);
   } else {
-    unet.file = open_tensor_file(where).tensors;
+    unet.file = open_tensor_file(where);
     if (!config) config = config_next_to(where);
     unet.component.weights = unet_of(unet.file, what);
     unet.component.files = {where};

@@ -54,7 +54,7 @@ ReplacingVae open_folder(const fs::path& folder) {
 }
 
 ReplacingVae open_file(const fs::path& path) {
-  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path).tensors;
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
   LoneComponent vae{std::string(kind().name), path, VaeConfig(), {}};
   vae.component.files = {path};
   vae.component.weights = tensors_of_file(file);

@@ -60,7 +60,7 @@ class Verification {
       if (fs::is_directory(path, ignored)) {
         add_folder(path);
       } else {
-        weights_.push_back(open_tensor_file(path).tensors);
+        weights_.push_back(open_tensor_file(path));
         files_ = {path};
       }
     } catch (const Error& error) {
