@@ -35,7 +35,7 @@ struct UnetOrigin {
 
 // Opens the UNet that replaces the model's own, whose config is in `source` if it is known.
 UnetOrigin replace_unet(ModelSource& source, const OpenOptions& options) {
-  UnetReplacement unet = open_unet(options.unet, options.unet_config, source.config);
+  UnetReplacement unet = open_unet(options, source.config);
   source.config.unet = std::move(unet.config);
   source.components[std::string(kUnet)] = std::move(unet.component);
   check(source.config, options.unet.string());
@@ -94,20 +94,39 @@ RequestDefaults read_defaults(const fs::path& file, RequestDefaults defaults) {
   return defaults;
 }
 
-// In order of preference.
-std::vector<std::string> variants_of(const OpenOptions& options) {
-  if (options.variant.empty()) return {"", "fp16"};
-  return {options.variant, ""};
-}
-
 ComponentSource& open_component(ModelSource& source, const ComponentKind& kind, const OpenOptions& options) {
-  const WeightFiles files = find_weight_files(source.path / kind.name, kind.weights_stem(), variants_of(options));
+  const WeightFiles files =
+      find_weight_files(source.path / kind.name, kind.weights_stem(), variants_of(options.variant));
   OpenedWeights opened = open_weight_files(files);
   ComponentSource part;
   part.weights = with_canonical_names(std::move(opened.checkpoint), kind.name);
   part.files = std::move(opened.files);
   part.variant = files.variant;
   return source.components.insert_or_assign(std::string(kind.name), std::move(part)).first->second;
+}
+
+// At least one folder must have the requested variant: that of the model, or one that replaces a part of it. Of those
+// that do not have it, the plain weights are used.
+void check_variant(const ModelSource& source, const OpenOptions& options, const std::optional<ReplacingVae>& vae,
+                   bool model_has_it) {
+  if (options.variant.empty()) return;
+  bool found = model_has_it;
+  std::vector<std::string> without;
+  const auto look = [&](const fs::path& path, const ComponentSource& part) {
+    if (!part.variant.empty()) {
+      found = true;
+    } else if (fs::is_directory(path)) {
+      without.push_back(path.string());
+    }
+  };
+  if (!options.unet.empty()) look(options.unet, source.component(kUnet));
+  if (vae) look(options.vae, vae->vae.component);
+  if (!found) {
+    fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out",
+         source.path.string(), options.variant);
+  }
+  for (const std::string& folder : without)
+    warn(options, fmt::format("'{}' has no variant '{}': its plain weights are used", folder, options.variant));
 }
 
 ModelSource open_folder(const fs::path& root, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
@@ -144,12 +163,13 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options, const 
   for (const ComponentKind* kind : index.components) {
     if (is_replaced(*kind, options)) continue;
     if (kind->reads_prompts && !options.text_encoders) {
-      if (const auto files = look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options))) {
+      if (const auto files =
+              look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options.variant))) {
         (files->variant.empty() ? plain : variant).push_back(kind->name);
       }
       continue;
     }
-    if (is_vae(*kind) && !look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options)))
+    if (is_vae(*kind) && !look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options.variant)))
       continue;
     const ComponentSource& part = open_component(source, *kind, options);
     (part.variant.empty() ? plain : variant).push_back(kind->name);
@@ -158,10 +178,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options, const 
   const fs::path defaults = root / "defaults.json";
   set_sampling(source, unet, fs::exists(defaults) ? LogSink() : options.log);
   source.defaults = read_defaults(defaults, source.defaults);
-  if (!options.variant.empty() && variant.empty()) {
-    fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
-         options.variant);
-  }
+  check_variant(source, options, vae, !variant.empty());
   if (!plain.empty() && !variant.empty()) {
     const std::string how =
         options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant);
@@ -172,7 +189,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options, const 
 }
 
 ModelSource open_single_file(const fs::path& path, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
-  if (!options.variant.empty()) {
+  if (!options.variant.empty() && !fs::is_directory(options.unet) && !fs::is_directory(options.vae)) {
     fail(ErrorCode::invalid_argument, "'{}' is a single file, which has no variants: leave out the variant '{}'",
          path.string(), options.variant);
   }
@@ -184,13 +201,14 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options, c
   LdmLayout layout;
   UnetOrigin unet{file, path};
   if (options.model_config.empty()) {
-    LdmModel model = read_ldm_model(*file, what, vae ? &std::get<VaeConfig>(vae->vae.config) : nullptr);
+    const LdmReplaced replaced{vae ? &std::get<VaeConfig>(vae->vae.config) : nullptr, !options.unet.empty()};
+    LdmModel model = read_ldm_model(*file, what, replaced);
     source.config = std::move(model.config);
     source.scheduler_config = sdxl_scheduler_config();
     source.scheduler_origin = "the defaults of " + what;
     layout = std::move(model.layout);
   } else {
-    const bool refiner = is_ldm_refiner(*file, what);
+    const bool refiner = is_ldm_refiner(*file, what, !options.unet.empty());
     const fs::path index_file = options.model_config / "model_index.json";
     const ModelIndex index =
         fs::exists(index_file) ? read_model_index(index_file, vae) : usual_index(options.model_config, refiner, vae);
@@ -228,6 +246,7 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options, c
     source.components.emplace(component, std::move(part));
   }
   if (!options.unet.empty()) unet = replace_unet(source, options);
+  check_variant(source, options, vae, false);
   set_sampling(source, unet, options.log);
   return source;
 }
@@ -279,7 +298,7 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
   }
   // Parts that replace others are opened before the model's own parts.
   std::optional<ReplacingVae> vae;
-  if (!options.vae.empty()) vae = open_vae(options.vae);
+  if (!options.vae.empty()) vae = open_vae(options.vae, options.variant);
   ModelSource source =
       fs::is_directory(status) ? open_folder(model, options, vae) : open_single_file(model, options, vae);
   for (auto& [name, part] : source.components) count_parameters(part);

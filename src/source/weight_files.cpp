@@ -64,6 +64,11 @@ WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, con
        expected);
 }
 
+std::vector<std::string> variants_of(const std::string& requested) {
+  if (requested.empty()) return {"", "fp16"};
+  return {requested, ""};
+}
+
 OpenedWeights open_weight_files(const WeightFiles& files) {
   if (!files.sharded) return {open_tensor_file(files.path), {files.path}};
   OpenedWeights opened;
