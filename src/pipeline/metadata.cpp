@@ -2,32 +2,13 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
-#include "models/components.h"
 #include "sampling/names.h"
 #include "source/catalog/hash_store.h"
 #include "source/locate.h"
 #include "source/tiny_vae.h"
-#include "source/unet_source.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
-namespace {
-
-// Weights in diffusers folders all have the same name, and so have their folders: "other/unet".
-std::string unet_label(const std::string& unet) {
-  std::filesystem::path path = std::filesystem::absolute(unet).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  if (path.filename().string().starts_with(component_kind(kUnet).weights_stem())) path = path.parent_path();
-  const std::string label = model_label(path);
-  return label == kUnet ? (path.parent_path().filename() / label).string() : label;
-}
-
-std::string vae_label(const std::string& vae) {
-  return vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(vae);
-}
-
-}  // namespace
-
 std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engine, const ModelSource& source,
                             const TileGrid& tiles, uint64_t seed) {
   const Request& request = r.request;
@@ -43,11 +24,16 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   if (const std::optional<std::string> hash = known_hash(source.path)) add("Model hash", hash->substr(0, 10));
-  add("Model", model_label(source.path));
-  if (!engine.unet.empty()) add("UNet", unet_label(engine.unet));
+  add("Model", source.names.model);
+  if (!engine.unet.empty()) add("UNet", source.names.unet);
   if (!engine.unet_config.empty()) add("UNet config", model_label(engine.unet_config));
-  if (const std::string& vae = engine.tiny_vae.empty() ? engine.vae : engine.tiny_vae; !vae.empty())
-    add("VAE", vae_label(vae));
+  if (engine.tiny_vae == kModelsOwnTinyVae) {
+    add("VAE", std::string(kTinyVaeFolder));
+  } else if (!engine.tiny_vae.empty()) {
+    add("VAE", source.names.tiny_vae);
+  } else if (!engine.vae.empty()) {
+    add("VAE", source.names.vae);
+  }
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
   // Everything else that differs from its default, under diffusers' name (FieldTrait::in_metadata: no path of this
