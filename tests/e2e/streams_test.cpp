@@ -85,10 +85,10 @@ TEST_F(Streams, AreRefusedBeforeTheWork) {
   close(terminal);
   close(other_end);
   // Errors of the request are no part of the picture.
-  const Ran ran = generate({"--output", "-", "--json", "--width", "63"});
+  const Ran ran = generate({"--output", "-", "--json", "--vae", "./none.safetensors"});
   EXPECT_EQ(ran.status, 2);
   EXPECT_EQ(ran.out, "");
-  EXPECT_THAT(ran.err, HasSubstr("invalid_argument"));
+  EXPECT_THAT(ran.err, HasSubstr("\"bad_file\""));
 }
 
 TEST_F(Streams, PipesAndDevicesAreWrittenDirectly) {
