@@ -40,7 +40,10 @@ function(tempera_test name)
     TEMPERA_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
     TEMPERA_REFERENCE="${PROJECT_SOURCE_DIR}/../shared/reference")
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 600)
+  # Threads that spin while they wait do not make small problems faster, and take the cores of the tests that run at the
+  # same time.
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 600
+    ENVIRONMENT_MODIFICATION OMP_WAIT_POLICY=set:passive)
 endfunction()
 
 # tempera_fuzzer(NAME SOURCES ... [LIBS ...]): a libFuzzer target; only with TEMPERA_FUZZERS.

@@ -2,15 +2,14 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
-#include <vector>
 
+#include "child_process.h"
 #include "tempera/models.h"
 
 namespace tempera::cli {
@@ -18,11 +17,6 @@ namespace tempera::cli {
 void start_background_hash(const std::string& model) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(model, ignored) || known_model_hash(model)) return;
-  std::vector<std::string> words = {"tempera", "models", "--hash-file", model};
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   // Readers of this process's pipes must not wait for that one.
@@ -32,7 +26,7 @@ void start_background_hash(const std::string& model) {
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);  // Ctrl-C in the terminal does not end it
   pid_t process = -1;
-  posix_spawn(&process, "/proc/self/exe", &actions, &attributes, pointers.data(), environ);
+  spawn_tempera({"models", "--hash-file", model}, actions, &attributes, process);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,17 +21,12 @@ constexpr int kPollMilliseconds = 100;
   throw Error(ErrorCode::unavailable, fmt::format("cannot start another process of tempera: {}", std::strerror(error)));
 }
 
-pid_t spawn(std::vector<std::string> words, int out) {
-  words.insert(words.begin(), "tempera");
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
+pid_t spawn(const std::vector<std::string>& arguments, int out) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   pid_t process = -1;
-  const int error = posix_spawn(&process, "/proc/self/exe", &actions, nullptr, pointers.data(), environ);
+  const int error = spawn_tempera(arguments, actions, nullptr, process);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) cannot_start(error);
   return process;
@@ -54,6 +48,16 @@ std::string shell_words(const std::vector<std::string>& words) {
     line += '\'';
   }
   return line;
+}
+
+int spawn_tempera(std::vector<std::string> arguments, const posix_spawn_file_actions_t& actions,
+                  const posix_spawnattr_t* attributes, pid_t& process) {
+  arguments.insert(arguments.begin(), "tempera");
+  std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  return posix_spawn(&process, "/proc/self/exe", &actions, attributes, pointers.data(), environ);
 }
 
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments) {

@@ -1,6 +1,7 @@
 // Runs this program in a new process, so that its memory is empty and its clock is 0 at the start.
 #pragma once
 
+#include <spawn.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -12,6 +13,10 @@ namespace tempera::cli {
 
 // A command for people to type again: words with anything special in them are quoted.
 std::string shell_words(const std::vector<std::string>& words);
+
+// Starts this program with these arguments. `attributes` may be null. Returns 0 and sets `process`, or an error number.
+int spawn_tempera(std::vector<std::string> arguments, const posix_spawn_file_actions_t& actions,
+                  const posix_spawnattr_t* attributes, pid_t& process);
 
 class ChildProcess {
  public:

@@ -28,6 +28,8 @@ int run(const Options& options) {
   catch_interrupts();
   ignore_write_signals();
   EngineOptions engine = options.inputs.engine;
+  ConvertOptions convert_options = options.convert;
+  convert_options.lora = options.inputs.request.lora;
   engine.model = options.model;
   ProgressBar bar(stderr);
   ConvertCallbacks callbacks;
@@ -36,7 +38,7 @@ int run(const Options& options) {
   };
   callbacks.cancelled = interrupted;
   callbacks.log = warnings_to_console(&bar);
-  convert(engine, options.convert, options.out, callbacks);
+  convert(engine, convert_options, options.out, callbacks);
   bar.clear();
   print_out(options.out + "\n");
   return 0;
@@ -59,7 +61,8 @@ Run add_convert(CLI::App& app) {
       ->type_name("TYPE")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   add_fields(app, options->inputs, [](const Field& field) {
-    return field.has(FieldTrait::opens_model) && field.name != "model" && field.name != "tiny_vae";
+    return field.name == "lora" ||
+           (field.has(FieldTrait::opens_model) && field.name != "model" && field.name != "tiny_vae");
   });
   return [options] { return run(*options); };
 }

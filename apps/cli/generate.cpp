@@ -2,7 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -34,8 +33,12 @@ struct Options {
   bool json = false;
 };
 
-Callbacks callbacks_for(ProgressBar& bar) {
+Callbacks callbacks_for(ProgressBar& bar, PictureSaver& saver) {
   Callbacks callbacks;
+  callbacks.picture = [&bar, &saver](int, const Image& image) {
+    bar.clear();
+    saver.save(image);
+  };
   callbacks.progress = [&bar](const Progress& progress) {
     const std::string which = progress.images > 1
                                   ? fmt::format("{} {}/{} ", progress.stage, progress.image + 1, progress.images)
@@ -73,11 +76,12 @@ std::string summary(const Result& result, double total_seconds) {
                      format_bytes(static_cast<double>(result.measured_peak_bytes)));
 }
 
-// A PNG file of a drawn picture has more than one byte for each of its pixels. The size may be the model's, which is
-// not known yet; then a file has at least a few sectors.
-uintmax_t least_bytes(const Request& request) {
-  const auto pixels = static_cast<uintmax_t>(request.width) * static_cast<uintmax_t>(request.height);
-  return std::max<uintmax_t>(pixels, 4096) * static_cast<uintmax_t>(request.num_images_per_prompt);
+// After an error, the finished pictures of the request are not lost.
+void report_finished(const PictureSaver& saver) {
+  std::vector<std::string> names;
+  for (const std::filesystem::path& file : saver.files()) names.push_back(file.string());
+  if (!names.empty()) print_error(fmt::format("tempera: finished before that: {}", fmt::join(names, ", ")));
+  if (!saver.problem().empty()) print_error(fmt::format("tempera: error: {}", saver.problem()));
 }
 
 int run(const Options& options) {
@@ -85,24 +89,30 @@ int run(const Options& options) {
   if (!inputs.prompt_given && inputs.request.prompt_embeds.empty()) {
     throw Error(ErrorCode::invalid_argument, "no prompt: give one, as in tempera generate \"a red apple\"");
   }
-  const OutputPattern pattern(options.output.empty() ? std::string(kDefaultOutput) : options.output);
-  pattern.check(inputs.request.seed, inputs.request.num_images_per_prompt, least_bytes(inputs.request));
+  PictureSaver saver(options.output, inputs.request);
   catch_interrupts();
   ignore_write_signals();
 
   const auto start = std::chrono::steady_clock::now();
   ProgressBar bar(stderr);
   Pipeline pipeline(inputs.engine, warnings_to_console(&bar));
-  const Result result = pipeline.generate(inputs.request, callbacks_for(bar));
-  const std::vector<std::filesystem::path> files = save_pictures(result.images, pattern, !options.output.empty());
+  Result result;
+  try {
+    result = pipeline.generate(inputs.request, callbacks_for(bar, saver));
+  } catch (...) {
+    bar.clear();
+    report_finished(saver);
+    throw;
+  }
+  saver.check();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   bar.clear();
 
   if (bar.is_terminal()) print_error(summary(result, seconds));
   if (options.json) {
-    print_out(json_text(result_json(result, files, seconds)));
-  } else {
-    for (const std::filesystem::path& file : files) print_out(file.string() + "\n");
+    print_out(json_text(result_json(result, saver.files(), seconds)));
+  } else if (!saver.to_standard_output()) {
+    for (const std::filesystem::path& file : saver.files()) print_out(file.string() + "\n");
   }
   start_background_hash(result.plan.model);
   for (const std::string& file : result.plan.adapters) start_background_hash(file);
@@ -113,7 +123,9 @@ std::string footer() {
   return fmt::format("Samplers: {}", fmt::join(scheduler_list(), ", ")) +
          "\n\nWith --output, an existing file of that name is replaced. Without it, no file is replaced: the next free "
          "number is added to the name. "
-         "Several pictures with one plain name become NAME.png, NAME-1.png, NAME-2.png, ...\n\n"
+         "Several pictures with one plain name become NAME.png, NAME-1.png, NAME-2.png, ... "
+         "One picture can go to standard output (-), a pipe or a device; with standard output, all other text goes to "
+         "standard error.\n\n"
          "Exit status: 0 success, 1 failure, 2 mistake in the request or a file, 130 stopped by Ctrl-C.";
 }
 
@@ -124,7 +136,9 @@ Run add_generate(CLI::App& app) {
   add_fields(app, options->inputs, [](const Field& field) { return !field.has(FieldTrait::for_plans_only); });
   app.add_option(
          "-o,--output", options->output,
-         fmt::format("file to write, a name or a pattern with {{seed}} and {{index}} (default {})", kDefaultOutput))
+         fmt::format(
+             "file to write, a name or a pattern with {{seed}} and {{index}} (default {}); - for standard output",
+             kDefaultOutput))
       ->type_name("NAME.png")
       ->group("Output")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

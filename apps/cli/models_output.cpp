@@ -112,6 +112,7 @@ std::string check_text(const ModelCheck& check) {
   std::string text;
   for (const auto& [file, hash] : check.sha256) text += fmt::format("{}  {}\n", hash, visible(file));
   text += fmt::format("{} tensors with {} elements were read\n", check.tensors, check.elements);
+  for (const std::string& sentence : check.confirmed) text += fmt::format("{}\n", visible(sentence));
   for (const std::string& fault : check.faults) text += fmt::format("fault: {}\n", visible(fault));
   return text + (check.good() ? "no faults\n" : "");
 }
@@ -129,8 +130,13 @@ nlohmann::ordered_json model_json(const ModelEntry& model) {
 }
 
 nlohmann::ordered_json check_json(const ModelCheck& check) {
-  return {{"model", entry_json(check.model)}, {"sha256", check.sha256}, {"tensors", check.tensors},
-          {"elements", check.elements},       {"faults", check.faults}, {"good", check.good()}};
+  return {{"model", entry_json(check.model)},
+          {"sha256", check.sha256},
+          {"tensors", check.tensors},
+          {"elements", check.elements},
+          {"confirmed", check.confirmed},
+          {"faults", check.faults},
+          {"good", check.good()}};
 }
 
 }  // namespace tempera::cli

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "fields.h"
@@ -21,8 +21,10 @@ bool is_there(const fs::path& path) {
 
 // Other processes can take a name between the search for it and the rename of the finished file.
 fs::path save_one(const Image& image, size_t index, const OutputPattern& pattern, bool replace,
-                  const std::set<fs::path>& used) {
-  const auto taken = [&](const fs::path& path) { return used.contains(path) || (!replace && is_there(path)); };
+                  const std::vector<fs::path>& used) {
+  const auto taken = [&](const fs::path& path) {
+    return std::find(used.begin(), used.end(), path) != used.end() || (!replace && is_there(path));
+  };
   while (true) {
     fs::path path = pattern.name(image.seed, index, used.size(), taken);
     try {
@@ -56,26 +58,43 @@ std::optional<fs::path> save_elsewhere(const Image& image) {
   return std::nullopt;
 }
 
+// A PNG file of a drawn picture has more than one byte for each of its pixels. The size may be the model's, which is
+// not known yet; then a file has at least a few sectors.
+uintmax_t least_bytes(const Request& request) {
+  const auto pixels = static_cast<uintmax_t>(request.width) * static_cast<uintmax_t>(request.height);
+  return std::max<uintmax_t>(pixels, 4096) * static_cast<uintmax_t>(request.num_images_per_prompt);
+}
+
 }  // namespace
 
-std::vector<fs::path> save_pictures(std::span<const Image> images, const OutputPattern& pattern, bool replace) {
-  std::vector<fs::path> files;
-  std::set<fs::path> used;
-  std::string problem;
-  for (size_t i = 0; i < images.size(); ++i) {
-    try {
-      files.push_back(save_one(images[i], i, pattern, replace, used));
-      used.insert(files.back());
-    } catch (const Error& error) {
-      const std::optional<fs::path> file = save_elsewhere(images[i]);
-      problem += problem.empty() ? message_of(error) : "";
-      problem +=
-          file ? fmt::format("; the picture of seed {} is in '{}'", images[i].seed, file->string())
-               : fmt::format("; the picture of seed {} is lost, no other folder can be written to", images[i].seed);
+PictureSaver::PictureSaver(const std::string& output, const Request& request)
+    : output_(output), replace_(!output.empty()) {
+  stream_ = PictureStream::of(output, request.num_images_per_prompt);
+  if (stream_) return;
+  pattern_.emplace(output.empty() ? std::string(kDefaultOutput) : output);
+  pattern_->check(request.seed, request.num_images_per_prompt, least_bytes(request));
+}
+
+void PictureSaver::save(const Image& image) {
+  const size_t index = saved_++;
+  try {
+    if (stream_) {
+      stream_->write(png_bytes(image));
+      files_.emplace_back(output_);
+    } else {
+      files_.push_back(save_one(image, index, *pattern_, replace_, files_));
     }
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) code_ = error.code();
+    const std::optional<fs::path> file = save_elsewhere(image);
+    problem_ += problem_.empty() ? message_of(error) : "";
+    problem_ += file ? fmt::format("; the picture of seed {} is in '{}'", image.seed, file->string())
+                     : fmt::format("; the picture of seed {} is lost, no other folder can be written to", image.seed);
   }
-  if (!problem.empty()) throw Error(ErrorCode::io, problem);
-  return files;
+}
+
+void PictureSaver::check() const {
+  if (!problem_.empty()) throw Error(code_, problem_);
 }
 
 }  // namespace tempera::cli

@@ -1,20 +1,46 @@
-// Writing finished pictures. A finished picture is never lost: if its name was taken meanwhile, it gets the next one;
-// if it cannot be written to its folder, it is written to another one.
+// Writing finished pictures, each as soon as it is finished. A finished picture is never lost: if its name was taken
+// meanwhile, it gets the next one; if it cannot be written to its folder, it is written to another one.
 #pragma once
 
 #include <filesystem>
-#include <span>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "output_pattern.h"
+#include "picture_stream.h"
 #include "tempera/tempera.h"
 
 namespace tempera::cli {
 
-// Returns the files, in the order of the images. `replace`: existing files are replaced; otherwise a free number is
-// added to the name. Throws Error(io) after all images if one of them could not be written under its name; the message
-// names the file in which it is.
-std::vector<std::filesystem::path> save_pictures(std::span<const Image> images, const OutputPattern& pattern,
-                                                 bool replace);
+class PictureSaver {
+ public:
+  // `output`: that of the command line. Files that it names are replaced. Empty: kDefaultOutput, and a free number is
+  // added to names that exist. Throws Error(invalid_argument) before the work if the pictures of this request cannot be
+  // written (OutputPattern, PictureStream).
+  PictureSaver(const std::string& output, const Request& request);
+
+  // Called with the pictures of the request in their order. An error is kept for check().
+  void save(const Image& image);
+
+  // Throws Error(io) if a picture could not be written under its name; the message names the file in which it is.
+  // Error(cancelled) if it was stopped while it waited for the reader of a pipe.
+  void check() const;
+  const std::string& problem() const { return problem_; }  // the message of check(); empty: none
+
+  // The pictures that were written under their names, in their order; "-" for standard output.
+  const std::vector<std::filesystem::path>& files() const { return files_; }
+  bool to_standard_output() const { return stream_ && stream_->is_standard_output(); }
+
+ private:
+  std::string output_;  // of a stream: its name
+  bool replace_;
+  std::optional<PictureStream> stream_;
+  std::optional<OutputPattern> pattern_;  // without a stream
+  size_t saved_ = 0;                      // calls of save()
+  std::vector<std::filesystem::path> files_;
+  std::string problem_;
+  ErrorCode code_ = ErrorCode::io;
+};
 
 }  // namespace tempera::cli

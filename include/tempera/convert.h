@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "tempera/log.h"
 #include "tempera/request.h"
@@ -20,6 +21,9 @@ struct ConvertOptions {
   //                        GGUF only: that type for the UNet's matrices whose rows are whole blocks (32 elements, 256
   //                        for the K types), fp16 for the rest
   std::string dtype = {};
+  // Adapters that are added to the weights, as Request::lora. A changed tensor has the type of the stored one, or
+  // `dtype`.
+  std::vector<std::string> lora = {};
 };
 
 // Called after each piece that is written, in bytes; polled. All may be empty.

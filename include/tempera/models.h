@@ -80,6 +80,8 @@ struct ModelCheck {
   ModelEntry model = {};
   std::map<std::string, std::string> sha256 = {};  // by the path of each file of weights, computed from its bytes
   uint64_t tensors = 0, elements = 0;              // that were read
+  // Sentences: a hash in a file's own metadata (modelspec.hash_sha256) that its tensors have.
+  std::vector<std::string> confirmed = {};
   // Sentences: a hash that differs from a known one, a tensor that is missing or has another shape than the
   // configuration says, tensors with NaN or infinite elements.
   std::vector<std::string> faults = {};

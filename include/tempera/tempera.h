@@ -117,6 +117,10 @@ struct TraceEvent;  // tempera/bench.h
 
 struct Callbacks {
   std::function<void(const Progress&)> progress;
+  // Pipeline::generate: each picture of the request when it is finished, in their order and before the next one is
+  // decoded. They are also in the Result; after an error or a stop, only this call has given those that were finished.
+  // Its time is in no stage. An exception ends the generation.
+  std::function<void(int index, const Image& image)> picture;
   std::function<bool()> cancelled;  // polled between kernels; true stops with Error(cancelled)
   // Receives each span of the generation when the span has ended. If a request has this callback, the engine waits for
   // every run of a program and replays no recordings.
@@ -196,6 +200,9 @@ void synth(const SynthOptions& options, const std::filesystem::path& out,
 // Writes a picture with its parameters as metadata. An incomplete file never appears. If `replace` is false, an
 // existing file is an Error(invalid_argument).
 void save_png(const std::filesystem::path& path, const Image& image, bool replace = true);
+
+// The bytes of that file.
+std::vector<std::byte> png_bytes(const Image& image);
 
 // Names for the command line's help.
 std::vector<std::string_view> preset_list();

@@ -145,7 +145,7 @@ AdapterFile read_adapter(const Checkpoint& file, const AdapterNames& names, std:
 }
 
 AdapterFile open_adapter(const std::filesystem::path& path, const AdapterNames& names) {
-  return read_adapter(*open_tensor_file(path).tensors, names, path.string());
+  return read_adapter(*open_tensor_file(path), names, path.string());
 }
 
 }  // namespace tempera

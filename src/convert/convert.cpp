@@ -154,7 +154,7 @@ void convert_checked(const EngineOptions& engine, const ConvertOptions& options,
   const OutputKind kind = kind_of(out);
   const TensorTypes types(options.dtype, kind);
   StagingFolder staging(out);
-  const ConvertedModel model = open_converted_model(engine, callbacks.log);
+  const ConvertedModel model = open_converted_model(engine, options.lora, callbacks.log);
   TensorWriter writer(callbacks.progress, callbacks.cancelled);
   if (kind == OutputKind::folder) {
     write_model_folder(model, types, out, staging, writer, callbacks.log);

@@ -133,8 +133,8 @@ TEST_F(Convert, GgufThereAndBack) {
   expect_equal_models(open_model(small_folder()), open_model(gguf));
   expect_equal_models(open_model(small_folder()), open_model(converted(gguf, "back")));
   const fs::path file = converted(gguf, "m.safetensors");
-  expect_equal_tensors(*open_tensor_file(gguf).tensors, *open_tensor_file(file).tensors);
-  expect_equal_tensors(*open_tensor_file(gguf).tensors, *open_tensor_file(converted(file, "again.gguf")).tensors);
+  expect_equal_tensors(*open_tensor_file(gguf), *open_tensor_file(file));
+  expect_equal_tensors(*open_tensor_file(gguf), *open_tensor_file(converted(file, "again.gguf")));
 }
 
 TEST_F(Convert, AFolderKeepsEverything) {
@@ -269,7 +269,7 @@ TEST(TensorTypes, RefuseTypesThatAreNotWrittenUnchanged) {
 TEST_F(Convert, ChangedValuesHaveTheStoredTypes) {
   EngineOptions engine;
   engine.model = tiny_folder().string();
-  ConvertedModel model = open_converted_model(engine, {});
+  ConvertedModel model = open_converted_model(engine, {}, {});
   ConvertedPart& unet = model.parts.at(2);
   ASSERT_EQ(unet.component, "unet");
   MadeCheckpoint::Tensors tensors;
@@ -306,7 +306,7 @@ TEST_F(Marks, VPredictionAndZeroTerminalSnr) {
   set_scheduler({{"prediction_type", "v_prediction"}, {"rescale_betas_zero_snr", true}});
   for (const char* name : {"m.safetensors", "m.gguf"}) {
     const fs::path file = converted(folder_ / "in", name);
-    EXPECT_THAT(open_tensor_file(file).tensors->names(), testing::IsSupersetOf({"v_pred", "ztsnr"}));
+    EXPECT_THAT(open_tensor_file(file)->names(), testing::IsSupersetOf({"v_pred", "ztsnr"}));
     for (const fs::path& opened : {file, converted(file, std::string(name) + ".folder")}) {
       const json scheduler = json::parse(open_model(opened).scheduler_config);
       EXPECT_EQ(scheduler["prediction_type"], "v_prediction");
@@ -376,13 +376,13 @@ TEST_F(Convert, AUnetAlone) {
   rest.unet.sample_size = 128;
   EngineOptions engine;  // a file alone is taken for one with SDXL's text encoders, which are wider
   engine.unet_config = (small_folder() / "unet").string();
-  const UnetReplacement source = open_unet(small_folder() / "unet", {}, rest);
+  const UnetReplacement source = open_unet({.unet = small_folder() / "unet"}, rest);
   const fs::path file = converted(small_folder() / "unet", "unet.safetensors");
   EXPECT_TRUE(SafetensorsFile(file).find("model.diffusion_model.input_blocks.0.0.weight"));
   for (const fs::path& path :
        {file, converted(file, "unet.gguf", "", engine), converted(small_folder() / "unet", "unet"),
         converted(small_folder() / "unet/diffusion_pytorch_model.safetensors", "u.safetensors")}) {
-    const UnetReplacement read = open_unet(path, {}, rest);
+    const UnetReplacement read = open_unet({.unet = path}, rest);
     EXPECT_EQ(read.config, source.config);
     expect_equal_tensors(*read.component.weights, *source.component.weights);
   }
@@ -487,8 +487,9 @@ TEST_F(Convert, AKilledProcessLeavesNothingUnderTheName) {
     ASSERT_TRUE(WIFSIGNALED(status));
     EXPECT_FALSE(fs::exists(folder_ / out));
     EXPECT_EQ(folder_.names().size(), 1u);  // hidden
-    expect_equal_tensors(*open_unet(converted(in, out), in + "/unet", preset("tiny")).component.weights,
-                         *open_unet(in, {}, preset("tiny")).component.weights);
+    expect_equal_tensors(
+        *open_unet({.unet = converted(in, out), .unet_config = in + "/unet"}, preset("tiny")).component.weights,
+        *open_unet({.unet = in}, preset("tiny")).component.weights);
     EXPECT_THAT(folder_.names(), ElementsAre(out));
     fs::remove_all(folder_ / out);
   }

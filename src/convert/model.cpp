@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "source/adapters.h"
 #include "source/classify.h"
 #include "source/default_model.h"
 #include "source/locate.h"
@@ -43,7 +44,7 @@ std::string_view lone_component(const fs::path& path) {
     return {};
   }
   if (!fs::is_regular_file(path)) return {};
-  switch (classify(*open_tensor_file(path).tensors).kind) {
+  switch (classify(*open_tensor_file(path)).kind) {
     case FileKind::unet:
       return kUnet;
     case FileKind::vae:
@@ -62,7 +63,7 @@ ConvertedModel open_alone(std::string_view component, const fs::path& path, cons
   if (component == kUnet) {
     ModelConfig rest = sdxl_base();
     rest.unet.down.clear();  // not known
-    const UnetReplacement unet = open_unet(path, engine.unet_config, rest);
+    const UnetReplacement unet = open_unet({.unet = path, .unet_config = engine.unet_config}, rest);
     add_part(model, kUnet, unet.config, unet.component.weights);
     model.metadata = unet.file->metadata();
     model.scheduler_config = with_marks(sdxl_scheduler_config(), *unet.file, path.string(), {});
@@ -100,13 +101,41 @@ const ConvertedPart* ConvertedModel::find(std::string_view component) const {
   return at == parts.end() ? nullptr : &*at;
 }
 
-ConvertedModel open_converted_model(const EngineOptions& engine, const LogSink& log) {
+namespace {
+// The values of the parts are then those with the adapters.
+void add_adapters(ConvertedModel& model, const EngineOptions& engine, std::span<const std::string> lora,
+                  const LogSink& log) {
+  if (lora.empty()) return;
+  ModelConfig config = model.config.value_or(sdxl_base());
+  const ConvertedPart* unet = model.find(kUnet);
+  if (!model.config && unet != nullptr) config.unet = std::get<UnetConfig>(unet->config);
+  Adapters adapters(config, log);
+  const std::vector<AdapterUse> uses = adapters.open(engine, lora);
+  for (ConvertedPart& part : model.parts) {
+    auto patched = std::make_shared<PatchedCheckpoint>(part.stored);
+    patched->set(changes_of(uses, part.component));
+    part.weights = std::move(patched);
+  }
+  for (const AdapterUse& use : uses)
+    for (const auto& [component, changes] : use.adapter->changes)
+      if (model.find(component) == nullptr && log)
+        log(LogLevel::warning, fmt::format("'{}' also changes the {}, which '{}' does not have",
+                                           use.adapter->path.string(), component, model.path.string()));
+}
+}  // namespace
+
+ConvertedModel open_converted_model(const EngineOptions& engine, std::span<const std::string> lora,
+                                    const LogSink& log) {
+  const auto with_adapters = [&](ConvertedModel model) {
+    add_adapters(model, engine, lora, log);
+    return model;
+  };
   if (!engine.model.empty() && engine.preset.empty() && engine.unet.empty() && engine.vae.empty()) {
     const fs::path path = locate(engine, FileKind::checkpoint, engine.model);
     if (const std::string_view component = lone_component(path); !component.empty())
-      return open_alone(component, path, engine);
+      return with_adapters(open_alone(component, path, engine));
   }
-  return open_whole(engine, log);
+  return with_adapters(open_whole(engine, log));
 }
 
 }  // namespace tempera

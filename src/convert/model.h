@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +40,8 @@ struct ConvertedModel {
 // A UNet, an autoencoder or a tiny autoencoder alone. Throws as open_unet, open_vae and open_tiny_vae do.
 ConvertedModel open_alone(std::string_view component, const std::filesystem::path& path, const EngineOptions& engine);
 
-// A model or a component alone. Throws as open_model_of, open_unet, open_vae and open_tiny_vae do.
-ConvertedModel open_converted_model(const EngineOptions& engine, const LogSink& log);
+// A model or a component alone, with the changes of adapters (Request::lora). Throws as open_model_of, open_unet,
+// open_vae, open_tiny_vae and Adapters::open do.
+ConvertedModel open_converted_model(const EngineOptions& engine, std::span<const std::string> lora, const LogSink& log);
 
 }  // namespace tempera

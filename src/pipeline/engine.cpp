@@ -209,7 +209,10 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
       embeddings = text_embeddings(r);
     });
   }
-  const std::string warning = embeddings_warning(embeddings, facts_.config);
+  const std::string warning = embeddings_warning(embeddings, facts_.config, [this](std::string_view component) {
+    const ComponentSource* part = model().find(component);
+    return part == nullptr ? nullptr : part->weights.get();
+  });
   std::unique_ptr<Job::Impl> job;
   clock.time("load", [&] {
     report("load");
@@ -218,15 +221,17 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
         for (Executable* executable : executables_of(stage)) executable->load(check);
     job = std::make_unique<Job::Impl>(prepared, std::move(r), std::move(embeddings), *backend_, *queue_);
   });
-  warn_once(*job, warning);
+  warn_once(*job, [&] { return warning; });
   job->plan = std::move(plan);
   job->times = std::move(times);
   return job;
 }
 
 // The first problem of a job causes those that follow.
-void Engine::Impl::warn_once(Job::Impl& job, const std::string& warning) const {
-  if (warning.empty() || job.warned) return;
+void Engine::Impl::warn_once(Job::Impl& job, const std::function<std::string()>& find) const {
+  if (job.warned) return;
+  const std::string warning = find();
+  if (warning.empty()) return;
   job.warned = true;
   if (log_) log_(LogLevel::warning, warning);
 }
@@ -253,8 +258,9 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
   image.height = r.request.height;
   image.rgb = tempera::decode(stage.tiles, programs, latent, check, report);
   image.seed = *r.request.seed + static_cast<uint64_t>(index);
-  warn_once(job, latents_warning(latents));
-  warn_once(job, picture_warning(image.rgb, latents, stage.component.name));
+  const StageSpec& denoise = prepared.fitted.stages.only(Role::denoise);
+  warn_once(job, [&] { return latents_warning(latents, weights(denoise.component)); });
+  warn_once(job, [&] { return picture_warning(image.rgb, latents, stage.component.name, weights(stage.component)); });
   EngineOptions chosen = options_;
   if (prepared.fitted.options.decoder.tiny && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
   image.parameters = parameters_text(r, chosen, model(), stage.tiles.grid, image.seed);

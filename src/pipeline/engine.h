@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -74,7 +75,7 @@ class Engine::Impl {
   const Checkpoint& weights(const ComponentRef& component) const;
   std::vector<Executable*> executables_of(const StageSpec& stage) const;
   void deactivate();
-  void warn_once(Job::Impl& job, const std::string& warning) const;
+  void warn_once(Job::Impl& job, const std::function<std::string()>& find) const;
 
   void step_alone(Job::Impl& job, const CheckCancelled& check);
   bool step_together(std::span<Job::Impl* const> jobs, const CheckCancelled& check);

@@ -6,25 +6,14 @@
 
 #include "base/error.h"
 #include "image/infotext.h"
-#include "models/components.h"
 #include "sampling/names.h"
 #include "source/catalog/hash_store.h"
 #include "source/locate.h"
 #include "source/tiny_vae.h"
-#include "source/unet_source.h"
 #include "tempera/tempera.h"
 
 namespace tempera {
 namespace {
-
-// Weights in diffusers folders all have the same name, and so have their folders: "other/unet".
-std::string unet_label(const std::string& unet) {
-  std::filesystem::path path = std::filesystem::absolute(unet).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  if (path.filename().string().starts_with(component_kind(kUnet).weights_stem())) path = path.parent_path();
-  const std::string label = model_label(path);
-  return label == kUnet ? (path.parent_path().filename() / label).string() : label;
-}
 
 // The beginning of a file's hash as Civitai has it: 10 digits of the whole file, or 12 of the tensors alone.
 std::string adapter_hash(const Adapter& adapter) {
@@ -39,10 +28,6 @@ std::string hashes_text(std::span<const AdapterUse> adapters) {
     if (const std::string hash = adapter_hash(*use.adapter); !hash.empty())
       text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", use.adapter->label, hash);
   return text;
-}
-
-std::string vae_label(const std::string& vae) {
-  return vae == kModelsOwnTinyVae ? std::string(kTinyVaeFolder) : model_label(vae);
 }
 
 // "word: hash, word: hash", 12 digits each, as A1111 writes them; of the files whose hash is known.
@@ -71,11 +56,19 @@ std::string parameters_text(const ResolvedRequest& r, const EngineOptions& engin
   add("Seed", fmt::format("{}", seed));
   add("Size", fmt::format("{}x{}", request.width, request.height));
   if (const std::optional<std::string> hash = known_hash(source.path)) add("Model hash", hash->substr(0, 10));
-  add("Model", model_label(source.path));
-  if (!engine.unet.empty()) add("UNet", unet_label(engine.unet));
+  add("Model", source.names.model);
+  if (!engine.unet.empty()) add("UNet", source.names.unet);
   if (!engine.unet_config.empty()) add("UNet config", model_label(engine.unet_config));
-  if (const std::string& vae = engine.tiny_vae.empty() ? engine.vae : engine.tiny_vae; !vae.empty())
-    add("VAE", vae_label(vae));
+  if (engine.tiny_vae == kModelsOwnTinyVae) {
+    add("VAE", std::string(kTinyVaeFolder));
+  } else if (!engine.tiny_vae.empty()) {
+    add("VAE", source.names.tiny_vae);
+  } else if (!engine.vae.empty()) {
+    const std::vector<std::filesystem::path>& files = source.component("vae").files;
+    const std::optional<std::string> hash = files.size() == 1 ? known_hash(files.front()) : std::nullopt;
+    if (hash) add("VAE hash", hash->substr(0, 10));
+    add("VAE", source.names.vae);
+  }
   if (tiles.count() > 1) add("vae_tile_size", fmt::format("{}", tiles.tile * tiles.scale));
   add("RNG", request.rng == "cuda" ? "NV" : "CPU");
   // Everything else that differs from its default, under diffusers' name (FieldTrait::in_metadata: no path of this

@@ -52,9 +52,10 @@ class Pipeline::Impl {
     StageClock clock(job->times, traced.tracer());
     clock.time("denoise", [&] { denoise(*job, callbacks); });
     Result result;
-    clock.time("decode", [&] {
-      for (int i = 0; i < job->images(); ++i) result.images.push_back(engine_.decode(*job, i, callbacks));
-    });
+    for (int i = 0; i < job->images(); ++i) {
+      clock.time("decode", [&] { result.images.push_back(engine_.decode(*job, i, callbacks)); });
+      if (callbacks.picture) callbacks.picture(i, result.images.back());
+    }
     if (traced.tracer() != nullptr) engine_.executables().leave();  // its last copies count too
     result.stages = std::move(job->times);
     result.plan = std::move(job->plan);

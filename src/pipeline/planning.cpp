@@ -22,7 +22,7 @@ ModelFacts preset_facts(const EngineOptions& engine) {
   ModelFacts facts{preset(engine.preset), {std::string(kSdxlScheduler), "preset"}, {}, engine.preset};
   facts.tokens = facts.config.text_encoder_2.max_position_embeddings;
   if (!engine.vae.empty()) {
-    const ReplacingVae opened = open_vae(engine.vae);
+    const ReplacingVae opened = open_vae(engine.vae, engine.variant);
     const auto& config = std::get<VaeConfig>(opened.vae.config);
     facts.config.vae = opened.has_config ? config : with_latents_of(config, facts.config.vae);
     check(facts.config, engine.vae);

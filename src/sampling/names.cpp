@@ -150,10 +150,7 @@ Spacing automatic(const SchedulerConfig& config) {
 }  // namespace
 
 std::vector<std::string_view> schedule_names() {
-  std::vector<std::string_view> names;
-  names.reserve(std::size(kSchedules));
-  for (const ScheduleName& schedule : kSchedules) names.push_back(schedule.name);
-  return names;
+  return names_of(kSchedules);
 }
 
 SchedulerName read_scheduler_name(std::string_view name) {
@@ -181,8 +178,10 @@ void set_schedule(SchedulerConfig& config, std::string_view name) {
       config.schedule_type = schedule.type;
       return;
     }
-    fail(ErrorCode::invalid_argument, "{} has timesteps of its own and reads no {} '{}': leave it out",
-         config.class_name, FieldName{"schedule"}, schedule.name);
+    fail(ErrorCode::invalid_argument,
+         "{} has timesteps of its own and reads no {} '{}': leave it out, or choose a {} that does, such as euler, "
+         "euler_a, dpmpp_2m or unipc",
+         config.class_name, FieldName{"schedule"}, schedule.name, FieldName{"scheduler"});
   }
   if (is_edm(config)) {
     if (spacing != Spacing::karras && spacing != Spacing::exponential) {

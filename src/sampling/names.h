@@ -3,6 +3,7 @@
 // Karras" and ("dpmpp_2m", "karras") are the same sampler.
 #pragma once
 
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,15 @@ struct SchedulerLabels {
   std::string_view schedule;  // "Karras"; "Uniform" for a spacing of timesteps
 };
 SchedulerLabels labels_of(const SchedulerConfig& config);
+
+// The names of a list's entries, in its order. Internal to this folder.
+template <class Entries>
+std::vector<std::string_view> names_of(const Entries& entries) {
+  std::vector<std::string_view> names;
+  names.reserve(std::size(entries));
+  for (const auto& entry : entries) names.push_back(entry.name);
+  return names;
+}
 
 // What a name says: a preset, and the schedule type at its end, or "". Internal to this folder.
 struct SchedulerName {

@@ -104,6 +104,10 @@ TEST(Names, SamplersWithWholeTimestepsReadOnlyTypesOfThem) {
   }
   for (const char* name : {"ddim", "pndm"})
     EXPECT_THAT(refusal([&] { both(name, "sgm_uniform"); }), HasSubstr("leave it out")) << name;
+  // The samplers of the remedy.
+  EXPECT_THAT(refusal([&] { both("ddim", "karras"); }), HasSubstr("such as euler, euler_a, dpmpp_2m or unipc"));
+  for (const char* name : {"euler", "euler_a", "dpmpp_2m", "unipc"})
+    for (const std::string_view schedule : schedule_names()) EXPECT_NO_THROW(both(name, schedule)) << name;
   // Those that read own timesteps have those of a schedule type.
   for (const char* name : {"ddpm", "lcm", "tcd"}) {
     const Schedule schedule = make_schedule(both(name, "sgm_uniform"), 4);

@@ -109,10 +109,7 @@ void set_noise_levels(SchedulerConfig& config, NoiseLevels levels) {
 }  // namespace
 
 std::vector<std::string_view> scheduler_names() {
-  std::vector<std::string_view> names;
-  names.reserve(std::size(kPresets));
-  for (const Preset& preset : kPresets) names.push_back(preset.name);
-  return names;
+  return names_of(kPresets);
 }
 
 SchedulerConfig scheduler_config(std::string_view name) {

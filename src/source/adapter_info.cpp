@@ -65,7 +65,7 @@ void read_adapter_file(AdapterInfo& info, const fs::path& path) {
 }
 
 void read_embedding_file(AdapterInfo& info, const fs::path& path) {
-  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path).tensors;
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
   EmbeddingInfo embedding{path.stem().string()};
   for (const std::string& name : file->names()) add_vectors(embedding, name, file->get(name));
   info.matched = embedding.vectors.size();

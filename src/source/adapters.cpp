@@ -106,6 +106,16 @@ std::shared_ptr<const Adapter> Adapters::opened(const std::filesystem::path& pat
   return known_.front().adapter;
 }
 
+std::vector<PatchedCheckpoint::Use> changes_of(std::span<const AdapterUse> uses, std::string_view component) {
+  std::vector<PatchedCheckpoint::Use> changes;
+  for (const AdapterUse& use : uses) {
+    const auto found = use.adapter->changes.find(component);
+    if (found == use.adapter->changes.end()) continue;
+    changes.push_back({found->second, static_cast<float>(component == kUnet ? use.unet_weight : use.text_weight)});
+  }
+  return changes;
+}
+
 void AdaptedComponents::wrap(ModelSource& model) {
   for (const char* name : {"unet", "text_encoder", "text_encoder_2"}) {
     const auto component = model.components.find(name);
@@ -120,15 +130,7 @@ void AdaptedComponents::wrap(ModelSource& model) {
 void AdaptedComponents::set(std::span<const AdapterUse> uses) {
   if (std::ranges::equal(uses, uses_) && !uses_.empty()) return;
   uses_.assign(uses.begin(), uses.end());
-  for (const auto& [component, patched] : patched_) {
-    std::vector<PatchedCheckpoint::Use> changes;
-    for (const AdapterUse& use : uses_) {
-      const auto found = use.adapter->changes.find(component);
-      if (found == use.adapter->changes.end()) continue;
-      changes.push_back({found->second, static_cast<float>(component == kUnet ? use.unet_weight : use.text_weight)});
-    }
-    patched->set(std::move(changes));
-  }
+  for (const auto& [component, patched] : patched_) patched->set(changes_of(uses_, component));
 }
 
 }  // namespace tempera

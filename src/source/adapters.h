@@ -77,6 +77,9 @@ class Adapters {
   uint64_t opened_ = 0;
 };
 
+// The changes of a component, in their order.
+std::vector<PatchedCheckpoint::Use> changes_of(std::span<const AdapterUse> uses, std::string_view component);
+
 // The components of a model that adapters can change: the UNet and the text encoders.
 class AdaptedComponents {
  public:

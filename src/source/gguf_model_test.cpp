@@ -56,7 +56,7 @@ TEST(GgufModel, WholeCheckpoint) {
   EXPECT_GT(unet.parameters_by_type.at("Q4_0"), unet.parameters / 4);
   EXPECT_LT(unet.bytes, 2u * static_cast<uint64_t>(unet.parameters));
   EXPECT_EQ(unet.weights->get("mid_block.attentions.0.proj_in.weight").dims, (std::vector<int64_t>{128, 128}));
-  EXPECT_EQ(open_unet(folder / "m.gguf", {}, config).component.weights->names(), unet.weights->names());
+  EXPECT_EQ(open_unet({.unet = folder / "m.gguf"}, config).component.weights->names(), unet.weights->names());
 }
 
 struct Reference : testing::TestWithParam<const char*> {
@@ -68,7 +68,7 @@ struct Reference : testing::TestWithParam<const char*> {
 // The numbers that PyTorch has for the same file: their number, sum and sum of magnitudes, and two whole tensors.
 TEST_P(Reference, EveryValueOfTheFile) {
   const std::string name = GetParam();
-  const auto file = open_tensor_file(kReference / "quantised" / ("unet_" + name)).tensors;
+  const auto file = open_tensor_file(kReference / "quantised" / ("unet_" + name));
   std::ifstream text(kReference / "quantised/sums.json");
   const json expected = json::parse(text).at(name);
   double sum = 0, magnitudes = 0;
@@ -101,9 +101,10 @@ TEST_P(Reference, EveryValueOfTheFile) {
 TEST_P(Reference, IsTheUnetOfItsFolder) {
   ModelConfig model = preset("tiny");
   model.unet.down.clear();
-  const UnetReplacement folder = open_unet(kReference / "quantised/unet", {}, model);
-  const UnetReplacement file =
-      open_unet(kReference / "quantised" / (std::string("unet_") + GetParam()), kReference / "quantised/unet", model);
+  const UnetReplacement folder = open_unet({.unet = kReference / "quantised/unet"}, model);
+  const UnetReplacement file = open_unet({.unet = kReference / "quantised" / (std::string("unet_") + GetParam()),
+                                          .unet_config = kReference / "quantised/unet"},
+                                         model);
   EXPECT_EQ(file.config, folder.config);
   EXPECT_EQ(file.component.weights->names(), folder.component.weights->names());
 }

@@ -153,29 +153,39 @@ LdmLayout read_layout(const Shapes& shapes, bool refiner) {
   return layout;
 }
 
+// With the size of the embeddings of the sizes, which is what remains next to the pooled text.
+UnetConfig read_own_unet(const Checkpoint& tensors, const LdmModel& model) {
+  UnetConfig unet = read_unet(Shapes(tensors), model.layout);
+  unet.addition_time_embed_dim =
+      (unet.projection_class_embeddings_input_dim - model.config.text_encoder_2.projection_dim) /
+      model.config.micro_conditioning_count();
+  return unet;
+}
+
 // A file seen as one of its components; does not own it.
 std::shared_ptr<const Checkpoint> borrowed(const Checkpoint& file) {
   return {std::shared_ptr<const Checkpoint>(), &file};
 }
 
-bool is_refiner(const Shapes& shapes, std::string_view what) {
+bool is_refiner(const Shapes& shapes, std::string_view what, bool unet_is_replaced) {
   const auto has_open_clip = [&](int embedder) {
     return shapes.has(fmt::format("conditioner.embedders.{}.model.transformer.resblocks.0.mlp.c_proj.bias", embedder));
   };
-  if (!shapes.has("model.diffusion_model.input_blocks.0.0.weight")) refuse_kind(shapes.tensors(), what);
+  if (!unet_is_replaced && !shapes.has("model.diffusion_model.input_blocks.0.0.weight"))
+    refuse_kind(shapes.tensors(), what);
   if (has_open_clip(1)) return false;
   if (has_open_clip(0)) return true;
   refuse_kind(shapes.tensors(), what);
 }
 }  // namespace
 
-bool is_ldm_refiner(const Checkpoint& file, std::string_view what) {
-  return is_refiner(Shapes(file), what);
+bool is_ldm_refiner(const Checkpoint& file, std::string_view what, bool unet_is_replaced) {
+  return is_refiner(Shapes(file), what, unet_is_replaced);
 }
 
-LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const VaeConfig* vae) {
+LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const LdmReplaced& replaced) {
   const Shapes shapes(file);
-  const bool refiner = is_refiner(shapes, what);
+  const bool refiner = is_refiner(shapes, what, replaced.unet);
   LdmModel model;
   model.layout = read_layout(shapes, refiner);
   read_vae_layout(shapes, model.layout);
@@ -185,24 +195,26 @@ LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const Vae
 
   if (!refiner) model.config.text_encoder = read_clip(*component("text_encoder"), ClipActivation::quick_gelu);
   model.config.text_encoder_2 = read_clip(*component("text_encoder_2"), ClipActivation::gelu);
-  model.config.unet = read_unet(Shapes(*component("unet")), model.layout);
+  model.config.force_zeros_for_empty_prompt = !refiner;
+  model.config.requires_aesthetics_score = refiner;
+  try {
+    model.config.unet = read_own_unet(*component("unet"), model);
+    check_config(model.config.unet, what);
+  } catch (const Error&) {
+    if (!replaced.unet) throw;
+    model.config.unet = {};
+  }
   // Without one: the usual one of SDXL, whose latents the UNet has.
   model.config.vae = sdxl_base().vae;
-  if (vae != nullptr) {
-    model.config.vae = *vae;
+  if (replaced.vae != nullptr) {
+    model.config.vae = *replaced.vae;
   } else if (model.layout.vae_levels > 0) {
     model.config.vae = vae_config_of(*component("vae"));
   }
   read_latents(file, model.config.vae);
-  model.config.force_zeros_for_empty_prompt = !refiner;
-  model.config.requires_aesthetics_score = refiner;
-  UnetConfig& unet = model.config.unet;
-  unet.addition_time_embed_dim =
-      (unet.projection_class_embeddings_input_dim - model.config.text_encoder_2.projection_dim) /
-      model.config.micro_conditioning_count();
-
-  for (const auto& [name, config] : component_configs(model.config)) check_config(config, what);
-  check(model.config, what);
+  for (const auto& [name, config] : component_configs(model.config))
+    if (name != "unet") check_config(config, what);
+  if (!replaced.unet) check(model.config, what);
   return model;
 }
 

@@ -15,12 +15,18 @@ struct LdmModel {
   LdmLayout layout;
 };
 
+// The parts that other files replace. Those of the file may be absent or malformed.
+struct LdmReplaced {
+  const VaeConfig* vae = nullptr;  // of the autoencoder that replaces the file's; nullptr: none
+  bool unet = false;
+};
+
 // What the tensors of `file` show. Widths, depths and block counts come from shapes; attention heads are taken to be 64
 // wide, the text encoders to be OpenAI's CLIP (quick_gelu) and OpenCLIP (gelu). Throws Error(bad_file, "'<what>' ..."):
 // not an SDXL checkpoint (naming what it looks like), or a width that is no multiple of 64 (naming model_config).
-// `vae`: the autoencoder that replaces the one of the file, which is not read then; nullptr: none. A file without
-// autoencoder has the configuration of SDXL's.
-LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const VaeConfig* vae = nullptr);
+// If the UNet is replaced, config.unet.down is empty if the file has none that can be used. A file without autoencoder
+// has the configuration of SDXL's.
+LdmModel read_ldm_model(const Checkpoint& file, std::string_view what, const LdmReplaced& replaced = {});
 
 // The UNet whose tensors these are, under diffusers' names, as read_ldm_model reads it. addition_time_embed_dim is left
 // as SDXL has it: it does not follow from the UNet's own shapes. Throws as read_ldm_model does, naming unet_config.
@@ -36,6 +42,7 @@ LdmLayout ldm_layout(const ModelConfig& config);
 void read_spelling(const Checkpoint& file, LdmLayout& layout);
 
 // Throws Error(bad_file) when `file` is not an SDXL checkpoint. Otherwise returns whether it is a refiner.
-bool is_ldm_refiner(const Checkpoint& file, std::string_view what);
+// unet_is_replaced: the file may be without a UNet.
+bool is_ldm_refiner(const Checkpoint& file, std::string_view what, bool unet_is_replaced = false);
 
 }  // namespace tempera

@@ -104,8 +104,9 @@ Matches without_links(const Matches& matches) {
 
 class Search {
  public:
-  Search(const ModelFolders& folders, FileKind kind, std::string_view name)
-      : kind_(kind), given_(name), query_(name), models_(find_models(folders)) {}
+  // `models` must outlive it.
+  Search(const std::vector<FoundModel>& models, FileKind kind, std::string_view name)
+      : kind_(kind), given_(name), query_(name), models_(models) {}
 
   std::optional<fs::path> run() const {
     Matches other_kinds;  // of the most exact spelling
@@ -187,7 +188,7 @@ class Search {
   FileKind kind_;
   std::string given_;
   Query query_;
-  std::vector<FoundModel> models_;
+  const std::vector<FoundModel>& models_;
 };
 
 // A path, in any form, and not a name: "/x", "./x", "~/x".
@@ -227,7 +228,8 @@ Words words_of(FileKind kind) {
 }
 
 fs::path locate_name(const ModelFolders& folders, FileKind kind, std::string_view name) {
-  const Search search(folders, kind, name);
+  const std::vector<FoundModel> models = find_models(folders);
+  const Search search(models, kind, name);
   if (std::optional<fs::path> path = search.run()) return *std::move(path);
   const std::optional<HubName> hub = parse_hub_name(name);
   const std::string suggestion = search.suggestion();
@@ -263,6 +265,24 @@ std::string model_label(const fs::path& model) {
   if (!path.has_filename()) return path.parent_path().filename().string();
   std::error_code ignored;
   return fs::is_directory(path, ignored) ? path.filename().string() : path.stem().string();
+}
+
+std::string name_in(const ModelFolders& folders, FileKind kind, const fs::path& model, const std::string& label) {
+  const std::vector<FoundModel> models = find_models(folders);
+  const auto is_model = [&](const fs::path& path) {
+    std::error_code ignored;
+    return fs::equivalent(path, model, ignored);
+  };
+  const auto finds_it = [&](const std::string& name) {
+    try {
+      const std::optional<fs::path> found = Search(models, kind, name).run();
+      return found && is_model(*found);
+    } catch (const Error&) {
+      return false;  // the name of several models
+    }
+  };
+  const auto found = std::ranges::find_if(models, is_model, &FoundModel::path);
+  return found == models.end() || finds_it(label) || !finds_it(found->name) ? label : found->name;
 }
 
 }  // namespace tempera

@@ -30,7 +30,12 @@ std::filesystem::path locate(const ModelFolders& folders, FileKind kind, std::st
 std::filesystem::path locate(const EngineOptions& options, FileKind kind, std::string_view name);
 
 // The name of an opened model in the settings text of a picture: the stem of a file, the name of a folder, and
-// "org/name@commit" for a snapshot of the hub. locate() finds the model by it if the model is in one of the folders.
+// "org/name@commit" for a snapshot of the hub.
 std::string model_label(const std::filesystem::path& model);
+
+// `label` if locate() finds the file or folder `model` by it in these folders. Otherwise the path relative to its
+// folder, if locate() finds it by that. Otherwise `label`.
+std::string name_in(const ModelFolders& folders, FileKind kind, const std::filesystem::path& model,
+                    const std::string& label);
 
 }  // namespace tempera

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "source/catalog/hash_store.h"
 #include "source/catalog/test_trees.h"
+#include "source/model_source.h"
 #include "support/files.h"
 
 namespace tempera {
@@ -122,6 +123,32 @@ TEST_F(Locate, TheHubIsLast) {
   EXPECT_EQ(refusal("orgg/vae"), "there is no model 'orgg/vae': did you mean 'org/vae'?");
   write_vae(models_ / "vae/org/vae.safetensors");
   EXPECT_EQ(find("org/vae", FileKind::vae), models_ / "vae/org/vae.safetensors");
+}
+
+// The settings text of a picture finds the model again, also if another one has the same name.
+TEST_F(Locate, RecordedNamesFindTheirFiles) {
+  EngineOptions options{.models_dir = {models_}};
+  const fs::path vae = models_ / "vae/Base-XL.safetensors", unet = folder_ / "mine/unet";
+  options.vae = vae;
+  options.unet = unet;
+  const auto names = [&](const fs::path& model) { return recorded_names(options, {.unet = unet, .vae = vae}, model); };
+  EXPECT_EQ(names(base_).model, "Base-XL");
+  EXPECT_EQ(names(base_).vae, "Base-XL") << "the kind decides";
+  EXPECT_EQ(names(base_).unet, "mine/unet") << "outside of the folders";
+  const fs::path other = models_ / "checkpoints/new/base-xl.safetensors", link = folder_ / "link.safetensors";
+  write_checkpoint(other);
+  for (const fs::path& model : {base_, other}) EXPECT_EQ(find(names(model).model), model);
+  EXPECT_EQ(names(base_).model, "sub/Base-XL.safetensors");
+  EXPECT_EQ(names(base_).vae, "Base-XL");
+  fs::create_symlink(base_, link);
+  EXPECT_EQ(names(link).model, "sub/Base-XL.safetensors") << "the same file";
+  // Hidden by an earlier folder: no name finds it.
+  const fs::path hidden = folder_ / "more/sub/Base-XL.safetensors";
+  write_checkpoint(hidden);
+  options.models_dir.push_back(folder_ / "more");
+  EXPECT_EQ(names(hidden).model, "Base-XL");
+  options.models_dir = {"/nowhere"};
+  EXPECT_EQ(names(base_).model, "Base-XL") << "folders do not matter for a path";
 }
 
 TEST(ModelLabel, NamesTheModel) {

@@ -53,7 +53,7 @@ std::vector<ModelParameter> adapter_parameters(const ModelConfig& model) {
 }
 
 AdapterFile open_model_adapter(const std::filesystem::path& path, const AdapterNames& names) {
-  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path).tensors;
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
   AdapterFile adapter = read_adapter(*file, names, path.string());
   if (adapter.matched == 0) {
     fail(ErrorCode::bad_file, "'{}' changes no parameter of this model (it looks like {}): give {} an adapter for SDXL",

@@ -10,10 +10,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "models/components.h"
-#include "models/config_json.h"
-#include "source/absent_encoders.h"
 #include "source/ldm_config.h"
 #include "source/marks.h"
+#include "source/model_configs.h"
 #include "source/step_distilled.h"
 #include "source/unet_source.h"
 #include "source/vae_file.h"
@@ -27,129 +26,6 @@ namespace fs = std::filesystem;
 namespace {
 using nlohmann::json;
 
-constexpr size_t kMaxConfigBytes = 1 << 20;
-
-// The contents of model_index.json.
-struct ModelIndex {
-  std::vector<const ComponentKind*> components;  // that the model has
-  bool force_zeros_for_empty_prompt = true;
-  bool requires_aesthetics_score = false;
-
-  std::vector<std::string> absent_text_encoders = {};
-
-  bool has(std::string_view component) const {
-    return std::ranges::find(components, component, &ComponentKind::name) != components.end();
-  }
-};
-
-bool contains(const std::vector<std::string>& names, std::string_view name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
-// The class of a component, "" if the index has null or nothing for it.
-std::string component_class(const json& index, std::string_view component, const std::string& what) {
-  const auto at = index.find(component);
-  if (at == index.end() || at->is_null()) return "";
-  const bool is_pair = at->is_array() && at->size() == 2;
-  if (is_pair && (*at)[0].is_null() && (*at)[1].is_null()) return "";
-  if (!is_pair || !(*at)[0].is_string() || !(*at)[1].is_string()) {
-    fail(ErrorCode::bad_file, "'{}': {} is not given as a library and a class", what, component);
-  }
-  return (*at)[1].get<std::string>();
-}
-
-bool is_vae(const ComponentKind& kind) {
-  return kind.name == "vae";
-}
-
-// With `vae`, the entry of the model's autoencoder is ignored. `text_encoders`: they must be in the index; otherwise an
-// SDXL model may be without them.
-ModelIndex read_model_index(const fs::path& file, const std::optional<ReplacingVae>& vae, bool text_encoders = true) {
-  const json index = read_json_file(file, {.max_bytes = kMaxConfigBytes, .max_values = 10'000});
-  const std::string what = file.string();
-  const std::string pipeline = get_string(index, "_class_name", what);
-  if (!pipeline.starts_with("StableDiffusionXL")) {
-    fail(ErrorCode::bad_file, "'{}' is for a {}: only models of StableDiffusionXLPipeline and its kin are supported",
-         what, in_quotes(pipeline));
-  }
-  ModelIndex result;
-  for (const ComponentKind& kind : component_kinds()) {
-    if (!kind.in_models() || (is_vae(kind) && vae)) continue;
-    const std::string type = component_class(index, kind.name, what);
-    if (type.empty() && kind.reads_prompts && !text_encoders) {
-      result.absent_text_encoders.emplace_back(kind.name);
-      continue;
-    }
-    if (type.empty() && (kind.optional || is_vae(kind))) continue;
-    if (type.empty()) fail(ErrorCode::bad_file, "'{}' names no {}: the model is incomplete", what, kind.name);
-    if (type != kind.class_name) {
-      fail(ErrorCode::bad_file, "'{}': the {} is a {}, which is not supported: only {} is", what, kind.name,
-           in_quotes(type), kind.class_name);
-    }
-    result.components.push_back(&kind);
-  }
-  result.force_zeros_for_empty_prompt = find_bool(index, "force_zeros_for_empty_prompt", what).value_or(true);
-  result.requires_aesthetics_score = find_bool(index, "requires_aesthetics_score", what).value_or(false);
-  return result;
-}
-
-// For a folder of configs without a model_index.json. The file decides whether there is a second text encoder. Other
-// optional components exist if the folder has their configs.
-ModelIndex usual_index(const fs::path& root, bool refiner, const std::optional<ReplacingVae>& vae) {
-  ModelIndex index{{}, !refiner, refiner};
-  for (const ComponentKind& kind : component_kinds()) {
-    if (!kind.in_models() || (is_vae(kind) && vae)) continue;
-    const bool optional_is_there = kind.reads_prompts ? !refiner : fs::exists(root / kind.name / "config.json");
-    if (!kind.optional || optional_is_there) index.components.push_back(&kind);
-  }
-  return index;
-}
-
-bool is_replaced(const ComponentKind& kind, const OpenOptions& options) {
-  return kind.name == kUnet && !options.unet.empty();
-}
-
-// The configuration of the autoencoder that replaces that of the folder `root`.
-VaeConfig replacing_config(const ReplacingVae& vae, const fs::path& root) {
-  const auto& config = std::get<VaeConfig>(vae.vae.config);
-  const fs::path own = root / "vae" / "config.json";
-  if (!fs::exists(own) || !config.latents_mean.empty()) return config;
-  try {
-    const VaeConfig replaced = parse_vae_config(read_text_file(own, kMaxConfigBytes), own.string());
-    // A mean and a deviation belong to the UNet: another autoencoder does not change them.
-    const bool models = !vae.has_config || !replaced.latents_mean.empty();
-    return models ? with_latents_of(config, replaced) : config;
-  } catch (const Error&) {
-    return config;  // that of the model is broken, and is replaced
-  }
-}
-
-// The configs of a diffusers folder. model_index.json is read already, since single files have their own. A component
-// that is replaced may be absent.
-ModelConfig read_configs(const fs::path& root, const ModelIndex& index, const OpenOptions& options,
-                         const std::optional<ReplacingVae>& vae) {
-  ModelConfig config;
-  config.vae = vae ? replacing_config(*vae, root) : sdxl_base().vae;
-  for (const ComponentKind* kind : index.components) {
-    if (contains(index.absent_text_encoders, kind->name)) continue;
-    if (is_vae(*kind) && !fs::is_directory(root / kind->name)) continue;
-    const fs::path file = root / kind->name / "config.json";
-    const bool missing = !fs::exists(fs::symlink_status(file));
-    if (missing && is_replaced(*kind, options)) continue;
-    if (missing) {
-      fail(ErrorCode::bad_file, "'{}' is missing: the model is incomplete, get the file from where the model came from",
-           file.string());
-    }
-    kind->set(config, kind->parse(read_text_file(file, kMaxConfigBytes), file.string()));
-  }
-  config.force_zeros_for_empty_prompt = index.force_zeros_for_empty_prompt;
-  config.requires_aesthetics_score = index.requires_aesthetics_score;
-  if (!index.absent_text_encoders.empty())
-    assume_text_encoders(config, contains(index.absent_text_encoders, "text_encoder"),
-                         contains(index.absent_text_encoders, "text_encoder_2"), root.string());
-  return config;
-}
-
 // Where the UNet is from: the file with its marks, and the file or folder that names it.
 struct UnetOrigin {
   std::shared_ptr<const Checkpoint> file;
@@ -159,7 +35,7 @@ struct UnetOrigin {
 
 // Opens the UNet that replaces the model's own, whose config is in `source` if it is known.
 UnetOrigin replace_unet(ModelSource& source, const OpenOptions& options) {
-  UnetReplacement unet = open_unet(options.unet, options.unet_config, source.config);
+  UnetReplacement unet = open_unet(options, source.config);
   source.config.unet = std::move(unet.config);
   source.components[std::string(kUnet)] = std::move(unet.component);
   check(source.config, options.unet.string());
@@ -218,20 +94,39 @@ RequestDefaults read_defaults(const fs::path& file, RequestDefaults defaults) {
   return defaults;
 }
 
-// In order of preference.
-std::vector<std::string> variants_of(const OpenOptions& options) {
-  if (options.variant.empty()) return {"", "fp16"};
-  return {options.variant, ""};
-}
-
 ComponentSource& open_component(ModelSource& source, const ComponentKind& kind, const OpenOptions& options) {
-  const WeightFiles files = find_weight_files(source.path / kind.name, kind.weights_stem(), variants_of(options));
+  const WeightFiles files =
+      find_weight_files(source.path / kind.name, kind.weights_stem(), variants_of(options.variant));
   OpenedWeights opened = open_weight_files(files);
   ComponentSource part;
   part.weights = with_canonical_names(std::move(opened.checkpoint), kind.name);
   part.files = std::move(opened.files);
   part.variant = files.variant;
   return source.components.insert_or_assign(std::string(kind.name), std::move(part)).first->second;
+}
+
+// At least one folder must have the requested variant: that of the model, or one that replaces a part of it. Of those
+// that do not have it, the plain weights are used.
+void check_variant(const ModelSource& source, const OpenOptions& options, const std::optional<ReplacingVae>& vae,
+                   bool model_has_it) {
+  if (options.variant.empty()) return;
+  bool found = model_has_it;
+  std::vector<std::string> without;
+  const auto look = [&](const fs::path& path, const ComponentSource& part) {
+    if (!part.variant.empty()) {
+      found = true;
+    } else if (fs::is_directory(path)) {
+      without.push_back(path.string());
+    }
+  };
+  if (!options.unet.empty()) look(options.unet, source.component(kUnet));
+  if (vae) look(options.vae, vae->vae.component);
+  if (!found) {
+    fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out",
+         source.path.string(), options.variant);
+  }
+  for (const std::string& folder : without)
+    warn(options, fmt::format("'{}' has no variant '{}': its plain weights are used", folder, options.variant));
 }
 
 ModelSource open_folder(const fs::path& root, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
@@ -268,12 +163,13 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options, const 
   for (const ComponentKind* kind : index.components) {
     if (is_replaced(*kind, options)) continue;
     if (kind->reads_prompts && !options.text_encoders) {
-      if (const auto files = look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options))) {
+      if (const auto files =
+              look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options.variant))) {
         (files->variant.empty() ? plain : variant).push_back(kind->name);
       }
       continue;
     }
-    if (is_vae(*kind) && !look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options)))
+    if (is_vae(*kind) && !look_for_weight_files(root / kind->name, kind->weights_stem(), variants_of(options.variant)))
       continue;
     const ComponentSource& part = open_component(source, *kind, options);
     (part.variant.empty() ? plain : variant).push_back(kind->name);
@@ -282,10 +178,7 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options, const 
   const fs::path defaults = root / "defaults.json";
   set_sampling(source, unet, fs::exists(defaults) ? LogSink() : options.log);
   source.defaults = read_defaults(defaults, source.defaults);
-  if (!options.variant.empty() && variant.empty()) {
-    fail(ErrorCode::invalid_argument, "no component of '{}' has the variant '{}': leave the variant out", root.string(),
-         options.variant);
-  }
+  check_variant(source, options, vae, !variant.empty());
   if (!plain.empty() && !variant.empty()) {
     const std::string how =
         options.variant.empty() ? "as fp16" : fmt::format("without the variant '{}'", options.variant);
@@ -296,11 +189,11 @@ ModelSource open_folder(const fs::path& root, const OpenOptions& options, const 
 }
 
 ModelSource open_single_file(const fs::path& path, const OpenOptions& options, const std::optional<ReplacingVae>& vae) {
-  if (!options.variant.empty()) {
+  if (!options.variant.empty() && !fs::is_directory(options.unet) && !fs::is_directory(options.vae)) {
     fail(ErrorCode::invalid_argument, "'{}' is a single file, which has no variants: leave out the variant '{}'",
          path.string(), options.variant);
   }
-  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path).tensors;
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
   const std::string what = path.string();
   ModelSource source;
   source.path = path;
@@ -308,13 +201,14 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options, c
   LdmLayout layout;
   UnetOrigin unet{file, path};
   if (options.model_config.empty()) {
-    LdmModel model = read_ldm_model(*file, what, vae ? &std::get<VaeConfig>(vae->vae.config) : nullptr);
+    const LdmReplaced replaced{vae ? &std::get<VaeConfig>(vae->vae.config) : nullptr, !options.unet.empty()};
+    LdmModel model = read_ldm_model(*file, what, replaced);
     source.config = std::move(model.config);
     source.scheduler_config = sdxl_scheduler_config();
     source.scheduler_origin = "the defaults of " + what;
     layout = std::move(model.layout);
   } else {
-    const bool refiner = is_ldm_refiner(*file, what);
+    const bool refiner = is_ldm_refiner(*file, what, !options.unet.empty());
     const fs::path index_file = options.model_config / "model_index.json";
     const ModelIndex index =
         fs::exists(index_file) ? read_model_index(index_file, vae) : usual_index(options.model_config, refiner, vae);
@@ -352,6 +246,7 @@ ModelSource open_single_file(const fs::path& path, const OpenOptions& options, c
     source.components.emplace(component, std::move(part));
   }
   if (!options.unet.empty()) unet = replace_unet(source, options);
+  check_variant(source, options, vae, false);
   set_sampling(source, unet, options.log);
   return source;
 }
@@ -403,7 +298,7 @@ ModelSource open_checked(const fs::path& model, const OpenOptions& options) {
   }
   // Parts that replace others are opened before the model's own parts.
   std::optional<ReplacingVae> vae;
-  if (!options.vae.empty()) vae = open_vae(options.vae);
+  if (!options.vae.empty()) vae = open_vae(options.vae, options.variant);
   ModelSource source =
       fs::is_directory(status) ? open_folder(model, options, vae) : open_single_file(model, options, vae);
   for (auto& [name, part] : source.components) count_parameters(part);

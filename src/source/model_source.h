@@ -15,6 +15,7 @@
 #include "base/dtype.h"
 #include "models/components.h"
 #include "models/config.h"
+#include "source/recorded_names.h"
 #include "tempera/log.h"
 #include "weights/checkpoint.h"
 
@@ -85,6 +86,7 @@ struct ModelSource {
   std::filesystem::path tokenizer, tokenizer_2;
   std::string scheduler_config;  // diffusers JSON; empty if a diffusers folder has none
   std::string scheduler_origin;  // where it is from, for messages
+  RecordedNames names;           // set by open_model_of
 
   // nullptr for an absent component.
   const ComponentSource* find(std::string_view component) const;

@@ -32,8 +32,10 @@ ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool
          FieldName{"preset"}, FieldName{"model"});
   OpenOptions open = open_options(options, log);
   open.text_encoders = text_encoders;
-  return open_model(options.model.empty() ? default_model() : locate(options, FileKind::checkpoint, options.model),
-                    open);
+  ModelSource source =
+      open_model(options.model.empty() ? default_model() : locate(options, FileKind::checkpoint, options.model), open);
+  source.names = recorded_names(options, open, source.path);
+  return source;
 }
 
 }  // namespace tempera

@@ -64,7 +64,7 @@ LoneComponent open_checked(const fs::path& path, const VaeConfig& replaced) {
     config = read_config(path / "config.json");
     opened = open_weight_files(find_weight_files(path, kind().weights_stem(), {"", "fp16"}));
   } else {
-    opened = {open_tensor_file(path).tensors, {path}};
+    opened = {open_tensor_file(path), {path}};
     config = config_of_file(path);
   }
   LoneComponent tiny{std::string(kTinyVaeFolder), path, config, {}};

@@ -107,25 +107,28 @@ UnetConfig config_of(const Checkpoint& tensors, const std::optional<UnetConfig>&
 }
 }  // namespace
 
-UnetReplacement open_unet(const fs::path& where, const fs::path& config_path, const ModelConfig& model) {
+UnetReplacement open_unet(const OpenOptions& options, const ModelConfig& model) {
+  const fs::path& where = options.unet;
   if (!fs::exists(where)) {
     fail(ErrorCode::bad_file, "there is no UNet '{}': give {} a .safetensors or .gguf file, or a diffusers folder",
          where.string(), FieldName{"unet"});
   }
   std::optional<UnetConfig> config;
-  if (!config_path.empty()) config = read_given_config(config_path);
+  if (!options.unet_config.empty()) config = read_given_config(options.unet_config);
   const std::string what = where.string();
   UnetReplacement unet;
   if (fs::is_directory(where)) {
     const fs::path folder = fs::exists(where / "config.json") ? where : where / kUnet;
-    OpenedWeights opened =
-        open_weight_files(find_weight_files(folder, component_kind(kUnet).weights_stem(), {"", "fp16"}));
+    const WeightFiles files =
+        find_weight_files(folder, component_kind(kUnet).weights_stem(), variants_of(options.variant));
+    OpenedWeights opened = open_weight_files(files);
     if (!config) config = read_config(folder / "config.json");
     unet.file = opened.checkpoint;
     unet.component.weights = with_canonical_names(std::move(opened.checkpoint), kUnet);
     unet.component.files = std::move(opened.files);
+    unet.component.variant = files.variant;
   } else {
-    unet.file = open_tensor_file(where).tensors;
+    unet.file = open_tensor_file(where);
     if (!config) config = config_next_to(where);
     unet.component.weights = unet_of(unet.file, what);
     unet.component.files = {where};

@@ -53,7 +53,7 @@ class UnetSource : public testing::Test {
     return folder_ / name;
   }
   UnetReplacement open(const fs::path& where, const fs::path& config = {}) const {
-    return open_unet(where, config, model_);
+    return open_unet({.unet = where, .unet_config = config}, model_);
   }
   std::string problem(const fs::path& where, const fs::path& config = {}) const {
     return bad_file_message([&] { open(where, config); });
@@ -141,6 +141,17 @@ TEST_F(UnetSource, KeepsTheMarksOfItsFile) {
   EXPECT_FALSE(unet.component.weights->find("v_pred"));
 }
 
+TEST_F(UnetSource, ObeysTheVariant) {
+  const fs::path folder = this->folder("folder", model_.unet);
+  fs::rename(folder / kFile, folder / "diffusion_pytorch_model.fp16.safetensors");
+  EXPECT_EQ(open(folder).component.variant, "fp16");
+  write_zeros(folder / kFile, tensors_of(model_.unet));
+  EXPECT_EQ(open(folder).component.variant, "");
+  const UnetReplacement unet = open_unet({.variant = "fp16", .unet = folder}, model_);
+  EXPECT_EQ(unet.component.variant, "fp16");
+  EXPECT_EQ(unet.component.files[0].filename(), "diffusion_pytorch_model.fp16.safetensors");
+}
+
 // The model around it.
 class ReplacedUnet : public UnetSource {
  protected:
@@ -186,6 +197,62 @@ TEST_F(ReplacedUnet, InASingleFile) {
   EXPECT_EQ(source.component("vae").files, std::vector<fs::path>{whole});
   EXPECT_EQ(source.file_bytes(), fs::file_size(whole) + fs::file_size(unet));
   EXPECT_THAT(source.scheduler_config, HasSubstr("v_prediction"));
+}
+
+// A file that has the other parts of a model, or whose own UNet is damaged.
+TEST_F(ReplacedUnet, InASingleFileWithoutAUsableUnet) {
+  const auto is_of_unet = [](const TensorSpec& tensor) { return tensor.name.starts_with("model.diffusion_model."); };
+  Tensors without = single_file_tensors(model_), damaged = without;
+  std::erase_if(without, is_of_unet);
+  for (TensorSpec& tensor : damaged)
+    if (is_of_unet(tensor) && !tensor.dims.empty()) tensor.dims[0] = 3;
+  const fs::path unet = file("bare.safetensors", original(model_.unet, ""));
+  const fs::path configs = model_without_unet(false);
+  for (const fs::path& model : {file("without.safetensors", without), file("damaged.safetensors", damaged)}) {
+    for (const fs::path& config : {fs::path(), configs}) {
+      const ModelSource source = open_model(model, {.model_config = config, .unet = unet});
+      EXPECT_EQ(source.config, model_) << model;
+      EXPECT_EQ(source.component(kUnet).files, std::vector<fs::path>{unet});
+      EXPECT_EQ(source.component("text_encoder_2").files, std::vector<fs::path>{model});
+    }
+    EXPECT_NE(bad_file_message([&] { open_model(model); }), "") << model;
+  }
+  EXPECT_THAT(bad_file_message([&] { open_model(file("vae.safetensors", tensors_of(model_.vae)), {.unet = unet}); }),
+              AllOf(HasSubstr("looks like a VAE"), HasSubstr("give it as vae")));
+}
+
+TEST_F(ReplacedUnet, InAVariant) {
+  std::vector<std::string> warnings;
+  const LogSink log = [&](LogLevel, std::string_view text) { warnings.emplace_back(text); };
+  const auto refused = [](const fs::path& model, const OpenOptions& options) -> std::string {
+    try {
+      open_model(model, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      return error.what();
+    }
+    return "";
+  };
+  const fs::path whole = file("whole.safetensors", single_file_tensors(model_)), root = model_without_unet(true);
+  const fs::path unet = folder("folder", model_.unet), vae = folder_ / "other_vae";
+  write_zeros(vae / kFile, tensors_of(model_.vae));
+  write_file(vae / "config.json", to_json(model_.vae));
+  for (const fs::path& model : {whole, root})
+    EXPECT_THAT(refused(model, {.variant = "fp16", .unet = unet}), HasSubstr("has the variant 'fp16'"));
+  EXPECT_THAT(refused(whole, {.variant = "fp16", .unet = unet / kFile}), HasSubstr("is a single file"));
+  fs::copy(unet / kFile, unet / "diffusion_pytorch_model.fp16.safetensors");
+  for (const fs::path& model : {whole, root}) {
+    const ModelSource source = open_model(model, {.variant = "fp16", .unet = unet, .vae = vae, .log = log});
+    EXPECT_EQ(source.component(kUnet).variant, "fp16");
+    EXPECT_EQ(source.component("vae").variant, "");
+    EXPECT_THAT(warnings, testing::Contains(AllOf(HasSubstr("other_vae' has no variant 'fp16'"),
+                                                  HasSubstr("its plain weights are used"))));
+    warnings.clear();
+  }
+  fs::copy(vae / kFile, vae / "diffusion_pytorch_model.fp16.safetensors");
+  const ModelSource source = open_model(whole, {.variant = "fp16", .unet = unet, .vae = vae, .log = log});
+  EXPECT_EQ(source.component("vae").variant, "fp16");
+  EXPECT_THAT(warnings, testing::IsEmpty());
 }
 
 TEST_F(ReplacedUnet, IsNoModel) {

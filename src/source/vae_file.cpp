@@ -41,19 +41,21 @@ std::shared_ptr<const Checkpoint> tensors_of_file(const std::shared_ptr<const Ch
   return LdmNames(layout).component(file, kind().name);
 }
 
-ReplacingVae open_folder(const fs::path& folder) {
+ReplacingVae open_folder(const fs::path& folder, const std::string& variant) {
   const fs::path root = fs::exists(folder / "config.json") || !fs::exists(folder / kind().name / "config.json")
                             ? folder
                             : folder / kind().name;
   LoneComponent vae{std::string(kind().name), folder, read_config(root / "config.json"), {}};
-  OpenedWeights opened = open_weight_files(find_weight_files(root, kind().weights_stem(), {"", "fp16"}));
+  const WeightFiles files = find_weight_files(root, kind().weights_stem(), variants_of(variant));
+  OpenedWeights opened = open_weight_files(files);
   vae.component.weights = with_canonical_names(std::move(opened.checkpoint), kind().name);
   vae.component.files = std::move(opened.files);
+  vae.component.variant = files.variant;
   return {std::move(vae), true};
 }
 
 ReplacingVae open_file(const fs::path& path) {
-  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path).tensors;
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
   LoneComponent vae{std::string(kind().name), path, VaeConfig(), {}};
   vae.component.files = {path};
   vae.component.weights = tensors_of_file(file);
@@ -105,10 +107,10 @@ void read_vae_layout(const Shapes& shapes, LdmLayout& layout) {
   }
 }
 
-ReplacingVae open_vae(const fs::path& where) {
+ReplacingVae open_vae(const fs::path& where, const std::string& variant) {
   if (!fs::exists(where))
     fail(ErrorCode::bad_file, "there is no VAE '{}': give {} {}", where.string(), FieldName{"vae"}, kRemedy);
-  ReplacingVae opened = fs::is_directory(where) ? open_folder(where) : open_file(where);
+  ReplacingVae opened = fs::is_directory(where) ? open_folder(where, variant) : open_file(where);
   const auto& config = std::get<VaeConfig>(opened.vae.config);
   check(config, where.string());
   check_decoder(*opened.vae.component.weights, parameters(config), where.string(), {"vae"}, kRemedy);

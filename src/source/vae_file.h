@@ -17,9 +17,10 @@ struct ReplacingVae {
 };
 
 // `where`: a .safetensors file under original names (with the prefix first_stage_model. or vae., or without) or under
-// diffusers' names, or a diffusers folder (with config.json, or a model that has a folder vae). Maps the weights and
-// checks the shapes of the decoder. Throws Error(bad_file) that names the file and the remedy.
-ReplacingVae open_vae(const std::filesystem::path& where);
+// diffusers' names, or a diffusers folder (with config.json, or a model that has a folder vae), whose weights are those
+// of the variant if it has them. Maps the weights and checks the shapes of the decoder. Throws Error(bad_file) that
+// names the file and the remedy.
+ReplacingVae open_vae(const std::filesystem::path& where, const std::string& variant = "");
 
 // The configuration of an autoencoder under diffusers' names, from shapes. Scale and mean of latents are SDXL's.
 VaeConfig vae_config_of(const Checkpoint& tensors);

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 #include "base/error.h"
+#include "base/folder.h"
 #include "weights/safetensors.h"
 #include "weights/scaled_fp8.h"
 #include "weights/tensor_file.h"
@@ -33,12 +31,8 @@ namespace {
 
 // If the weights are there under a name that was not looked for, the error names it.
 void refuse_other_names(const fs::path& folder, std::string_view stem, const std::string& expected) {
-  std::error_code error;
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
   const std::string dot = fmt::format("{}.", stem), shard = fmt::format("{}-0", stem), ending = ".safetensors";
-  for (const std::string& name : names) {
+  for (const std::string& name : names_in(folder)) {
     if (!name.ends_with(ending)) continue;
     if (name.starts_with(shard)) {
       fail(ErrorCode::bad_file,
@@ -70,8 +64,13 @@ WeightFiles find_weight_files(const fs::path& folder, std::string_view stem, con
        expected);
 }
 
+std::vector<std::string> variants_of(const std::string& requested) {
+  if (requested.empty()) return {"", "fp16"};
+  return {requested, ""};
+}
+
 OpenedWeights open_weight_files(const WeightFiles& files) {
-  if (!files.sharded) return {open_tensor_file(files.path).tensors, {files.path}};
+  if (!files.sharded) return {open_tensor_file(files.path), {files.path}};
   OpenedWeights opened;
   const auto sharded = std::make_shared<ShardedSafetensors>(files.path);
   for (const auto& shard : sharded->shards()) opened.files.push_back(shard->path());

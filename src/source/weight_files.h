@@ -29,6 +29,9 @@ std::optional<WeightFiles> look_for_weight_files(const std::filesystem::path& fo
 WeightFiles find_weight_files(const std::filesystem::path& folder, std::string_view stem,
                               const std::vector<std::string>& variants);
 
+// The variants of weight files for a requested one ("" for none), in order of preference.
+std::vector<std::string> variants_of(const std::string& requested);
+
 struct OpenedWeights {
   std::shared_ptr<const Checkpoint> checkpoint;
   std::vector<std::filesystem::path> files;

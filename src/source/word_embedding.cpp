@@ -154,12 +154,12 @@ std::vector<WordEmbedding> open_words(const EngineOptions& engine, const Request
     if (name.file.empty() || (!name.parts.empty() && name.parts[0].empty()))
       fail(ErrorCode::invalid_argument, "{} is '{}': give FILE or FILE:WORD", kField, text);
     std::filesystem::path path = locate(engine, FileKind::embedding, name.file);
-    const TensorFile file = open_tensor_file(path);
-    const FileClass type = classify(*file.tensors);
+    const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
+    const FileClass type = classify(*file);
     if (type.kind != FileKind::embedding && type.kind != FileKind::unknown)
       fail(ErrorCode::bad_file, "'{}' is {}: give {} an embedding", path.string(), describe(type), kField);
     std::string word = name.parts.empty() ? path.stem().string() : name.parts[0];
-    words.push_back(read_word_embedding(*file.tensors, path.string(), "", std::move(word), model));
+    words.push_back(read_word_embedding(*file, path.string(), "", std::move(word), model));
     words.back().file = std::move(path);
   }
   return words;

@@ -214,7 +214,7 @@ TEST(GgufFile, ReadsWhatTheWriterWrote) {
   writer.append(std::as_bytes(std::span(numbers)).subspan(5));
   writer.append(blocks);
   writer.commit();
-  const auto file = open_tensor_file(folder / "x.safetensors").tensors;
+  const auto file = open_tensor_file(folder / "x.safetensors");
   EXPECT_THAT(file->names(), ElementsAre("a", "b"));
   EXPECT_THAT(file->get("a").floats(), ElementsAre(1, 2, 3));
   const CheckpointTensor b = file->get("b");

@@ -183,6 +183,7 @@ SafetensorsHeader parse_safetensors(std::span<const std::byte> file, std::string
       text, what, {.max_bytes = kMaxSafetensorsHeader, .max_values = kMaxValues, .max_elements = kMaxElements});
 
   SafetensorsHeader result;
+  result.data_begin = data_begin;
   result.tensors.reserve(header.size());
   for (const auto& [name, info] : header.items()) {
     if (name != "__metadata__") {

@@ -36,6 +36,7 @@ struct SafetensorsEntry {
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> tensors;  // sorted by name
   std::map<std::string, std::string> metadata;
+  size_t data_begin = 0;  // the first byte after the header
 };
 
 // Reads and checks the header of the file whose whole contents are `file`. Throws Error(bad_file, "'<what>' ...").
@@ -54,6 +55,8 @@ class SafetensorsFile final : public Checkpoint {
   const std::filesystem::path& path() const { return file_->path(); }
   size_t size() const { return file_->bytes().size(); }
   const std::map<std::string, std::string>& metadata() const override { return header_.metadata; }
+  // The place of the first byte after the header.
+  size_t data_begin() const { return header_.data_begin; }
 
   std::vector<std::string> names() const override;
   std::optional<CheckpointTensor> find(std::string_view name) const override;

@@ -34,7 +34,7 @@ class ScaledFp8 : public testing::Test {
  protected:
   std::shared_ptr<const Checkpoint> open(const Tensors& tensors) {
     write_safetensors(folder_ / "x.safetensors", tensors);
-    return open_tensor_file(folder_ / "x.safetensors").tensors;
+    return open_tensor_file(folder_ / "x.safetensors");
   }
   std::string problem(const Tensors& tensors) {
     return bad_file_message([&] {

@@ -7,7 +7,7 @@
 
 namespace tempera {
 
-TensorFile open_tensor_file(const std::filesystem::path& path) {
+std::shared_ptr<const Checkpoint> open_tensor_file(const std::filesystem::path& path) {
   auto file = std::make_shared<const MappedFile>(path);
   if (is_gguf(file->bytes())) {
     auto gguf = std::make_shared<GgufFile>(std::move(file));
@@ -16,10 +16,9 @@ TensorFile open_tensor_file(const std::filesystem::path& path) {
       fail(ErrorCode::bad_file, "'{}' is a GGUF file of the architecture {}: use one of sdxl", path.string(),
            in_quotes(architecture));
     }
-    return {std::move(gguf), {}};
+    return gguf;
   }
-  const auto safetensors = std::make_shared<SafetensorsFile>(std::move(file));
-  return {with_fp8_scales(safetensors), safetensors->metadata()};
+  return with_fp8_scales(std::make_shared<SafetensorsFile>(std::move(file)));
 }
 
 }  // namespace tempera

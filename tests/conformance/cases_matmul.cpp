@@ -80,7 +80,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {1, 5, 5, 512}, 256, kThree);
   conv(cases, d, {1, 16, 16, 128}, 3, kThree);
   // Many channels on both sides and wide pictures, where a change of the layout pays.
-  conv(cases, d, {2, 3, 130, 128}, 128, with_residual(kThree));
+  conv(cases, d, {1, 3, 130, 128}, 128, with_residual(kThree));
   conv(cases, d, {1, 6, 5, 256}, 264, kHalve);
   conv(cases, d, {1, 7, 6, 264}, 256, with_residual(kHalveAfter));
   conv(cases, d, {2, 4, 3, 256}, 256, kReluNoBias);

@@ -15,6 +15,8 @@ class Oracle {
  public:
   Oracle();
   const std::vector<std::byte>& output(const Case& c);
+  // The known result, or else `result`, which a row of the reference backend has computed.
+  const std::vector<std::byte>& output_or(const Case& c, const std::vector<std::byte>& result);
   void forget() { outputs_.clear(); }
 
  private:
@@ -39,8 +41,8 @@ struct Verdict {
 
 class Harness {
  public:
-  // Both must outlive it.
-  Harness(Backend& backend, Oracle& oracle);
+  // Both must outlive it. is_reference: the backend is that of the oracle, so results are not computed twice.
+  Harness(Backend& backend, Oracle& oracle, bool is_reference = false);
 
   // Runs the problem twice, with a new binding each time, and in place if the row allows it. The output is poisoned
   // before each run, and every buffer is fenced: inputs, output, workspace and packed weights have exactly the promised
@@ -56,6 +58,7 @@ class Harness {
 
   Backend& backend_;
   Oracle& oracle_;
+  bool is_reference_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<Backend> host_;  // for the memory of packed weights
   std::unique_ptr<Queue> host_queue_;

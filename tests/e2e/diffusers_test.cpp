@@ -1,5 +1,6 @@
 // Whole pictures against diffusers: every text-to-picture case of the reference, from the folder and from the single
-// file, in fp32. 8-bit values may differ by 0.5 in the mean and by 3 at most.
+// file, in fp32. The program draws them; those that differ in their samplers only are drawn in this process. 8-bit
+// values may differ by 0.5 in the mean and by 3 at most.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -7,13 +8,17 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
+#include <utility>
 
 #include "image/png.h"
 #include "npy.h"
 #include "program.h"
 #include "support/reference.h"
+#include "tempera/tempera.h"
 #include "tiny_model.h"
 
 namespace tempera::test {
@@ -55,17 +60,18 @@ void add_sampler_cases(std::vector<Case>& cases) {
   }
 }
 
-// The cases of dev/more with embeddings of words.
-void add_textual_inversion_cases(std::vector<Case>& cases) {
+// The cases of dev/more with adapters and embeddings of words.
+void add_adapter_cases(std::vector<Case>& cases) {
   const std::filesystem::path file = reference_dir() / "more/cases.json";
   if (!std::filesystem::exists(file)) return;
   for (const json& spec : read_json(file).at("cases"))
-    if (spec.at("section") == "textual_inversion") cases.push_back({spec, false, {}, true});
+    if (spec.at("section") == "lora" || spec.at("section") == "textual_inversion" || spec.at("name") == "rescale_lora")
+      cases.push_back({spec, false, {}, true});
 }
 
 // False for tasks other than text to picture, and for arguments that this program does not support.
 bool is_text_to_picture(const json& arguments) {
-  for (const char* other : {"init_image", "lora", "model"}) {
+  for (const char* other : {"init_image", "model"}) {
     if (arguments.contains(other)) return false;
   }
   return true;
@@ -82,7 +88,7 @@ std::vector<Case> all_cases() {
     cases.push_back({spec, true});
   }
   add_sampler_cases(cases);
-  add_textual_inversion_cases(cases);
+  add_adapter_cases(cases);
   return cases;
 }
 
@@ -145,10 +151,11 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   const bool own_levels = arguments.contains("timesteps") || arguments.contains("sigmas");
   for (const auto& [name, value] : arguments.items()) {
     if (value.is_null() || (own_levels && name == "steps")) continue;
-    if (name == "textual_inversion") {
-      for (const json& word : value)
-        add("--textual-inversion", fmt::format("{}:{}", (reference_dir() / word.at(0).get<std::string>()).string(),
-                                               word.at(1).get<std::string>()));
+    if (name == "textual_inversion" || name == "lora") {  // [file, word or weight]
+      for (const json& one : value)
+        add(name == "lora" ? "--lora" : "--textual-inversion",
+            fmt::format("{}:{}", (reference_dir() / one.at(0).get<std::string>()).string(),
+                        as_argument("", one.at(1))));
       continue;
     }
     if (name == "scheduler" && !one.scheduler.is_null()) {
@@ -168,6 +175,45 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   return words;
 }
 
+// The pictures of these words of the command line, drawn in this process: one model for all cases that differ in their
+// samplers only.
+std::vector<Image8> drawn_here(const std::vector<std::string>& words, std::map<std::string, Pipeline>& pipelines) {
+  Request request;
+  EngineOptions engine;
+  std::string model;  // the engine's options
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::span<const Field> fields = request_fields();
+    const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.flag == words[i]; });
+    if (field == fields.end()) {
+      ++i;  // --output
+      continue;
+    }
+    const std::string value = field->placeholder.empty() ? "true" : words[++i];
+    field->set(request, engine, value);
+    if (field->group == FieldGroup::engine) model += fmt::format("{} {}\n", field->flag, value);
+  }
+  auto at = pipelines.find(model);
+  if (at == pipelines.end()) at = pipelines.emplace(model, Pipeline(engine)).first;
+  std::vector<Image8> pictures;
+  for (Image& image : at->second.generate(request).images)
+    pictures.push_back({image.width, image.height, std::move(image.rgb)});
+  return pictures;
+}
+
+// The same by the program.
+std::vector<Image8> drawn_by_program(const std::vector<std::string>& words, const std::filesystem::path& folder,
+                                     int images) {
+  const Ran ran = run_tempera(words);
+  if (ran.status != 0) throw std::runtime_error(ran.err);
+  std::vector<Image8> pictures;
+  for (int index = 0; index < images; ++index) {
+    const std::string file = index == 0 ? "a.png" : fmt::format("a-{}.png", index);
+    const std::string png = read_file(folder / file);
+    pictures.push_back(read_png(std::as_bytes(std::span(png)), file).image);
+  }
+  return pictures;
+}
+
 struct Difference {
   double mean = 0;
   int largest = 0;
@@ -185,19 +231,25 @@ Difference difference(const Image8& image, const Npy& expected) {
   return {sum / static_cast<double>(image.rgb.size()), largest};
 }
 
-class Diffusers : public testing::TestWithParam<Case> {};
+class Diffusers : public testing::TestWithParam<Case> {
+ protected:
+  static void TearDownTestSuite() { pipelines_.clear(); }  // before the libraries of a card are unloaded
+
+  inline static std::map<std::string, Pipeline> pipelines_;  // by the options of their engines
+};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Diffusers);
 
 TEST_P(Diffusers, DrawsTheSamePicture) {
   const Case& one = GetParam();
   const std::string name = one.spec.at("name");
   const TemporaryFolder folder;
-  const Ran ran = run_tempera(command(one, folder.path() / "a.png"));
-  ASSERT_EQ(ran.status, 0) << ran.err;
-  for (int index = 0; index < one.spec.at("images").get<int>(); ++index) {
-    const std::string file = index == 0 ? "a.png" : fmt::format("a-{}.png", index);
-    const std::string png = read_file(folder.path() / file);
-    const Image8 image = read_png(std::as_bytes(std::span(png)), file).image;
+  const std::vector<std::string> words = command(one, folder.path() / "a.png");
+  const int images = one.spec.at("images").get<int>();
+  const std::vector<Image8> pictures =
+      one.more ? drawn_here(words, pipelines_) : drawn_by_program(words, folder.path(), images);
+  ASSERT_EQ(pictures.size(), static_cast<size_t>(images));
+  for (int index = 0; index < images; ++index) {
+    const Image8& image = pictures[static_cast<size_t>(index)];
     const Npy expected =
         read_npy(reference_dir() / (one.more ? "more/expected" : "expected") / fmt::format("{}.{}.npy", name, index));
     ASSERT_EQ(expected.shape, (std::vector<int64_t>{image.height, image.width, 3}));

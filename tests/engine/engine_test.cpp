@@ -82,7 +82,8 @@ TEST(Engine, ResumesAJobThatWasParkedWhileOthersBeganAndEnded) {
   for (const Request& request : requests) {
     Job parked = engine.start(request);
     engine.step(parked);
-    for (const Request& other : requests) {
+    for (Request other : requests) {
+      other.num_inference_steps = 1;
       Job job = engine.start(other);
       finished(engine, job);
     }
@@ -222,6 +223,26 @@ TEST(Engine, PollsForCancellationWhileTextsAreEncoded) {
   callbacks.cancelled = [&] { return encoding; };
   EXPECT_THROW(engine.start(small_request("a cat", 1), callbacks), Error);
   EXPECT_TRUE(encoding);
+}
+
+TEST(Pipeline, GivesEachPictureWhenItIsFinished) {
+  Request request = small_request("a red apple", 1, 1);
+  request.num_images_per_prompt = 3;
+  Pipeline pipeline(small_engine());
+  std::vector<Image> given;
+  Callbacks callbacks;
+  callbacks.picture = [&](int index, const Image& image) {
+    EXPECT_EQ(index, static_cast<int>(given.size()));
+    given.push_back(image);
+  };
+  const std::vector<Image> whole = pipeline.generate(request, callbacks).images;
+  expect_equal(given, whole, "given");
+  if (on_card()) return;  // kernels of a recording are not polled between
+  given.clear();
+  callbacks.cancelled = [&] { return !given.empty(); };
+  EXPECT_THROW(pipeline.generate(request, callbacks), Error);
+  ASSERT_EQ(given.size(), 1u);
+  EXPECT_EQ(given[0].rgb, whole[0].rgb);
 }
 
 TEST(Engine, DropsAJobBetweenSteps) {

@@ -1,18 +1,14 @@
 // Any bytes are a valid configuration or give Error(bad_file), for each kind of component. A valid configuration is
 // safe to compute with: no division by zero, no overflow.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "base/error.h"
+#include "expect.h"
 #include "models/components.h"
 
 namespace tempera {
 namespace {
-void expect(bool condition) {
-  if (!condition) std::abort();
-}
-
 template <class Config>
 void expect_sound(const Config&) {}  // no computation uses only its numbers
 void expect_sound(const ClipConfig& clip) {

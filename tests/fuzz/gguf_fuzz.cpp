@@ -3,18 +3,14 @@
 // elements can be read.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <vector>
 
 #include "base/error.h"
+#include "expect.h"
 #include "weights/block_types.h"
 #include "weights/gguf.h"
 
-namespace {
-void expect(bool condition) {
-  if (!condition) std::abort();
-}
-}  // namespace
+using tempera::expect;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span file = std::as_bytes(std::span(data, size));

@@ -5,27 +5,24 @@
 // A loaded tokenizer encodes a prompt to ids inside the vocabulary, and always to the same ids.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "base/error.h"
+#include "expect.h"
 #include "text/tokenizer.h"
 
 namespace {
+using tempera::expect;
 using tempera::Tokenizer;
 using tempera::TokenizerTexts;
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
 void check_encoding(const Tokenizer& tokenizer, std::string_view text) {
   const auto encoding = tokenizer.encode(text);
-  require(encoding.ids.size() == static_cast<size_t>(tokenizer.max_length()));
-  for (const int32_t id : encoding.ids) require(id >= 0 && id < tokenizer.vocabulary_size());
-  require(encoding.tokens >= 2 && encoding.eos_index == encoding.tokens - 1);
-  require(encoding.ids[0] == tokenizer.bos() && encoding.ids[encoding.eos_index] == tokenizer.eos());
-  require(encoding.truncated.empty() || encoding.tokens == tokenizer.max_length());
-  require(tokenizer.encode(text).ids == encoding.ids);
+  expect(encoding.ids.size() == static_cast<size_t>(tokenizer.max_length()));
+  for (const int32_t id : encoding.ids) expect(id >= 0 && id < tokenizer.vocabulary_size());
+  expect(encoding.tokens >= 2 && encoding.eos_index == encoding.tokens - 1);
+  expect(encoding.ids[0] == tokenizer.bos() && encoding.ids[encoding.eos_index] == tokenizer.eos());
+  expect(encoding.truncated.empty() || encoding.tokens == tokenizer.max_length());
+  expect(tokenizer.encode(text).ids == encoding.ids);
 }
 
 const Tokenizer& fixed_tokenizer() {
@@ -52,7 +49,7 @@ void load(std::string_view text) {
     check_encoding(tokenizer, "A photo, of the <x>'s 12 \xF0\x9F\x98\x80 <|endoftext|>!");
     check_encoding(tokenizer, text);
   } catch (const tempera::Error& error) {
-    require(error.code() == tempera::ErrorCode::bad_file);
+    expect(error.code() == tempera::ErrorCode::bad_file);
   }
 }
 }  // namespace

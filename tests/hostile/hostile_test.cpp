@@ -34,8 +34,8 @@ constexpr bool kSanitized = false;
 constexpr double kMostSeconds = kSanitized ? 10 : 1;
 
 void read_tensors(const fs::path& path) {
-  const TensorFile file = open_tensor_file(path);
-  for (const std::string& name : file.tensors->names()) file.tensors->get(name);
+  const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
+  for (const std::string& name : file->names()) file->get(name);
 }
 
 void read_index(const fs::path& path) {

@@ -82,7 +82,7 @@ void read(ModelContents& contents, const FoundModel& model) {
     case FoundModel::Form::safetensors:
     case FoundModel::Form::gguf:
       contents.bytes = fs::file_size(model.path);
-      return read_weights(contents, *open_tensor_file(model.path).tensors);
+      return read_weights(contents, *open_tensor_file(model.path));
     case FoundModel::Form::pickle:
       contents.bytes = fs::file_size(model.path);
       contents.problem = "a pickle, not opened: convert it to safetensors";

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/user_folders.h"
 #include "source/catalog/snapshot.h"
 
@@ -56,15 +57,6 @@ std::string fetch_command(const HubName& name, std::string_view files) {
 
 // All configurations, and the weights of components: not the single files next to them.
 constexpr std::string_view kModelFiles = "--include '*.json' '*.txt' '*/*.safetensors'";
-
-std::vector<std::string> names_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-    names.push_back(entry->path().filename().string());
-  std::ranges::sort(names);
-  return names;
-}
 
 // The branches and tags in the cache, sorted.
 std::vector<std::string> refs_in(const fs::path& repository) {

@@ -164,6 +164,34 @@ TEST_F(Verify, HashesOfOtherPrograms) {
   EXPECT_THAT(faults("small"), ElementsAre(HasSubstr("Civitai's file next to it says aaaa")));
 }
 
+TEST_F(Verify, TheHashOfTheTensorsInTheFile) {
+  const std::vector<TensorSpec> tensors = {{"decoder.up.0.block.0.conv1.weight", DType::f32, {2}}};
+  const std::string data = "\x01\x02\x03\x04\x05\x06\x07\x08";
+  write_file(folder_ / "data", data);
+  fs::create_directories(models_ / "vae");
+  const std::string hash = sha256_of_file(folder_ / "data");
+  const auto verified = [&](const std::string& said) {
+    SafetensorsWriter writer(models_ / "vae/vae.safetensors", tensors, {{"modelspec.hash_sha256", said}});
+    writer.append(std::as_bytes(std::span(data)));
+    writer.commit();
+    return verify_model(engine_, "vae");
+  };
+  std::string capitals = hash;
+  std::ranges::transform(capitals, capitals.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  for (const std::string& said : {"0x" + hash, hash, "0x" + capitals}) {
+    const ModelCheck check = verified(said);
+    EXPECT_THAT(check.faults, IsEmpty());
+    EXPECT_THAT(check.confirmed, ElementsAre(HasSubstr("have the SHA-256 of its modelspec.hash_sha256")));
+  }
+  for (const std::string& said : {"0x" + std::string(64, '0'), std::string("?")}) {
+    const ModelCheck check = verified(said);
+    EXPECT_THAT(check.faults,
+                ElementsAre(testing::AllOf(HasSubstr(hash), HasSubstr("modelspec.hash_sha256 is '" + said))));
+    EXPECT_THAT(check.confirmed, IsEmpty());
+  }
+}
+
 TEST_F(Verify, TruncatedFiles) {
   fs::resize_file(file_, fs::file_size(file_) - 1);
   const ModelCheck check = verify_model(engine_, "small");

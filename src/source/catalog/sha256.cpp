@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -33,6 +34,10 @@ class OpenFile {
     return static_cast<uint64_t>(status.st_size);
   }
 
+  void seek(uint64_t offset) const {
+    if (lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) fail_now();
+  }
+
   // 0 at the end.
   size_t read_some(std::vector<uint8_t>& buffer) const {
     ssize_t count = 0;
@@ -53,9 +58,10 @@ class OpenFile {
 
 }  // namespace
 
-std::string sha256_of_file(const std::filesystem::path& file, const HashCallbacks& callbacks) {
+std::string sha256_of_file(const std::filesystem::path& file, const HashCallbacks& callbacks, uint64_t first) {
   const OpenFile input(file);
-  const uint64_t total = input.size();
+  const uint64_t size = input.size(), total = size - std::min(first, size);
+  input.seek(first);
   sha256_ctx context;
   sha256_init(&context);
   std::vector<uint8_t> buffer(1 << 20);

@@ -13,8 +13,9 @@ struct HashCallbacks {
   std::function<bool()> cancelled = {};                              // polled for each MiB
 };
 
-// 64 hexadecimal digits in small letters. Throws Error(io) if the file cannot be read, Error(cancelled).
-std::string sha256_of_file(const std::filesystem::path& file, const HashCallbacks& callbacks = {});
+// Of the bytes from `first` on. 64 hexadecimal digits in small letters. Throws Error(io) if the file cannot be read,
+// Error(cancelled).
+std::string sha256_of_file(const std::filesystem::path& file, const HashCallbacks& callbacks = {}, uint64_t first = 0);
 
 std::string nettle_library_version();  // "3.8"
 

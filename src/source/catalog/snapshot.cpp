@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "models/components.h"
 #include "source/catalog/scan.h"
@@ -24,15 +25,6 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-std::vector<std::string> files_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-    names.push_back(entry->path().filename().string());
-  std::ranges::sort(names);
-  return names;
-}
-
 // The shards of an index that are not there.
 std::vector<std::string> missing_shards(const fs::path& index) {
   std::set<std::string> shards;
@@ -47,7 +39,7 @@ std::vector<std::string> missing_shards(const fs::path& index) {
 std::vector<std::string> missing_weights(const fs::path& folder, std::string_view stem) {
   const std::string prefix = fmt::format("{}.", stem);
   std::vector<std::string> missing;
-  for (const std::string& file : files_in(folder)) {
+  for (const std::string& file : names_in(folder)) {
     if (!file.starts_with(prefix) || !is_there(folder / file)) continue;
     if (file.ends_with(".safetensors") && file.find("-of-") == file.npos) return {};
     if (!file.ends_with(".json") || file.find(".safetensors.") == file.npos) continue;
@@ -87,7 +79,7 @@ std::vector<std::string> missing_parts(const fs::path& folder) {
 Snapshot read_snapshot(const fs::path& folder) {
   if (is_there(folder / "model_index.json")) return {folder, missing_parts(folder)};
   std::vector<std::string> weights;
-  for (const std::string& file : files_in(folder))
+  for (const std::string& file : names_in(folder))
     if (form_of_file(file) == FoundModel::Form::safetensors && is_there(folder / file)) weights.push_back(file);
   if (is_there(folder / "config.json") && !weights.empty()) {
     for (const std::string_view stem : {"diffusion_pytorch_model", "model"})

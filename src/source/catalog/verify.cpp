@@ -4,18 +4,20 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cmath>
 #include <set>
 
 #include "base/error.h"
 #include "models/components.h"
 #include "source/catalog/hash_store.h"
 #include "source/catalog/list.h"
+#include "source/catalog/sha256.h"
 #include "source/catalog/trigger_words.h"
 #include "source/locate.h"
 #include "source/model_source.h"
 #include "source/open.h"
 #include "source/weight_files.h"
+#include "weights/finite_values.h"
+#include "weights/safetensors.h"
 #include "weights/tensor_file.h"
 
 namespace tempera {
@@ -37,6 +39,7 @@ class Verification {
   ModelCheck run() && {
     for (const fs::path& file : files_) total_ += 2 * fs::file_size(file);  // each is read for its hash and its values
     for (const fs::path& file : files_) check_hash(file);
+    for (const fs::path& file : files_) check_hash_of_tensors(file);
     for (const auto& weights : weights_) check_values(*weights);
     return std::move(check_);
   }
@@ -60,7 +63,7 @@ class Verification {
       if (fs::is_directory(path, ignored)) {
         add_folder(path);
       } else {
-        weights_.push_back(open_tensor_file(path).tensors);
+        weights_.push_back(open_tensor_file(path));
         files_ = {path};
       }
     } catch (const Error& error) {
@@ -136,6 +139,38 @@ class Verification {
     compare(blob_hash(file), "its name in the Hugging Face cache says");
   }
 
+  // ModelSpec's hash of the bytes after the header. It is still valid when another program has changed the metadata.
+  void check_hash_of_tensors(const fs::path& file) {
+    constexpr const char* kKey = "modelspec.hash_sha256";
+    std::string expected;
+    size_t first = 0;
+    try {
+      const SafetensorsFile opened(file);
+      const auto at = opened.metadata().find(kKey);
+      if (at == opened.metadata().end()) return;
+      expected = at->second;
+      first = opened.data_begin();
+    } catch (const Error&) {
+      return;  // GGUF, or malformed, which open() found
+    }
+    total_ += fs::file_size(file) - first;
+    const std::string hash =
+        sha256_of_file(file, {[this](uint64_t done, uint64_t) { report(done); }, callbacks_.cancelled}, first);
+    done_ += fs::file_size(file) - first;
+    if (same_hash(expected, hash)) {
+      check_.confirmed.push_back(fmt::format("the tensors of '{}' have the SHA-256 of its {}", file.string(), kKey));
+    } else {
+      add_fault(fmt::format("the SHA-256 of the tensors of '{}' is {}, but its {} is {}: fetch the file again",
+                            file.string(), hash, kKey, in_quotes(expected)));
+    }
+  }
+
+  // `said` may begin with 0x, and may have capital letters.
+  static bool same_hash(std::string said, const std::string& hash) {
+    std::ranges::transform(said, said.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return said == hash || said == "0x" + hash;
+  }
+
   // The hub names blobs of large files by their SHA-256.
   static std::string blob_hash(const fs::path& file) {
     std::error_code error;
@@ -169,24 +204,6 @@ class Verification {
       add_fault(error.what());
       return std::nullopt;
     }
-  }
-
-  // "3 NaN and 1 infinite elements"; empty if there are none.
-  static std::string fault_in_values(const CheckpointTensor& tensor) {
-    std::vector<float> values(1 << 16);
-    const auto count = static_cast<size_t>(tensor.elements());
-    size_t nan = 0, infinite = 0;
-    for (size_t first = 0; first < count; first += values.size()) {
-      const size_t n = std::min(values.size(), count - first);
-      tensor.reader->read(first, n, DType::f32, reinterpret_cast<std::byte*>(values.data()));
-      tensor.reader->done(first, n);
-      for (size_t i = 0; i < n; ++i) {
-        nan += std::isnan(values[i]) ? 1 : 0;
-        infinite += std::isinf(values[i]) ? 1 : 0;
-      }
-    }
-    if (nan + infinite == 0) return {};
-    return fmt::format("{} NaN and {} infinite elements of {}", nan, infinite, count);
   }
 
   const EngineOptions& engine_;
