@@ -32,7 +32,8 @@ std::shared_ptr<const std::vector<PatchedCheckpoint::Use>> PatchedCheckpoint::us
 std::optional<CheckpointTensor> PatchedCheckpoint::find(std::string_view name) const {
   std::optional<CheckpointTensor> tensor = base_->find(name);
   if (!tensor) return tensor;
-  for (const Use& use : *uses()) {
+  const auto uses = this->uses();  // keeps the list alive
+  for (const Use& use : *uses) {
     const auto change = use.changes->by_parameter.find(name);
     if (change == use.changes->by_parameter.end()) continue;
     tensor->reader = change->second->over(std::move(tensor->reader), use.weight);
@@ -45,7 +46,8 @@ std::optional<CheckpointTensor> PatchedCheckpoint::find(std::string_view name) c
 
 uint64_t PatchedCheckpoint::revision() const {
   uint64_t revision = base_->revision();
-  for (const Use& use : *uses()) revision = with_change(revision, use);
+  const auto uses = this->uses();
+  for (const Use& use : *uses) revision = with_change(revision, use);
   return revision;
 }
 

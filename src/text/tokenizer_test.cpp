@@ -63,7 +63,7 @@ TEST(Tokenizer, ReadsTheConfiguration) {
   EXPECT_EQ(two.vocabulary_size(), 778);
 }
 
-// The rows of an int64 matrix in a safetensors file.
+// The rows of an int64 matrix in a safetensors file; a vector has rows of one number.
 std::vector<std::vector<int64_t>> read_rows(const std::filesystem::path& path, const char* name) {
   std::ifstream file(path, std::ios::binary);
   uint64_t length = 0;
@@ -72,8 +72,9 @@ std::vector<std::vector<int64_t>> read_rows(const std::filesystem::path& path, c
   file.read(header.data(), static_cast<std::streamsize>(length));
   const json entry = parse_json(header, path.string())[name];
   file.seekg(static_cast<std::streamoff>(8 + length + entry["data_offsets"][0].get<uint64_t>()));
-  std::vector<std::vector<int64_t>> rows(entry["shape"][0].get<size_t>(),
-                                         std::vector<int64_t>(entry["shape"][1].get<size_t>()));
+  std::vector<std::vector<int64_t>> rows(
+      entry["shape"][0].get<size_t>(),
+      std::vector<int64_t>(entry["shape"].size() > 1 ? entry["shape"][1].get<size_t>() : 1));
   for (auto& row : rows) file.read(reinterpret_cast<char*>(row.data()), static_cast<std::streamsize>(row.size() * 8));
   EXPECT_TRUE(file.good());
   return rows;

@@ -64,7 +64,8 @@ void add_sampler_cases(std::vector<Case>& cases) {
 void add_adapter_cases(std::vector<Case>& cases) {
   const std::filesystem::path file = reference_dir() / "more/cases.json";
   if (!std::filesystem::exists(file)) return;
-  for (const json& spec : read_json(file).at("cases"))
+  const json parsed = read_json(file);
+  for (const json& spec : parsed.at("cases"))
     if (spec.at("section") == "lora" || spec.at("section") == "textual_inversion" || spec.at("name") == "rescale_lora")
       cases.push_back({spec, false, {}, true});
 }
@@ -152,10 +153,10 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
   for (const auto& [name, value] : arguments.items()) {
     if (value.is_null() || (own_levels && name == "steps")) continue;
     if (name == "textual_inversion" || name == "lora") {  // [file, word or weight]
-      for (const json& one : value)
+      for (const json& pair : value)
         add(name == "lora" ? "--lora" : "--textual-inversion",
-            fmt::format("{}:{}", (reference_dir() / one.at(0).get<std::string>()).string(),
-                        as_argument("", one.at(1))));
+            fmt::format("{}:{}", (reference_dir() / pair.at(0).get<std::string>()).string(),
+                        as_argument("", pair.at(1))));
       continue;
     }
     if (name == "scheduler" && !one.scheduler.is_null()) {

@@ -98,7 +98,8 @@ TEST_F(TextualInversion, HashesThatAreKnownAreInTheText) {
   ASSERT_EQ(run({"models", "--models-dir", "embeddings", "--hash"}).status, 0);
   const Ran list = run({"models", "--models-dir", "embeddings", "--json"});
   std::string hash;
-  for (const json& model : json::parse(list.out).at("models")) {
+  const json listed = json::parse(list.out);
+  for (const json& model : listed.at("models")) {
     if (model.at("name") != "zqstyle.safetensors") continue;
     EXPECT_EQ(model.at("kind"), "embedding");
     hash = model.at("sha256");
@@ -130,7 +131,8 @@ TEST_F(TextualInversion, PlansCountTheRows) {
         run(Words{"plan", "--model", tiny_folder(), "--device", "cuda", "--dtype", "fp32", "--json"} + more);
     EXPECT_EQ(ran.status, 0) << ran.err;
     std::vector<uint64_t> bytes;
-    for (const json& stage : json::parse(ran.out).at("stages")) bytes.push_back(stage.at("io"));
+    const json plan = json::parse(ran.out);
+    for (const json& stage : plan.at("stages")) bytes.push_back(stage.at("io"));
     return bytes;
   };
   const std::vector<uint64_t> plain = io({}), with = io(style_);
