@@ -291,6 +291,36 @@ TEST_F(Convert, ChangedValuesHaveTheStoredTypes) {
   EXPECT_EQ(stored_bytes(file.get("conv_in.weight")), stored_bytes(unet.stored->get("conv_in.weight")));
 }
 
+TEST_F(Convert, AddsAdapters) {
+  const std::string name = "time_embedding.linear_1";
+  EngineOptions engine;
+  engine.model = tiny_folder().string();
+  const std::shared_ptr<const Checkpoint> stored = open_model(tiny_folder()).component("unet").weights;
+  const CheckpointTensor weight = stored->get(name + ".weight");
+  const auto rows = static_cast<size_t>(weight.dims[0]), columns = static_cast<size_t>(weight.dims[1]);
+  std::vector<float> down(columns), up(rows);
+  for (size_t i = 0; i < columns; ++i) down[i] = static_cast<float>(i % 7) / 8;
+  for (size_t i = 0; i < rows; ++i) up[i] = static_cast<float>(i % 5) / 4 - 0.5f;
+  const auto bytes = [](const std::vector<float>& values) {
+    const auto view = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(view.begin(), view.end());
+  };
+  const std::string module = "lora_unet_time_embedding_linear_1";
+  write_safetensors(folder_ / "l.safetensors",
+                    {{{module + ".lora_down.weight", DType::f32, {1, weight.dims[1]}}, bytes(down)},
+                     {{module + ".lora_up.weight", DType::f32, {weight.dims[0], 1}}, bytes(up)}});
+  convert(engine, {.lora = {(folder_ / "l.safetensors").string() + ":0.5"}}, folder_ / "merged");
+  const std::shared_ptr<const Checkpoint> merged = open_model(folder_ / "merged").component("unet").weights;
+  std::vector<float> expected = weight.floats();
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = 0; c < columns; ++c)
+      expected[r * columns + c] = to_float(to_f16(expected[r * columns + c] + 0.5f * up[r] * down[c]));
+  EXPECT_EQ(merged->get(name + ".weight").dtype, DType::f16);
+  EXPECT_EQ(merged->get(name + ".weight").floats(), expected);
+  EXPECT_EQ(stored_bytes(merged->get("conv_in.weight")), stored_bytes(stored->get("conv_in.weight")));
+  EXPECT_THAT(problem(tiny_folder(), "again", "fp7"), HasSubstr("dtype"));
+}
+
 // A folder whose scheduler is another one.
 class Marks : public Convert {
  protected:

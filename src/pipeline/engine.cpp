@@ -124,7 +124,10 @@ Parameters::Others Engine::Impl::others_for(const Prepared& prepared) const {
 
 Plan Engine::Impl::with_what_is_held(Plan plan, bool remember) const {
   size_t held = executables_->bytes_of_others();
-  if (remember && backend_->target().host_memory && text_) held += text_->bytes_of_others();
+  if (backend_->target().host_memory) {
+    held += adapters_->host_bytes();
+    if (remember && text_) held += text_->bytes_of_others();
+  }
   plan.memory.io += held;
   plan.memory.peak_bytes += held;
   return plan;

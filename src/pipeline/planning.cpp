@@ -122,6 +122,10 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   Fitted fitted = fit(model.config, shape_of(r), target, options, limits, model.own_tiny_vae);
   fitted.plan.model = model.name;
   fitted.plan.adapters = adapter_files(r);
+  if (target.host_memory) {
+    fitted.plan.memory.io += adapters.host_bytes();
+    fitted.plan.memory.peak_bytes += adapters.host_bytes();
+  }
   return {std::move(r), std::move(fitted)};
 }
 

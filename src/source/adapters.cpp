@@ -59,6 +59,14 @@ std::vector<AdapterUse> Adapters::open(const EngineOptions& engine, std::span<co
   return uses;
 }
 
+size_t Adapters::host_bytes() const {
+  if (!names_) return 0;
+  size_t entries = names_->parameters().size();
+  for (const Known& known : known_)
+    for (const auto& [component, changes] : known.adapter->changes) entries += changes->by_parameter.size();
+  return entries * 2048;
+}
+
 Adapters::FileState Adapters::state_of(const std::filesystem::path& path) {
   struct stat file {};
   if (stat(path.c_str(), &file) != 0) return {};  // opening it gives the error
