@@ -109,6 +109,7 @@ TEST(AdapterFile, RecognisesEveryFormula) {
       {"IA3", 0, {{kProj + "weight", {8, 1}}, {kProj + "on_input", {}}}},
       {"OFT", 0, {{kProj + "oft_blocks", {2, 4, 4}}, {kProj + "alpha", {1}}}},
       {"OFT", 0, {{kProj + "oft_diag", {2, 4, 4}}}},
+      {"OFT", 0, {{kProj + "oft_blocks", {2, 4, 4}}, {kProj + "rescale", {8, 1}}}},
       {"full", 0, {{kIn + "diff", {8, 4, 3, 3}}}},
       {"full", 0, {{kIn + "diff_b", {8}}}},
       {"full", 0, {{"lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_norm1.w_norm", {8}}}},
@@ -211,6 +212,7 @@ TEST(AdapterFile, ContradictionsAreErrors) {
                           {kProj + "lokr_w2", {4, 4}}}),
               HasSubstr("both lokr_w1 and lokr_w1_a"));
   EXPECT_THAT(message_of({{kProj + "oft_blocks", {2, 4, 4}}, {kProj + "oft_diag", {2, 4, 4}}}), HasSubstr("both"));
+  EXPECT_THAT(message_of({{kProj + "rescale", {8, 1}}}), HasSubstr("oft_blocks of"));
 }
 
 TEST(AdapterFile, ShapesThatAPartCannotHaveAreErrors) {

@@ -41,6 +41,7 @@ constexpr std::array kParts = {
     Pair{"on_input", "on_input"},
     Pair{"oft_blocks", "oft_blocks"},
     Pair{"oft_diag", "oft_diag"},
+    Pair{"rescale", "rescale"},
     Pair{"diff", "diff"},
     Pair{"diff_b", "diff_b"},
     Pair{"w_norm", "w_norm"},

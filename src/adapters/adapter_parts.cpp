@@ -45,6 +45,7 @@ constexpr std::array kParts = {
     Part{"on_input", kIa3, true, 0},
     Part{"oft_blocks", kOft, false, 3, 4},
     Part{"oft_diag", kOft, false, 3, 4},
+    Part{"rescale", kOft, false, 1},
     Part{"diff", kFull, true, 1},
     Part{"alpha", "", false, 0},
     Part{"scale", "", false, 0},
@@ -109,7 +110,10 @@ void check_set(const Parts& parts, std::string_view family) {
   for (const Part& row : kParts)
     if (row.family == family && row.required) parts.require(row.name);
   if (family == kLoha) parts.pair("hada_t1", "hada_t2");
-  if (family == kOft) parts.exclude("oft_blocks", "oft_diag");
+  if (family == kOft) {
+    parts.exclude("oft_blocks", "oft_diag");
+    if (!parts.has("oft_diag")) parts.require("oft_blocks");
+  }
   if (family != kLokr) return;
   parts.one_of("lokr_w1", "lokr_w1_a", "lokr_w1_b");
   parts.one_of("lokr_w2", "lokr_w2_a", "lokr_w2_b");
