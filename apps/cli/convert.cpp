@@ -48,8 +48,9 @@ int run(const Options& options) {
 
 Run add_convert(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("in", options->model,
-                 "a model as in tempera generate --help, or a UNet, an autoencoder or a tiny autoencoder alone")
+  app.add_option(
+         "in", options->model,
+         "any model that tempera generate --model accepts, or a UNet, an autoencoder or a tiny autoencoder alone")
       ->type_name("IN");
   app.add_option("out", options->out,
                  "NAME.safetensors (original names), NAME.gguf, or else a diffusers folder; must not exist")

@@ -77,7 +77,7 @@ int run(const Options& options) {
 Run add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("model,--model", options->model,
-                 "as in tempera generate --help (default: the one that comes with tempera)")
+                 "any model that tempera generate --model accepts (default: the one that comes with tempera)")
       ->type_name("MODEL")
       ->group("Engine");
   add_fields(app, options->inputs, [](const Field& field) {

@@ -26,7 +26,7 @@ struct ConvertOptions {
   std::vector<std::string> lora = {};
 };
 
-// Called after each piece that is written, in bytes; polled. All may be empty.
+// `progress` is called after each piece that is written (in bytes), and `cancelled` is polled there. All may be empty.
 struct ConvertCallbacks {
   std::function<void(uint64_t done, uint64_t total)> progress = {};
   std::function<bool()> cancelled = {};  // true stops with Error(cancelled)
@@ -42,7 +42,7 @@ struct ConvertCallbacks {
 // if a folder is written. It appears when it is complete: a process that is killed leaves nothing under this name.
 // Memory: some MiB, independent of the model. Throws Error: invalid_argument (`out` exists or has the ending of a
 // format that is not written; a type that does not exist in the format), bad_file (as opening a model; numbers that the
-// type does not have), io (disk full).
+// type cannot represent), io (disk full).
 void convert(const EngineOptions& engine, const ConvertOptions& options, const std::filesystem::path& out,
              const ConvertCallbacks& callbacks = {});
 

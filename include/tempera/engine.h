@@ -76,8 +76,8 @@ class Engine {
   // Jobs with the same picture size share a batch if that is faster and there is enough memory. Their samplers, steps,
   // seeds and guidance scales may differ. Each result equals that of a job that is stepped alone. On a CPU it is equal
   // bit for bit. On a card the last bits can differ, because kernels for another batch size can round differently. Jobs
-  // with different picture sizes run one after the other, and so do jobs with different adapters (Request::lora). Before
-  // each change to other adapters, the parameters that differ are packed again.
+  // with different picture sizes run one after the other, and so do jobs with different adapters (Request::lora). When
+  // a job has other adapters than the job before it, the parameters that differ are packed again.
   //
   // On a CPU, kernels for different picture sizes can read parameters in different forms. Step jobs of different sizes
   // in one call: then both forms stay packed. In separate calls, the parameters whose forms differ are packed again

@@ -73,14 +73,14 @@ std::optional<AdapterInfo> adapter_info(const EngineOptions& engine);
 
 // The SHA-256 of a file, if it is known. Reads only the file with the hashes.
 std::optional<std::string> known_model_hash(const std::filesystem::path& file);
-// The known hash, or else computes and stores it. Throws Error(io), Error(cancelled).
+// The known hash. If there is none, computes the hash and stores it. Throws Error(io), Error(cancelled).
 std::string model_hash(const std::filesystem::path& file, const ModelCallbacks& callbacks = {});
 
 struct ModelCheck {
   ModelEntry model = {};
   std::map<std::string, std::string> sha256 = {};  // by the path of each file of weights, computed from its bytes
   uint64_t tensors = 0, elements = 0;              // that were read
-  // Sentences: a hash in a file's own metadata (modelspec.hash_sha256) that its tensors have.
+  // Sentences: the hash in a file's metadata (modelspec.hash_sha256) is that of its tensors.
   std::vector<std::string> confirmed = {};
   // Sentences: a hash that differs from a known one, a tensor that is missing or has another shape than the
   // configuration says, tensors with NaN or infinite elements.

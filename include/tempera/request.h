@@ -14,8 +14,8 @@
 
 namespace tempera {
 
-// The picture. Every member has an initializer, so that a designated initializer may leave out members without a
-// warning.
+// One request for pictures. Every member has an initializer, so that a designated initializer may leave out members
+// without a warning.
 struct Request {
   std::string prompt = {};
   std::optional<std::string> prompt_2 = {};  // for the second text encoder; if absent: prompt
@@ -28,7 +28,7 @@ struct Request {
   std::optional<double> guidance_scale = {};    // if absent: the model's own, else 5; guidance is on above 1
   double guidance_rescale = 0.0;
   std::optional<uint64_t> seed = {};  // of the first picture; picture i has seed + i; if absent: random
-  std::string rng = "cpu";            // PyTorch's generator whose noise is used: "cpu" or "cuda"
+  std::string rng = "cpu";            // the noise of PyTorch's generator on "cpu" or "cuda"
   int num_images_per_prompt = 1;
   // The number of last layers of the text encoders to skip, in addition to the one that SDXL always skips.
   std::optional<int> clip_skip = {};
@@ -52,7 +52,7 @@ struct Request {
   std::vector<std::string> textual_inversion = {};
 };
 
-// The engine.
+// The options of an engine: model, device, types, memory.
 struct EngineOptions {
   // A path, "org/name[@revision]" in the cache of the Hugging Face hub, or a name in the model folders
   // (docs/MODELS.md). Empty: the small model that comes with tempera.

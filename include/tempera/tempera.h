@@ -117,9 +117,10 @@ struct TraceEvent;  // tempera/bench.h
 
 struct Callbacks {
   std::function<void(const Progress&)> progress;
-  // Pipeline::generate: each picture of the request when it is finished, in their order and before the next one is
-  // decoded. They are also in the Result; after an error or a stop, only this call has given those that were finished.
-  // Its time is in no stage. An exception ends the generation.
+  // Pipeline::generate calls it for each picture of the request in their order, when the picture is finished and before
+  // the next one is decoded. The Result has the same pictures. After an error or a stop there is no Result: then only
+  // this callback has received the finished pictures. The time of the call is not part of Result::stages. An exception
+  // ends the generation.
   std::function<void(int index, const Image& image)> picture;
   std::function<bool()> cancelled;  // polled between kernels; true stops with Error(cancelled)
   // Receives each span of the generation when the span has ended. If a request has this callback, the engine waits for
@@ -130,9 +131,9 @@ struct Callbacks {
 // A model on a device. It is loaded on first use. It keeps weights, programs and the text encoders' results for later
 // requests. Do not use one Pipeline from several threads at once.
 //
-// OpenMP: every call restores the caller's settings, also when it throws. Callbacks see the engine's settings. Set
-// GOMP_SPINCOUNT=2000 in the environment of processes that share CPU cores with others, as bin/tempera does. With
-// libgomp's default, such processes can be ten times as slow.
+// OpenMP: every call restores the caller's settings, also when it throws. During callbacks the engine's settings
+// apply. Set GOMP_SPINCOUNT=2000 in the environment of processes that share CPU cores with others, as bin/tempera does.
+// With libgomp's default, such processes can be ten times as slow.
 //
 // Memory: the library does not change the allocator. On a CPU the plan is correct if the program calls two functions of
 // glibc, as bin/tempera does: mallopt(M_MMAP_THRESHOLD, 256 << 10) at its start, and malloc_trim(0) at the first call

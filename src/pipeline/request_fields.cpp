@@ -178,7 +178,7 @@ constexpr Field kFields[] = {
     {"scheduler_config", "--scheduler-config", "FILE", "sampler from a diffusers scheduler_config.json, or its text", kRequest, kNone,
      [](R& r, E&, Text t) { r.scheduler_config = t; },
      [](const R& r, const E&) { return shown(r.scheduler_config); }},
-    {"schedule", "--schedule", "NAME", "spacing of the sampler's sigmas: automatic (as A1111's web UI chooses for the sampler), uniform (the sampler's own), karras, exponential, normal, simple, sgm_uniform, ddim_uniform, beta, kl_optimal or align_your_steps (default: as `scheduler` says, else uniform)", kRequest, kShapes | kCondition | kInMetadata,
+    {"schedule", "--schedule", "NAME", "spacing of the sampler's sigmas: automatic (as A1111's web UI chooses for the sampler), uniform (the sampler's own), karras, exponential, normal, simple, sgm_uniform, ddim_uniform, beta, kl_optimal or align_your_steps (default: that of `scheduler`, else uniform)", kRequest, kShapes | kCondition | kInMetadata,
      [](R& r, E&, Text t) { r.schedule = t; },
      [](const R& r, const E&) { return shown(r.schedule); }},
     {"timesteps", "--timesteps", "T,T,...", "timesteps of the steps instead of `num_inference_steps`, decreasing, for samplers that accept them", kRequest, kShapes | kInMetadata,
