@@ -59,5 +59,6 @@ def embedding_rules(out, framed):
     out.add("widths-exchanged", file_of(framed, {"clip_l": second, "clip_g": first}))
     for name in OTHER_KINDS:
         add_one("another-kind", name, "F16", (4, 4, 1, 1))
-    for first_bytes in (b"PK\x03\x04", b"\x80\x02}q\x01.", b"\x80\x05\x95", b"GGUF\x03\0\0\0", b"<!DOCTYPE html>", b"version https://git-lfs"):
+    for first_bytes in (b"PK\x03\x04", b"\x80\x02}q\x01.", b"\x80\x05\x95", b"GGUF\x03\0\0\0", b"<!DOCTYPE html>",
+                        b"version https://git-lfs"):
         out.add("another-format", first_bytes + bytes(64))

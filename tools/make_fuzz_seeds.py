@@ -105,7 +105,8 @@ def adapters():
     files = {
         "kohya": lines("lora_unet_mid_block_attentions_0_proj_in", [*lora, (".dora_scale", "8x1", "")])
         + lines("lora_te1_" + text.replace(".", "_") + "_q_proj", lora) + lines("lora_te2_text_projection", lora)
-        + lines("lora_unet_conv_in", [(".lora_down.weight", "2x4x1x1", ""), (".lora_mid.weight", "2x2x3x3", ""), (".lora_up.weight", "8x2x1x1", "")]),
+        + lines("lora_unet_conv_in", [(".lora_down.weight", "2x4x1x1", ""), (".lora_mid.weight", "2x2x3x3", ""),
+                                      (".lora_up.weight", "8x2x1x1", "")]),
         "sgm": lines("lora_unet_middle_block_1_proj_in", lora) + lines("lora_unet_time_embed_0", lora),
         "both": lines("lora_unet_middle_block_1_proj_in", lora) + lines("lora_unet_mid_block_attentions_0_proj_in", lora),
         "old": lines(f"unet.{q}.processor.to_q_lora", [(".down.weight", "2x8", ""), (".up.weight", "8x2", "")])
@@ -114,9 +115,11 @@ def adapters():
         "peft": ['={"unet.lora_alpha":4,"unet.use_rslora":true,"unet.alpha_pattern":{"proj_in":2,"^conv_in$":1}}']
         + lines("unet.mid_block.attentions.0.proj_in", peft) + lines(f"base_model.model.text_encoder.{text[11:]}.q_proj", peft[:2])
         + lines(f"unet.{q}.to_q", [(".lora_A.default.weight", "2x8", ""), (".lora_B.default.weight", "8x2", "")]),
-        "lycoris": lines("lycoris_conv_in", [(f".hada_{part}", "8x4", "") for part in ("w1_a", "w1_b", "w2_a", "w2_b")] + [(".hada_t1", "2x2x3x3", ""), (".hada_t2", "2x2x3x3", "")])
+        "lycoris": lines("lycoris_conv_in", [(f".hada_{part}", "8x4", "") for part in ("w1_a", "w1_b", "w2_a", "w2_b")]
+                         + [(".hada_t1", "2x2x3x3", ""), (".hada_t2", "2x2x3x3", "")])
         + lines("lora_unet_mid_block_attentions_0_proj_in", [(".lokr_w1", "2x2", ""), (".lokr_w2_a", "4x2", ""), (".lokr_w2_b", "2x4", "")])
-        + lines("lora_unet_time_embedding_linear_1", [(".a1.weight", "2x8", ""), (".a2.weight", "8x2", ""), (".b1.weight", "2x8", ""), (".b2.weight", "8x2", "")])
+        + lines("lora_unet_time_embedding_linear_1", [(".a1.weight", "2x8", ""), (".a2.weight", "8x2", ""),
+                                                      (".b1.weight", "2x8", ""), (".b2.weight", "8x2", "")])
         + lines("lora_te2_text_projection", [(".weight", "8x1", ""), (".on_input", "", "true")])
         + lines("lora_te1_" + text.replace(".", "_") + "_out_proj", [(".oft_blocks", "2x4x4", ""), (".diff_b", "8", "")]),
         "bundle": lines("bundle_emb.a.word", [(".clip_l", "2x8", ""), (".clip_g", "2x16", ""), (".string_to_param.*", "8", "")])

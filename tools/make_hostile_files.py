@@ -397,7 +397,8 @@ FORMULAS = {
     "full": {"diff": (8, 4)},
 }
 OPTIONAL = {"alpha", "dora_scale", "lora_mid.weight", "oft_blocks", "diff"}
-MODULES = ("lora_unet_conv_in", "lora_unet_middle_block_1_proj_in", "unet.time_embedding.linear_1", "lora_te1_text_model_encoder_layers_0_mlp_fc1",
+MODULES = ("lora_unet_conv_in", "lora_unet_middle_block_1_proj_in", "unet.time_embedding.linear_1",
+           "lora_te1_text_model_encoder_layers_0_mlp_fc1",
            "text_encoder_2.text_projection")
 
 
@@ -429,13 +430,15 @@ def adapter_rules(out):
                 if part != "on_input":
                     out.add(f"{formula}-type", adapter({**under(module, parts), name: ("I16", shape)}))
         lora = under(module, FORMULAS["lora"])
-        numbers = {"F32": (b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\0\0\x80\xff"), "F16": (b"\0\x7e", b"\0\x7c"), "BF16": (b"\xc0\x7f", b"\x80\x7f")}
+        numbers = {"F32": (b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\0\0\x80\xff"),
+                   "F16": (b"\0\x7e", b"\0\x7c"), "BF16": (b"\xc0\x7f", b"\x80\x7f")}
         for kind, values in numbers.items():
             for value in values:
                 for part in ("alpha", "scale"):
                     out.add("number-not-finite", adapter({**lora, f"{module}.{part}": (kind, (), value)}))
+        shapes = {"on_input": (1,), "oft_diag": (2, 2, 2)}
         for other in ("diff", "hada_w1_a", "lokr_w1", "oft_diag", "a1.weight", "on_input"):
-            out.add("two-formulas", adapter({**lora, f"{module}.{other}": (1,) if other == "on_input" else (2, 2, 2) if other == "oft_diag" else (2, 2)}))
+            out.add("two-formulas", adapter({**lora, f"{module}.{other}": shapes.get(other, (2, 2))}))
         out.add("part-twice", adapter({**lora, f"{module}.lora_A.weight": (2, 4)}))
         out.add("part-twice", adapter({**lora, f"{module}.lora.up.weight": (8, 2)}))
         out.add("part-twice", adapter({**lora, f"base_model.model.{module}.alpha": ()}))
@@ -448,7 +451,8 @@ def adapter_rules(out):
             out.add("embedding-of-a-bundle", adapter({f"bundle_emb.word.{ending}": shape}))
     out.add("no-tensors", adapter({}))
     for name, shape in (("clip_l", (1, 768)), ("emb_params", (1, 768)), ("conv_in.weight", (8, 4, 3, 3)), ("x.alpha", ()), ("", (1,)),
-                        ("lora_unet_nowhere.lora_down.weight", (2, 4)), ("lora_unet_conv_in.alpha", ()), ("lora_unet_conv_in.unknown", (2, 4)),
+                        ("lora_unet_nowhere.lora_down.weight", (2, 4)), ("lora_unet_conv_in.alpha", ()),
+                        ("lora_unet_conv_in.unknown", (2, 4)),
                         ("bundle_emb.clip_l", (1, 768)), ("bundle_emb..unknown", (1, 768)), ("lora_te3_x.lora_down.weight", (2, 4))):
         out.add("nothing-of-the-model", adapter({name: shape}))
     out.add("nothing-of-the-model", adapter({f"lora_unet_{i}.lora_down.weight": (1, 1) for i in range(20_000)}))

@@ -85,8 +85,8 @@ std::byte* Executable::address(const Ref& ref) const {
 }
 
 void Executable::load(const CheckCancelled& check) {
-  const State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(),
-                  memory_.scratch.end(program_.memory.kept), memory_.io.data()};
+  State now{memory_.parameters.generation(), checkpoint_.revision(), memory_.scratch.data(),
+            memory_.scratch.end(program_.memory.kept), memory_.io.data()};
   if (now == loaded_) return;
   if (loaded_ && loaded_->revision != now.revision) memory_.scratch.lose_kept();  // it depends on the old values
   loaded_.reset();
@@ -95,6 +95,7 @@ void Executable::load(const CheckCancelled& check) {
   pack_resident(check);
   if (!program_.segments.empty()) prepare_transfers(check);
   bind_steps();
+  now.generation = memory_.parameters.generation();  // packing changed it
   loaded_ = now;
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
 #include "backend/reference/reference.h"
@@ -23,7 +24,7 @@ class Filled final : public Checkpoint {
     size_t elements = 1;
     for (const int64_t d : dims_) elements *= static_cast<size_t>(d);
     values_ = std::make_shared<std::vector<float>>(elements, value);
-    ++revision_;
+    revision_ = std::bit_cast<uint32_t>(value);
   }
   std::vector<std::string> names() const override { return {"w.weight"}; }
   std::optional<CheckpointTensor> find(std::string_view) const override {
@@ -94,6 +95,33 @@ TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
       EXPECT_NEAR(result(one), x + silu(kWidth * 0.01f), 1e-5);
     }
   }
+}
+
+// Regression: values changed, another program packed them, and they changed back. The first program's state was the
+// same, so it did not pack its values again.
+TEST_F(ExecutableTest, PacksAgainWhatAnotherProgramReplaced) {
+  const Program program = with_constant(backend_->target());
+  Program other = program;
+  other.name = "other";
+  Executables executables(*backend_, *queue_, true);
+  const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}};
+  const std::vector<Executable*> both = executables.use(uses, Parameters::Others::keep);
+  const auto run = [&](Executable& e, float value) {
+    weights_.fill(value);
+    e.load();
+    write(e, "c", 1);
+    write(e, "x", 0);
+    e.run_prologue();
+    e.run();
+    EXPECT_NEAR(result(e), silu(kWidth * value), 1e-5);
+  };
+  for (int turn = 0; turn < 2; ++turn) {
+    run(*both[0], 0.01f);
+    run(*both[1], 0.03f);
+  }
+  const size_t packed = executables.parameters().bytes_packed();
+  both[1]->load();
+  EXPECT_EQ(executables.parameters().bytes_packed(), packed);
 }
 
 // Regression: a run continued with the values that another program had left there.

@@ -1,6 +1,7 @@
 #include "runtime/parameters.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 
@@ -178,8 +179,8 @@ std::byte* Parameters::packed(const Checkpoint& component, const WeightSlot& slo
     pack(staging.data());
     backend_.upload(queue_, place, staging);
   }
+  if (std::exchange(entry.revision, revision) != revision) ++generation_;
   entry.packed = true;
-  entry.revision = revision;
   bytes_packed_ += slot.bytes;
   return place;
 }

@@ -57,7 +57,8 @@ class Parameters {
   // Drops all parameters of a component that is destroyed.
   void forget(const Checkpoint& component);
 
-  // Changes when a place changed or a parameter was dropped. Executables must then be loaded again.
+  // Changes when a place changed, a parameter was dropped, or one was packed in another revision. Executables must then
+  // be loaded again.
   uint64_t generation() const { return generation_; }
   // Bytes of the allocated memory.
   size_t bytes() const;
