@@ -1,7 +1,7 @@
 // Adapters of a model of full size in one process: switching, memory and speed. Too large for the test suite: run by
 // hand and by tools/gpu_check.sh. tools/make_lora.py writes the files.
 //
-//   engine_adapter_switch_check MODEL LORA LORA LORA [DEVICE [DTYPE [STEPS]]]
+//   engine_adapter_switch_check MODEL LORA LORA LORA [DEVICE [DTYPE [STEPS [SIDE]]]]
 //
 // Prints a row for each request: seconds of loading, bytes packed, the planned and the measured peak, and seconds for
 // each step. Exit status 1 if the picture after the removal differs from the first one, if the same request packs
@@ -19,9 +19,10 @@ namespace {
 
 class Check {
  public:
-  explicit Check(const EngineOptions& options, int steps)
+  explicit Check(const EngineOptions& options, int steps, int side)
       : engine_(options, [](LogLevel, std::string_view text) { std::printf("  %s\n", std::string(text).c_str()); }),
         steps_(steps),
+        side_(side),
         most_over_(options.device == "cuda" ? 0.03 : 0.05) {}
 
   bool passed() const { return passed_; }
@@ -38,6 +39,7 @@ class Check {
   // Several adapters draw with the same random numbers, so a picture shows which adapters are in use.
   Row draw(const std::string& name, std::vector<std::string> lora) {
     Request request{.prompt = "a red apple on a wooden table", .num_inference_steps = steps_, .seed = 1};
+    request.width = request.height = side_;
     request.lora = std::move(lora);
     const size_t before = engine_.bytes_packed();
     Job job = engine_.start(request);
@@ -65,7 +67,7 @@ class Check {
 
  private:
   Engine engine_;
-  int steps_;
+  int steps_, side_;
   double most_over_;
   size_t most_planned_ = 0;
   bool passed_ = true;
@@ -76,7 +78,7 @@ int run(int argc, char** argv) {
   options.model = argv[1];
   options.device = argc > 5 ? argv[5] : "auto";
   options.dtype = argc > 6 ? argv[6] : "auto";
-  Check check(options, std::max(2, argc > 7 ? std::stoi(argv[7]) : 4));
+  Check check(options, std::max(2, argc > 7 ? std::stoi(argv[7]) : 4), argc > 8 ? std::stoi(argv[8]) : 1024);
   const std::string one = argv[2], two = argv[3], three = argv[4];
   const Check::Row plain = check.draw("without", {});
   const Check::Row first = check.draw("one", {one});
@@ -99,7 +101,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::fprintf(stderr, "usage: engine_adapter_switch_check MODEL LORA LORA LORA [DEVICE [DTYPE [STEPS]]]\n");
+    std::fprintf(stderr, "usage: engine_adapter_switch_check MODEL LORA LORA LORA [DEVICE [DTYPE [STEPS [SIDE]]]]\n");
     return 2;
   }
   try {
