@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "jobs.h"
+#include "source/catalog/hash_store.h"
 #include "source/default_model.h"
 #include "source/model_adapter.h"
 #include "source/model_source.h"
@@ -15,7 +16,9 @@
 
 namespace tempera::test {
 namespace {
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr int64_t kRank = 4;
 
@@ -158,6 +161,18 @@ TEST_F(AdaptersOfAnEngine, EmbeddingsKeepTheAdaptersOfTheTextEncoders) {
   EXPECT_EQ(result.images[0].rgb, direct.images[0].rgb);
   EXPECT_THAT(direct.images[0].parameters, HasSubstr("lora: \"text:1, attention:1\""));
   EXPECT_THAT(result.images[0].parameters, HasSubstr("lora: \"text:0:1, attention:0:1, attention:1:0\""));
+}
+
+TEST_F(AdaptersOfAnEngine, TheTextOfAPictureHasNamesAndKnownHashes) {
+  setenv("XDG_CACHE_HOME", (*folder_ / "cache").c_str(), 1);
+  EngineOptions options = small_engine();
+  options.models_dir = {folder_->path().string()};
+  Pipeline pipeline(options);
+  const auto text = [&] { return pipeline.generate(with({"attention:0.5:0.25"})).images[0].parameters; };
+  EXPECT_THAT(text(), AllOf(HasSubstr("lora: \"attention:0.5:0.25\""), Not(HasSubstr("Lora hashes"))));
+  const std::string hash = hash_of(file("attention"));
+  EXPECT_THAT(text(), HasSubstr("Lora hashes: \"attention: " + hash.substr(0, 10) + "\""));
+  unsetenv("XDG_CACHE_HOME");
 }
 
 TEST_F(AdaptersOfAnEngine, AFileThatChangesIsReadAgain) {
