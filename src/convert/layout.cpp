@@ -81,8 +81,8 @@ bool is_third(Transform transform) {
   return transform >= Transform::third_0 && transform <= Transform::third_2;
 }
 
-std::string without_prefix(std::string name, std::string_view prefix) {
-  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+std::string without_prefix(std::string_view name, std::string_view prefix) {
+  return std::string(name.starts_with(prefix) ? name.substr(prefix.size()) : name);
 }
 
 LdmLayout layout_of(const ConvertedModel& model) {
@@ -122,6 +122,7 @@ std::vector<OutputTensor> single_file_tensors(const ConvertedModel& model, const
   if (model.find(kUnet) != nullptr)
     for (OutputTensor& mark : sampling_marks(model, kind)) tensors.emplace(mark.spec.name, std::move(mark));
   std::vector<OutputTensor> list;
+  list.reserve(tensors.size());
   for (auto& [name, tensor] : tensors) list.push_back(std::move(tensor));
   return list;
 }

@@ -53,6 +53,7 @@ void encode(std::span<const float> values, const BlockType& type, std::span<std:
 
 std::vector<GgufSpec> specs_of(const std::vector<OutputTensor>& tensors) {
   std::vector<GgufSpec> specs;
+  specs.reserve(tensors.size());
   for (const OutputTensor& tensor : tensors) specs.push_back(tensor.spec);
   return specs;
 }
@@ -65,6 +66,7 @@ void TensorWriter::announce(const std::vector<OutputTensor>& tensors) {
 void TensorWriter::write_safetensors(const std::filesystem::path& path, const std::vector<OutputTensor>& tensors,
                                      const std::map<std::string, std::string>& metadata) {
   std::vector<TensorSpec> specs;
+  specs.reserve(tensors.size());
   for (const OutputTensor& tensor : tensors) specs.push_back({tensor.spec.name, tensor.spec.dtype, tensor.spec.dims});
   SafetensorsWriter file(path, specs, metadata);
   write_all(file, tensors);

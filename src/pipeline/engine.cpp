@@ -224,7 +224,7 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
         for (Executable* executable : executables_of(stage)) executable->load(check);
     job = std::make_unique<Job::Impl>(prepared, std::move(r), std::move(embeddings), *backend_, *queue_);
   });
-  warn_once(*job, [&] { return warning; });
+  warn_once(*job, [&] { return std::string(warning); });
   job->plan = std::move(plan);
   job->times = std::move(times);
   return job;

@@ -73,7 +73,8 @@ void encode_range(const float* x, std::byte* block) {
   const auto [least, largest] = std::minmax_element(x, x + kSmall);
   const float d = (*largest - *least) / kLargest, factor = inverse(d);
   std::array<int, kSmall> numbers;
-  for (int i = 0; i < kSmall; ++i) numbers[i] = std::min(kLargest, static_cast<int>((x[i] - *least) * factor + 0.5f));
+  for (int i = 0; i < kSmall; ++i)
+    numbers[i] = std::min(kLargest, static_cast<int>(std::floor((x[i] - *least) * factor + 0.5f)));
   put_half(block, d);
   put_half(block + 2, *least);
   put_small(numbers, kFifthBit, block + 4);
