@@ -47,6 +47,7 @@ class Writer {
       append_all(file, tensors);
     } else {
       std::vector<TensorSpec> specs;
+      specs.reserve(tensors.size());
       for (const GgufSpec& t : tensors) specs.push_back({t.name, t.dtype, t.dims});
       SafetensorsWriter file(path, specs, {{"format", "pt"}});
       append_all(file, tensors);

@@ -35,8 +35,8 @@ const ComponentNaming& naming_of(std::string_view component) {
 }
 
 // Adds name -> source. Throws Error(bad_file) when the table has the name already.
-void add_row(AdaptedCheckpoint::Table& table, std::string name, Source source, const Checkpoint& below) {
-  const auto [at, is_new] = table.try_emplace(std::move(name), std::move(source));
+void add_row(AdaptedCheckpoint::Table& table, std::string name, const Source& source, const Checkpoint& below) {
+  const auto [at, is_new] = table.try_emplace(std::move(name), source);
   if (!is_new) {
     fail(ErrorCode::bad_file, "the tensors {} and {} are the same weight under two names",
          below.origin(at->second.name), below.origin(source.name));
