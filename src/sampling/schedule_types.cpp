@@ -22,6 +22,7 @@ double sigma_at(const std::vector<double>& table, double t) {
 
 std::vector<double> even_timesteps(const std::vector<double>& table, int points, int kept) {
   std::vector<double> sigmas;
+  sigmas.reserve(static_cast<size_t>(kept));
   const std::vector<double> timesteps = linspace(static_cast<double>(table.size() - 1), 0, points);
   for (int i = 0; i < kept; ++i) sigmas.push_back(sigma_at(table, timesteps[static_cast<size_t>(i)]));
   return sigmas;
@@ -29,6 +30,7 @@ std::vector<double> even_timesteps(const std::vector<double>& table, int points,
 
 std::vector<double> simple(const std::vector<double>& table, int steps) {
   std::vector<double> sigmas;
+  sigmas.reserve(static_cast<size_t>(steps));
   const double stride = static_cast<double>(table.size()) / steps;
   for (int i = 0; i < steps; ++i) sigmas.push_back(table[table.size() - 1 - static_cast<size_t>(i * stride)]);
   return sigmas;
