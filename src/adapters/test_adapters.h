@@ -49,10 +49,10 @@ inline CheckpointTensor filled(std::vector<int64_t> dims, float value = 0.5f) {
   return tensor;
 }
 
-inline MadeCheckpoint adapter_of(std::vector<std::pair<std::string, std::vector<int64_t>>> tensors,
+inline MadeCheckpoint adapter_of(const std::vector<std::pair<std::string, std::vector<int64_t>>>& tensors,
                                  MadeCheckpoint::Metadata metadata = {}) {
   MadeCheckpoint::Tensors all;
-  for (auto& [name, dims] : tensors) all.emplace(name, filled(std::move(dims)));
+  for (const auto& [name, dims] : tensors) all.emplace(name, filled(dims));
   return MadeCheckpoint(std::move(all), "the test", std::move(metadata));
 }
 
