@@ -59,12 +59,20 @@ class ExecutableTest : public ::testing::Test {
   static void write(Executable& e, std::string_view input, float value) {
     e.write_input(input, std::vector<float>(kWidth, value));
   }
+  // Executables of two programs that differ in their names only. They share parameters.
+  std::vector<Executable*> two_alike(Executables& executables) {
+    Program other = program_;
+    other.name = "other";
+    const ParameterUse uses[] = {{&weights_, &program_}, {&weights_, &other}};
+    return executables.use(uses, Parameters::Others::keep);
+  }
   static float result(Executable& e) { return e.read_output("y").at(0); }
   static float silu(float x) { return x / (1 + std::exp(-x)); }
 
   std::unique_ptr<Backend> backend_ = make_reference_backend();
   std::unique_ptr<Queue> queue_ = backend_->make_queue();
   Filled weights_{{kWidth, kWidth}, 0.01f};
+  Program program_ = with_constant(backend_->target());
 };
 
 TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
@@ -100,12 +108,8 @@ TEST_F(ExecutableTest, KeepsWhatItsPrologueComputedWhileOtherProgramsRun) {
 // Regression: values changed, another program packed them, and they changed back. The first program's state was the
 // same, so it did not pack its values again.
 TEST_F(ExecutableTest, PacksAgainWhatAnotherProgramReplaced) {
-  const Program program = with_constant(backend_->target());
-  Program other = program;
-  other.name = "other";
   Executables executables(*backend_, *queue_, true);
-  const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}};
-  const std::vector<Executable*> both = executables.use(uses, Parameters::Others::keep);
+  const std::vector<Executable*> both = two_alike(executables);
   const auto run = [&](Executable& e, float value) {
     weights_.fill(value);
     e.load();
@@ -126,12 +130,8 @@ TEST_F(ExecutableTest, PacksAgainWhatAnotherProgramReplaced) {
 
 // Regression: a run continued with the values that another program had left there.
 TEST_F(ExecutableTest, SaysWhenAnotherPrologueOverwroteWhatItKept) {
-  const Program program = with_constant(backend_->target());
-  Program other = program;
-  other.name = "other";
   Executables executables(*backend_, *queue_, true);
-  const ParameterUse uses[] = {{&weights_, &program}, {&weights_, &other}};
-  const std::vector<Executable*> both = executables.use(uses, Parameters::Others::keep);
+  const std::vector<Executable*> both = two_alike(executables);
   for (Executable* e : both) {
     e->load();
     write(*e, "c", 1);

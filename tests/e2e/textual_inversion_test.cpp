@@ -1,4 +1,4 @@
-// Embeddings of words on the command line: pictures, their settings text, plans, mistakes.
+// The option --textual-inversion: the pictures, their settings text, the plans, and wrong values.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
