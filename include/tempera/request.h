@@ -50,6 +50,43 @@ struct Request {
   std::vector<std::string> lora = {};
   // Embeddings for words of the prompts: "FILE|NAME[:WORD]". If absent, the word is the name of the file.
   std::vector<std::string> textual_inversion = {};
+
+  // Pictures to start from (picture to picture): files. Picture i starts from file i modulo their number. At least as
+  // many pictures are drawn as files are named.
+  std::vector<std::string> init_image = {};
+  // Masks for inpainting, one for all pictures or one for each of init_image. White parts are painted.
+  std::vector<std::string> mask_image = {};
+  // The part of the schedule that runs on a picture, 0 to 1: 1 replaces nearly all of it. If absent: 0.3, and 0.9999
+  // with mask_image (diffusers' defaults).
+  std::optional<double> strength = {};
+  // The fraction of the schedule that is finished already, 0 to 1: the start has no new noise. For `latents` that
+  // another model left at denoising_end.
+  std::optional<double> denoising_start = {};
+  // A file of latents (Image::latents, save_latents). Alone: the noise to start from. With strength or denoising_start:
+  // the latents of a picture, instead of init_image.
+  std::string latents = {};
+  // The way to bring init_image to the size of the pictures: "default" (stretched), "crop" (filled and cut) or "fill"
+  // (whole, with repeated edges).
+  std::string resize_mode = "default";
+  std::string mask_mode = "hard";  // "hard": cut at 0.5; "soft": grey decides from which step a pixel is free
+  int mask_blur = 0;               // radius of the blur of mask_image, in pixels of it
+  // Draws only the region of the mask, with this margin in pixels of init_image, and pastes it back. The pictures then
+  // have the size of init_image.
+  std::optional<int> padding_mask_crop = {};
+  std::string inpaint_fill = "original";  // under the mask at the start: "original", "noise" or "blur"
+  // Outpainting: pixels to add on the left, at the top, on the right and at the bottom of init_image.
+  std::array<int, 4> extend = {0, 0, 0, 0};
+  std::string paste = "auto";  // pixels under black mask are those of init_image: "on", "off"; auto: on with a crop
+  // What a refiner reads in addition to the prompts.
+  double aesthetic_score = 6.0, negative_aesthetic_score = 2.5;
+  std::optional<double> refiner_start = {};  // fraction of the schedule before EngineOptions::refiner; if absent: 0.8
+  // A second pass at a larger size. hires_scale 1 and no hires_size: none.
+  double hires_scale = 1;
+  std::optional<std::array<int, 2>> hires_size = {};  // width, height
+  double hires_strength = 0.7;                        // as strength
+  std::optional<int> hires_steps = {};                // of its schedule; if absent: num_inference_steps
+  // latent-nearest, latent-bilinear, latent-bicubic, or lanczos (of the decoded picture).
+  std::string hires_upscaler = "latent-bilinear";
 };
 
 // The options of an engine: model, device, types, memory.
@@ -74,8 +111,10 @@ struct EngineOptions {
   int threads = 0;  // of this engine; 0: OpenMP's number when the engine is made (OMP_NUM_THREADS, else all cores)
   // An autoencoder instead of the model's own: a .safetensors file or a diffusers folder. Empty: the model's own.
   std::string vae = {};
-  std::string tiny_vae = {};     // used instead of the model's autoencoder: a path, or "model" for the model's tiny one
-  std::string offload = "auto";  // which parameters leave the device: auto, none, model, sequential
+  std::string tiny_vae = {};  // used instead of the model's autoencoder: a path, or "model" for the model's tiny one
+  // A model whose UNet continues the last part of the schedule (Request::refiner_start). Empty: none.
+  std::string refiner = {};
+  std::string offload = "auto";    // which parameters leave the device: auto, none, model, sequential
   std::string memory_budget = {};  // "6GiB", "80%" of the free memory, or "auto" (100%); chooses offloading and tiling
   std::string pinned_memory = {};  // limit of locked host memory for parameters that are copied to a card; same syntax
   std::string vae_dtype = "auto";  // compute type of the autoencoder: auto, fp32, bf16, fp16

@@ -42,6 +42,7 @@ struct Image {
   std::vector<uint8_t> rgb;  // (H, W, 3)
   uint64_t seed = 0;
   std::string parameters;  // the settings as the "parameters" text that other programs read
+  bool composite = false;  // parts of it are from a picture of the request
 };
 
 // Bytes of device memory at the peak, known before anything is loaded. All stages share the memory of `activations`,
