@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,7 +40,10 @@ BuildInfo build_info();
 
 struct Image {
   int width = 0, height = 0;
-  std::vector<uint8_t> rgb;  // (H, W, 3)
+  std::vector<uint8_t> rgb;  // (H, W, 3); empty if the request has output_type "latent"
+  // (C, latent_height, latent_width), as of diffusers' output_type "latent"; empty otherwise.
+  std::vector<float> latents = {};
+  int latent_width = 0, latent_height = 0;
   uint64_t seed = 0;
   std::string parameters;  // the settings as the "parameters" text that other programs read
   bool composite = false;  // parts of it are from a picture of the request
@@ -91,7 +95,7 @@ struct Plan {
 };
 
 struct Stage {
-  std::string name;  // "load", "text", "denoise", "decode"
+  std::string name;  // "plan", "text", "encode", "load", "denoise", "second pass", "refine", "decode"
   double seconds = 0;
 };
 
@@ -109,7 +113,7 @@ struct EncodeResult {
 };
 
 struct Progress {
-  std::string_view stage;  // "load", "text", "denoise", "decode"
+  std::string_view stage;  // as Stage::name
   int image = 0, images = 1;
   int step = 0, steps = 0;  // finished steps, and their total number
 };
@@ -205,6 +209,11 @@ void save_png(const std::filesystem::path& path, const Image& image, bool replac
 
 // The bytes of that file.
 std::vector<std::byte> png_bytes(const Image& image);
+
+// Writes the latents of pictures of one size to a safetensors file, for Request::latents: a tensor "latents" (N, C, h, w)
+// in f32. `path` ends in .safetensors. An incomplete file never appears. If `replace` is false, an existing
+// file is an Error(invalid_argument).
+void save_latents(const std::filesystem::path& path, std::span<const Image> images, bool replace = true);
 
 // Names for the command line's help.
 std::vector<std::string_view> preset_list();

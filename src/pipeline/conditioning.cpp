@@ -1,6 +1,6 @@
 #include "pipeline/conditioning.h"
 
-#include <set>
+#include <algorithm>
 
 #include "base/error.h"
 #include "pipeline/picture.h"
@@ -25,10 +25,18 @@ PromptRow encode_row(const std::string texts[2], int skip, const ModelConfig& mo
   return row;
 }
 
-std::vector<float> time_ids(const Request& r) {
+std::vector<float> time_ids(const Picture& picture, bool negative, bool aesthetic) {
+  const Request& r = picture.request->request;
   const auto f = [](int v) { return static_cast<float>(v); };
-  const auto &o = *r.original_size, &t = *r.target_size, &c = r.crops_coords_top_left;
-  return {f(o[1]), f(o[0]), f(c[1]), f(c[0]), f(t[1]), f(t[0])};
+  const std::array<int, 2> size{picture.pass->width, picture.pass->height};
+  const std::array<int, 2> o = r.original_size.value_or(size), t = r.target_size.value_or(size);
+  const auto& c = r.crops_coords_top_left;
+  std::vector<float> ids = {f(o[1]), f(o[0]), f(c[1]), f(c[0])};
+  if (aesthetic)
+    ids.push_back(static_cast<float>(negative ? r.negative_aesthetic_score : r.aesthetic_score));
+  else
+    ids.insert(ids.end(), {f(t[1]), f(t[0])});
+  return ids;
 }
 
 }  // namespace
@@ -39,37 +47,61 @@ std::vector<int> text_skips(const Request& r) {
   return skips;
 }
 
-size_t distinct_texts(const ResolvedRequest& r, int encoder) {
+std::set<std::string> texts_of(const ResolvedRequest& r, int encoder) {
   std::set<std::string> texts = {r.prompts.positive[encoder]};
-  if (r.guidance && !r.prompts.zero_negative) texts.insert(r.prompts.negative[encoder]);
-  return texts.size();
+  if (r.encodes_negative()) texts.insert(r.prompts.negative[encoder]);
+  return texts;
 }
 
 PromptRow zeros_like(const PromptRow& row) {
   return {std::vector<float>(row.hidden.size()), std::vector<float>(row.pooled.size())};
 }
 
-PromptEmbeddings make_embeddings(const ResolvedRequest& r, const ModelConfig& model, const EncodeText& encode) {
+bool is_zero(const PromptRow& row) {
+  const auto zero = [](float value) { return value == 0; };
+  return std::ranges::all_of(row.hidden, zero) && std::ranges::all_of(row.pooled, zero);
+}
+
+PromptEmbeddings make_embeddings(const ResolvedRequest& r, const ModelConfig& model, bool refiner,
+                                 const EncodeText& encode) {
   PromptEmbeddings embeddings{encode_row(r.prompts.positive, r.request.clip_skip.value_or(0), model, encode)};
-  if (!r.guidance) return embeddings;
+  const auto guided =
+      std::ranges::find_if(r.passes, [&](const Pass& pass) { return pass.refiner == refiner && pass.guidance; });
+  if (guided == r.passes.end()) return embeddings;
   // clip_skip is for the positive prompt alone.
   embeddings.negative =
-      r.prompts.zero_negative ? zeros_like(embeddings.positive) : encode_row(r.prompts.negative, 0, model, encode);
+      guided->zero_negative ? zeros_like(embeddings.positive) : encode_row(r.prompts.negative, 0, model, encode);
   return embeddings;
 }
 
-Conditioning make_conditioning(std::span<const Picture* const> pictures) {
+PromptEmbeddings second_encoder_of(const PromptEmbeddings& embeddings, const ModelConfig& model) {
+  const auto width = static_cast<size_t>(model.unet.cross_attention_dim),
+             second = static_cast<size_t>(model.text_encoder_2.hidden_size);
+  const auto part = [&](const PromptRow& row) {
+    PromptRow out{{}, row.pooled};
+    for (size_t end = width; end <= row.hidden.size(); end += width) {
+      const auto at = row.hidden.begin() + static_cast<std::ptrdiff_t>(end);
+      out.hidden.insert(out.hidden.end(), at - static_cast<std::ptrdiff_t>(second), at);
+    }
+    return out;
+  };
+  PromptEmbeddings out{part(embeddings.positive)};
+  if (embeddings.negative) out.negative = part(*embeddings.negative);
+  return out;
+}
+
+Conditioning make_conditioning(std::span<const Picture* const> pictures, bool aesthetic) {
   Conditioning c;
-  const auto append = [&](const Picture& picture, const PromptRow& row) {
-    const std::vector<float> ids = time_ids(picture.request->request);
+  const auto append = [&](const Picture& picture, const PromptRow& row, bool negative) {
+    const std::vector<float> ids = time_ids(picture, negative, aesthetic);
     c.encoder_hidden_states.insert(c.encoder_hidden_states.end(), row.hidden.begin(), row.hidden.end());
     c.text_embeds.insert(c.text_embeds.end(), row.pooled.begin(), row.pooled.end());
     c.time_ids.insert(c.time_ids.end(), ids.begin(), ids.end());
     c.guidance.push_back(static_cast<float>((*picture.request->request.guidance_scale - 1) * 1000));
   };
   for (const Picture* picture : pictures)
-    if (picture->guided()) append(*picture, picture->embeddings->negative.value());
-  for (const Picture* picture : pictures) append(*picture, picture->embeddings->positive);
+    if (picture->guided()) append(*picture, picture->embeddings->negative.value(), true);
+  for (const Picture* picture : pictures) append(*picture, picture->embeddings->positive, false);
   return c;
 }
 

@@ -33,7 +33,7 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
     : options_(std::move(options)), log_(std::move(log)), choice_(choose_device(options_)) {
   const ThreadScope scope(threads_);
   const MemoryBudget pinned = parse_memory_budget(options_.pinned_memory, "pinned_memory");
-  sources_.add(open_model_of(options_, log_, false));
+  sources_.add(SourceId::model, open_model_of(options_, log_, false));
   facts_ = {
       model().config, {model().scheduler_config, model().scheduler_origin}, model().defaults, model().path.string()};
   adapters_.emplace(facts_.config, log_);
@@ -42,7 +42,12 @@ Engine::Impl::Impl(EngineOptions options, LogSink log)
   if (!options_.tiny_vae.empty()) {
     LoneComponent tiny = open_tiny_vae_of(options_, model().path, model().config.vae);
     facts_.tiny_vae = tiny_vae_config(tiny);
-    sources_.add(std::move(tiny));
+    sources_.add(SourceId::tiny_vae, std::move(tiny));
+  }
+  if (!options_.refiner.empty()) {
+    ModelSource refiner = open_refiner_of(options_, log_);
+    facts_.refiner = refiner.config;
+    sources_.add(SourceId::refiner, std::move(refiner));
   }
   backend_ = open_device(choice_.device, pinned.given() ? std::optional(pinned.of(free_host_memory())) : std::nullopt);
   queue_ = backend_->make_queue();
@@ -61,10 +66,6 @@ size_t Engine::Impl::measured_peak() const {
   return backend_->host_visible() ? peak_resident_bytes() : backend_->peak_memory();
 }
 
-ResolvedRequest Engine::Impl::resolved(const Request& request) {
-  return resolve_with_files(request, facts_, options_, *adapters_);
-}
-
 // The text encoders are opened when a request first needs them.
 TextStage& Engine::Impl::text() {
   if (!text_) {
@@ -76,20 +77,36 @@ TextStage& Engine::Impl::text() {
   return *text_;
 }
 
-PromptEmbeddings Engine::Impl::text_embeddings(const ResolvedRequest& r) {
-  return make_embeddings(r, facts_.config,
-                         [&](int encoder, const std::string& prompt, int skip) -> const TextFeatures& {
-                           return text().features(encoder, prompt, skip);
-                         });
+// The refiner reads the features of the model's second text encoder, which has the weights of its own one.
+JobEmbeddings Engine::Impl::text_embeddings(const ResolvedRequest& r) {
+  const EncodeText encode = [&](int encoder, const std::string& prompt, int skip) -> const TextFeatures& {
+    return text().features(encoder, prompt, skip);
+  };
+  JobEmbeddings embeddings{make_embeddings(r, facts_.config, false, encode), {}};
+  if (facts_.refiner) embeddings.refiner = make_embeddings(r, *facts_.refiner, true, encode);
+  return embeddings;
+}
+
+JobEmbeddings Engine::Impl::embeddings_of(const EmbeddingsFile& file, const ResolvedRequest& r) const {
+  JobEmbeddings embeddings{file.embeddings, {}};
+  if (!facts_.refiner) return embeddings;
+  embeddings.refiner = second_encoder_of(file.embeddings, facts_.config);
+  const bool encodes = !facts_.refiner->force_zeros_for_empty_prompt && embeddings.refiner.negative;
+  if (encodes && is_zero(*embeddings.refiner.negative))
+    fail(ErrorCode::invalid_argument,
+         "'{}' has zeros instead of a negative prompt, but the model of {} reads an encoded one: make the file with a "
+         "{}",
+         r.request.prompt_embeds, FieldName{"refiner"}, FieldName{"negative_prompt"});
+  return embeddings;
 }
 
 // A budget may choose it.
 std::optional<TinyVaeConfig> Engine::Impl::own_tiny_vae() {
-  if (!facts_.tiny_vae && sources_.size() == 1) {
+  if (!facts_.tiny_vae && !sources_.has(SourceId::tiny_vae)) {
     std::optional<LoneComponent> own = open_own_tiny_vae(model().path, model().config.vae);
     if (!own) return std::nullopt;
     own_tiny_vae_ = tiny_vae_config(*own);
-    sources_.add(*std::move(own));
+    sources_.add(SourceId::tiny_vae, *std::move(own));
   }
   return facts_.tiny_vae ? facts_.tiny_vae : own_tiny_vae_;
 }
@@ -138,12 +155,12 @@ const Checkpoint& Engine::Impl::weights(const ComponentRef& component) const {
 }
 
 void Engine::Impl::activate(const std::vector<std::shared_ptr<const Stages>>& stages, const Program* merged,
-                            Parameters::Others others, bool exact) {
+                            const ComponentRef& component, Parameters::Others others, bool exact) {
   std::vector<ParameterUse> uses;
   for (const auto& list : stages)
     for (const StageSpec& stage : list->list)
       for (const Program& program : stage.programs) uses.push_back({&weights(stage.component), &program});
-  if (merged != nullptr) uses.push_back({&weights(stages.front()->only(Role::denoise).component), merged});
+  if (merged != nullptr) uses.push_back({&weights(component), merged});
   const auto is_active = [&](const ParameterUse& use) { return std::ranges::find(active_, use) != active_.end(); };
   if (std::ranges::all_of(uses, is_active) && (!exact || uses.size() == active_.size())) return;
   deactivate();  // also when memory is short
@@ -176,8 +193,9 @@ std::vector<Executable*> Engine::Impl::executables_of(const StageSpec& stage) co
 std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Callbacks& callbacks, Tracer* tracer) {
   const ThreadScope scope(threads_);
   planned_peak_ = 0;
-  if (!facts_.tiny_vae) require_vae(model());
-  ResolvedRequest r = resolved(request);
+  StartFiles files = read_start_files(request, facts_);
+  ResolvedRequest r = resolve_with_files(request, facts_, options_, *adapters_, files);
+  if (!facts_.tiny_vae && (r.request.output_type != "latent" || r.encodings > 0)) require_vae(model());
   const CheckCancelled check = cancelled_check(callbacks);
   const auto report = [&](const char* stage) {
     if (callbacks.progress) callbacks.progress({stage, 0, r.request.num_images_per_prompt, 0, 1});
@@ -193,15 +211,15 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
     adapted_.set(r.adapters);
     prepared = prepare(r, file ? std::optional(file->tokens) : std::nullopt);
     // All memory is allocated before the long part.
-    activate({stages_of(prepared)}, nullptr, others_for(*prepared), true);
+    activate({stages_of(prepared)}, nullptr, {}, others_for(*prepared), true);
     executables_->leave();  // also ends the copies of an earlier request that was stopped
     plan = with_what_is_held(prepared->fitted.plan, others_for(*prepared) == Parameters::Others::keep);
     plan.adapters = adapter_files(r);
   });
   planned_peak_ = plan.memory.peak_bytes;
-  PromptEmbeddings embeddings;
+  JobEmbeddings embeddings;
   if (file) {
-    embeddings = std::move(file->embeddings);
+    embeddings = embeddings_of(*file, r);
   } else {
     clock.time("text", [&] {
       report("text");
@@ -212,17 +230,25 @@ std::unique_ptr<Job::Impl> Engine::Impl::start(const Request& request, const Cal
       embeddings = text_embeddings(r);
     });
   }
-  const std::string warning = embeddings_warning(embeddings, facts_.config, [this](std::string_view component) {
+  const std::string warning = embeddings_warning(embeddings.model, facts_.config, [this](std::string_view component) {
     const ComponentSource* part = model().find(component);
     return part == nullptr ? nullptr : part->weights.get();
   });
+  std::vector<StartPicture> starts;
+  if (!files.pictures.init.empty() || !files.latents.pictures.empty())
+    clock.time("encode", [&] {
+      report("encode");
+      starts = start_pictures(r, *prepared, std::move(files), check);
+    });
   std::unique_ptr<Job::Impl> job;
   clock.time("load", [&] {
     report("load");
     for (const StageSpec& stage : prepared->fitted.stages.list)
-      if (stage.role != Role::text)
+      if (stage.role != Role::text && stage.role != Role::encode)
         for (Executable* executable : executables_of(stage)) executable->load(check);
     job = std::make_unique<Job::Impl>(prepared, std::move(r), std::move(embeddings), *backend_, *queue_);
+    job->starts = std::move(starts);
+    begin_first(*job);
   });
   warn_once(*job, [&] { return std::string(warning); });
   job->plan = std::move(plan);
@@ -243,30 +269,36 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
   const ThreadScope scope(threads_);
   const CheckCancelled check = cancelled_check(callbacks);
   const Prepared& prepared = job.prepared();
-  const StageSpec& stage = prepared.fitted.stages.only(Role::decode);
+  const StageSpec* const stage = prepared.fitted.stages.decoder(job.pass(), prepared.shape);
   const std::byte* latent = job.latent(index);
   Job::Impl* const jobs[] = {&job};
   use_for(jobs, nullptr);
-  const std::vector<Executable*> programs = executables_of(stage);
-  for (Executable* program : programs) program->load(check);
   const ResolvedRequest& r = job.request();
-  const std::vector<float> latents = job.latents(index);
+  const Pass& pass = r.passes[job.pass()];
+  std::vector<float> latents = job.latents(index);
   const auto report = [&](size_t done, size_t of) {
     if (callbacks.progress)
       callbacks.progress({"decode", index, job.images(), static_cast<int>(done), static_cast<int>(of)});
   };
-  report(0, stage.tiles.grid.count());
   Image image;
-  image.width = r.request.width;
-  image.height = r.request.height;
-  image.rgb = tempera::decode(stage.tiles, programs, latent, check, report);
+  image.width = pass.width;
+  image.height = pass.height;
   image.seed = *r.request.seed + static_cast<uint64_t>(index);
-  const StageSpec& denoise = prepared.fitted.stages.only(Role::denoise);
-  warn_once(job, [&] { return latents_warning(latents, weights(denoise.component)); });
-  warn_once(job, [&] { return picture_warning(image.rgb, latents, stage.component.name, weights(stage.component)); });
+  warn_once(job, [&] { return latents_warning(latents, weights(prepared.denoise(job.pass()).component)); });
+  if (r.request.output_type == "latent") {
+    image.latents = std::move(latents);
+    image.latent_width = pass.latent_width;
+    image.latent_height = pass.latent_height;
+  } else {
+    report(0, stage->tiles.grid.count());
+    image.rgb = decode_latent(*stage, latent, check, report);
+    warn_once(job,
+              [&] { return picture_warning(image.rgb, latents, stage->component.name, weights(stage->component)); });
+    place_in_input(job, index, image);
+  }
   EngineOptions chosen = options_;
   if (prepared.fitted.options.decoder.tiny && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
-  image.parameters = parameters_text(r, chosen, model(), stage.tiles.grid, image.seed);
+  image.parameters = parameters_text(r, chosen, model(), stage == nullptr ? TileGrid{} : stage->tiles.grid, image.seed);
   return image;
 }
 
@@ -276,7 +308,7 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
   check_embeddings_path(out);
   Request both = request;
   both.guidance_scale = 2;  // any above 1: it is unknown here whether the negative prompt will be needed
-  ResolvedRequest r = resolved(both);
+  ResolvedRequest r = resolve_prompts(both, facts_, options_, *adapters_);
   r.request.lora.clear();
   for (AdapterUse& use : r.adapters) {
     use.unet_weight = 0;  // so that a picture's text has the UNet's adapters of its own request
@@ -292,7 +324,7 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
     ProgramOptions options = program_options(facts_, r, options_, choice_, backend_->target(), std::nullopt);
     if (drop) options.placement.of(Role::text) = Residency::in_turn;
     stages = std::make_shared<const Stages>(build_text_stages(facts_.config, shape_of(r), backend_->target(), options));
-    activate({stages}, nullptr, drop ? Parameters::Others::drop : Parameters::Others::keep, true);
+    activate({stages}, nullptr, {}, drop ? Parameters::Others::drop : Parameters::Others::keep, true);
     executables_->leave();
   });
   clock.time("text", [&] {
@@ -301,7 +333,7 @@ EncodeResult Engine::Impl::encode(const Request& request, const std::filesystem:
     for (const StageSpec& stage : stages->list) programs.push_back(executable_of_.at(&stage.programs.front()));
     text().encode(r, *stages, programs, !drop, cancelled_check(callbacks));
   });
-  write_embeddings(out, text_embeddings(r), result.tokens, r.request);
+  write_embeddings(out, text_embeddings(r).model, result.tokens, r.request);
   result.measured_peak_bytes = measured_peak();
   return result;
 }

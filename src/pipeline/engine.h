@@ -51,15 +51,16 @@ class Engine::Impl {
  private:
   // A denoising step for pictures of several jobs, built when they are first stepped together.
   struct Merged {
-    std::shared_ptr<const Prepared> like;  // the shape and options that they share
+    std::shared_ptr<const Prepared> like;  // the options that they share
+    PassShape pass;                        // its size and model
     Batch batch;
     Program program;
   };
 
   ModelSource& model() { return sources_.model(0); }
-  ResolvedRequest resolved(const Request& request);
   TextStage& text();
-  PromptEmbeddings text_embeddings(const ResolvedRequest& request);
+  JobEmbeddings text_embeddings(const ResolvedRequest& request);
+  JobEmbeddings embeddings_of(const EmbeddingsFile& file, const ResolvedRequest& request) const;
   std::optional<TinyVaeConfig> own_tiny_vae();
 
   std::shared_ptr<const Prepared> prepare(const ResolvedRequest& request, std::optional<int> embedded_tokens);
@@ -69,18 +70,33 @@ class Engine::Impl {
 
   // Makes the programs of these jobs, and of a batch of them, the programs in use.
   void use_for(std::span<Job::Impl* const> jobs, const Program* merged);
+  void place_in_input(const Job::Impl& job, int image, Image& drawn) const;
   // `exact`: only these. With Others::keep, others are dropped when memory is short.
+  // component: that of `merged`.
   void activate(const std::vector<std::shared_ptr<const Stages>>& stages, const Program* merged,
-                Parameters::Others others, bool exact);
+                const ComponentRef& component, Parameters::Others others, bool exact);
   const Checkpoint& weights(const ComponentRef& component) const;
   std::vector<Executable*> executables_of(const StageSpec& stage) const;
   void deactivate();
   void warn_once(Job::Impl& job, const std::function<std::string()>& find) const;
 
+  // The pictures and latents that a request starts from, encoded.
+  std::vector<StartPicture> start_pictures(const ResolvedRequest& request, const Prepared& prepared, StartFiles files,
+                                           const CheckCancelled& check);
+  std::vector<float> encode_picture(const StageSpec& stage, std::span<const float> picture,
+                                    const CheckCancelled& check);
+  std::vector<uint8_t> decode_latent(const StageSpec& stage, const std::byte* latent, const CheckCancelled& check,
+                                     const std::function<void(size_t done, size_t of)>& on_tile);
+  void begin_first(Job::Impl& job);
+  void begin_next(Job::Impl& job, const CheckCancelled& check);
+  std::vector<float> redrawn(Job::Impl& job, int image, PictureNoise& noise, const CheckCancelled& check);
+
   void step_alone(Job::Impl& job, const CheckCancelled& check);
   bool step_together(std::span<Job::Impl* const> jobs, const CheckCancelled& check);
   const Merged* merged_for(std::span<Job::Impl* const> jobs, const Batch& batch);
-  Forward& forward_of(const Program& program, const Batch& batch);
+  Forward& forward_of(const Program& program, const PassShape& pass, const Batch& batch);
+  // The configuration of the UNet of a pass.
+  const ModelConfig& config_of(const PassShape& pass) const { return pass.refiner ? *facts_.refiner : facts_.config; }
 
   EngineOptions options_;
   LogSink log_;

@@ -14,14 +14,21 @@ namespace {
 // Batches of several jobs whose programs are remembered.
 constexpr size_t kMostMerged = 8;
 
-// Whether pictures of both can be rows of one batch: the sizes and the way to compute are the same.
+// Whether pictures of both can be rows of one batch: the UNet, the sizes and the way to compute are the same.
 bool alike(const Prepared& a, const Prepared& b) {
   ProgramOptions as_b = a.fitted.options;
   as_b.images_per_forward = b.fitted.options.images_per_forward;
   as_b.text = b.fitted.options.text;
   as_b.decoder = b.fitted.options.decoder;
-  return as_b == b.fitted.options && !as_b.two_passes && a.shape.latent_width == b.shape.latent_width &&
-         a.shape.latent_height == b.shape.latent_height;
+  return as_b == b.fitted.options && !as_b.two_passes;
+}
+
+bool alike(const PassShape& a, const PassShape& b) {
+  return a.refiner == b.refiner && a.latent_width == b.latent_width && a.latent_height == b.latent_height;
+}
+
+bool alike(const Job::Impl& a, const Job::Impl& b) {
+  return alike(a.prepared(), b.prepared()) && alike(a.pass_shape(), b.pass_shape());
 }
 
 }  // namespace
@@ -35,13 +42,14 @@ void Engine::Impl::use_for(std::span<Job::Impl* const> jobs, const Program* merg
     if (std::ranges::find(stages, own) == stages.end()) stages.push_back(own);
     if (others_for(prepared) == Parameters::Others::drop) others = Parameters::Others::drop;
   }
-  activate(stages, merged, others, false);
+  const Job::Impl& first = *jobs.front();
+  activate(stages, merged, first.prepared().denoise(first.pass()).component, others, false);
 }
 
-Forward& Engine::Impl::forward_of(const Program& program, const Batch& batch) {
+Forward& Engine::Impl::forward_of(const Program& program, const PassShape& pass, const Batch& batch) {
   Executable& executable = *executable_of_.at(&program);
   std::unique_ptr<Forward>& forward = forwards_[&executable];
-  if (!forward) forward = std::make_unique<Forward>(executable, batch, *backend_, *queue_);
+  if (!forward) forward = std::make_unique<Forward>(executable, batch, config_of(pass), *backend_, *queue_);
   return *forward;
 }
 
@@ -57,12 +65,14 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
   }
   if (jobs.size() > 1 && !limits_.budget.given())
     use_for(jobs, nullptr);  // so that no step drops the programs of the next one
+  for (Job::Impl* job : jobs)
+    if (job->at_border()) begin_next(*job, check);
   std::vector<Job::Impl*> left(jobs.begin(), jobs.end());
   while (!left.empty()) {
     std::vector<Job::Impl*> together;
     std::erase_if(left, [&](Job::Impl* job) {
       const bool with = together.empty() ||
-                        (backend_->target().batches_pictures && alike(together.front()->prepared(), job->prepared()) &&
+                        (backend_->target().batches_pictures && alike(*together.front(), *job) &&
                          together.front()->request().adapters == job->request().adapters);
       if (with) together.push_back(job);
       return with;
@@ -76,9 +86,9 @@ void Engine::Impl::step_alone(Job::Impl& job, const CheckCancelled& check) {
   Job::Impl* const jobs[] = {&job};
   use_for(jobs, nullptr);
   adapted_.set(job.request().adapters);
-  const Program& program = job.prepared().denoise().programs.front();
+  const Program& program = job.prepared().denoise(job.pass()).programs.front();
   executable_of_.at(&program)->load(check);
-  forward_of(program, job.prepared().batch()).step(job.next(), check);
+  forward_of(program, job.pass_shape(), job.prepared().batch(job.pass())).step(job.next(), check);
 }
 
 // One program for all of them. False where there is no memory for it.
@@ -91,8 +101,9 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
       ++batch.images;
       batch.guided += picture->guided() ? 1 : 0;
       batch.slots = std::max(batch.slots, picture->slots());
-      batch.guidance_rescale = batch.guidance_rescale || picture->request->guidance_rescale;
-      batch.thresholding = batch.thresholding || picture->request->schedule.thresholds();
+      batch.guidance_rescale = batch.guidance_rescale || picture->pass->guidance_rescale;
+      batch.thresholding = batch.thresholding || picture->pass->schedule.thresholds();
+      batch.blend = batch.blend || picture->pass->blending != Blending::none;
     }
   std::stable_partition(pictures.begin(), pictures.end(), [](const Picture* picture) { return picture->guided(); });
   const Merged* merged = merged_for(jobs, batch);
@@ -105,21 +116,23 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
   }
   adapted_.set(jobs.front()->request().adapters);  // all have the same
   executable_of_.at(&merged->program)->load(check);
-  forward_of(merged->program, batch).step(pictures, check);
+  forward_of(merged->program, merged->pass, batch).step(pictures, check);
   return true;
 }
 
 // The forward for such a batch, built if it is new. nullptr if its memory exceeds the engine's limit.
 const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const> jobs, const Batch& batch) {
   const std::shared_ptr<const Prepared>& like = jobs.front()->prepared_pointer();
-  auto known = std::ranges::find_if(
-      merged_, [&](const Merged& merged) { return merged.batch == batch && alike(*merged.like, *like); });
+  PassShape pass = jobs.front()->pass_shape();
+  auto known = std::ranges::find_if(merged_, [&](const Merged& merged) {
+    return merged.batch == batch && alike(*merged.like, *like) && alike(merged.pass, pass);
+  });
   if (known == merged_.end()) {
     ProgramOptions options = like->fitted.options;
     options.images_per_forward = batch.images;
-    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale, batch.thresholding};
+    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale, batch.thresholding, batch.blend};
     merged_.push_front(
-        {like, batch, build_denoise_program(facts_.config, like->shape, backend_->target(), options, forward)});
+        {like, pass, batch, build_denoise_program(facts_.config, pass, backend_->target(), options, forward)});
     if (merged_.size() > kMostMerged) {
       deactivate();  // the oldest may be in use
       merged_.pop_back();

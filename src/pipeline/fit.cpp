@@ -30,13 +30,17 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
   add();
   way.placement.of(Role::decode) = in_turn;
   add();
+  if (std::ranges::any_of(r.passes, &PassShape::refiner)) {
+    way.placement.of(Role::denoise) = way.placement.of(Role::refine) = in_turn;
+    add();
+  }
   way.placement.of(Role::text) = streamed;
   add();
   if (!way.decoder.tiling) {
     way.decoder.tiling = true;
     add();
   }
-  way.placement.of(Role::denoise) = streamed;
+  way.placement.of(Role::denoise) = way.placement.of(Role::refine) = streamed;
   add();
   if (way.images_per_forward > 1) {
     way.images_per_forward = 1;
@@ -48,7 +52,7 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
     way.decoder.tile_pixels = 256;
     add();
   }
-  if (r.guidance) {
+  if (std::ranges::any_of(r.passes, &PassShape::guidance)) {
     way.two_passes = true;
     add();
   }

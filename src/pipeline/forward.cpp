@@ -12,11 +12,12 @@ namespace {
 // the sampler does not have stays 0.
 void fill_step(const Picture& picture, int slots, std::span<float> row) {
   const ResolvedRequest& r = *picture.request;
-  const Evaluation& e = r.schedule.evaluations[picture.position];
+  const Pass& pass = *picture.pass;
+  const Evaluation& e = pass.schedule.evaluations[picture.position];
   std::ranges::fill(row, 0.0f);
   row[StepLayout::kInputScale] = static_cast<float>(e.input_scale);
   row[StepLayout::kGuidanceScale] = static_cast<float>(*r.request.guidance_scale);
-  if (r.guidance_rescale) row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
+  if (pass.guidance_rescale) row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
   if (e.threshold) {
     row[StepLayout::kThresholdSlot] = static_cast<float>(e.threshold->slot);
     row[StepLayout::kThresholdOfSample] = static_cast<float>(e.threshold->of_sample);
@@ -24,7 +25,7 @@ void fill_step(const Picture& picture, int slots, std::span<float> row) {
     row[StepLayout::kThresholdRatio] = static_cast<float>(e.threshold->ratio);
     row[StepLayout::kThresholdMax] = static_cast<float>(e.threshold->max);
   }
-  const auto own = static_cast<size_t>(r.schedule.slots), all = static_cast<size_t>(slots);
+  const auto own = static_cast<size_t>(pass.schedule.slots), all = static_cast<size_t>(slots);
   TEMPERA_ASSERT(e.update.size() == own * (own + 2) && own <= all);
   for (size_t k = 0; k < own; ++k) {
     float* const to = &row[StepLayout::kUpdate + k * (all + 2)];
@@ -60,11 +61,25 @@ void PictureNoise::draw(Backend& backend, Queue& queue, std::byte* to, float sca
   backend.upload(queue, to, std::as_bytes(std::span(values_)));
 }
 
-Forward::Forward(Executable& executable, const Batch& batch, Backend& backend, Queue& queue)
-    : executable_(executable), batch_(batch), backend_(backend), queue_(queue) {
+std::vector<float> PictureNoise::values() {
+  const size_t elements = channels_ * pixels_;
+  if (counters_) counters_->next(elements);  // a device that draws later continues after these
+  planar_.resize(elements);
+  std::vector<float> values(elements);
+  generator_->normal(planar_);
+  for (size_t c = 0; c < channels_; ++c)
+    for (size_t p = 0; p < pixels_; ++p) values[p * channels_ + c] = planar_[c * pixels_ + p];
+  return values;
+}
+
+Forward::Forward(Executable& executable, const Batch& batch, const ModelConfig& model, Backend& backend, Queue& queue)
+    : executable_(executable),
+      batch_(batch),
+      backend_(backend),
+      queue_(queue),
+      embeds_guidance_(model.unet.time_cond_proj_dim > 0),
+      reads_score_(model.requires_aesthetics_score) {
   const auto images = static_cast<size_t>(batch.images);
-  embeds_guidance_ =
-      std::ranges::find(executable.program().inputs, "guidance", &IoSlot::name) != executable.program().inputs.end();
   timesteps_.resize(images);
   steps_.resize(images * static_cast<size_t>(StepLayout::length(batch.slots)));
 }
@@ -122,7 +137,7 @@ void Forward::take_in(std::span<Picture* const> pictures) {
 
 // Rows [negative of the guided..., positive of all...], to where each belongs.
 void Forward::write_conditions() {
-  const Conditioning conditioning = make_conditioning(pictures_);
+  const Conditioning conditioning = make_conditioning(pictures_, reads_score_);
   const auto write = [&](const std::string& name, std::span<const float> rows) {
     if (batch_.two_passes && batch_.guided > 0) {
       executable_.write_input("negative_" + name, rows.first(rows.size() / 2));
@@ -140,7 +155,7 @@ void Forward::write_conditions() {
 void Forward::write_step() {
   const auto length = static_cast<size_t>(StepLayout::length(batch_.slots));
   for (size_t i = 0; i < pictures_.size(); ++i) {
-    timesteps_[i] = static_cast<float>(pictures_[i]->request->schedule.evaluations[pictures_[i]->position].timestep);
+    timesteps_[i] = static_cast<float>(pictures_[i]->pass->schedule.evaluations[pictures_[i]->position].timestep);
     fill_step(*pictures_[i], batch_.slots, std::span(steps_).subspan(i * length, length));
   }
   executable_.write_input("timestep", timesteps_);
@@ -152,7 +167,7 @@ void Forward::draw_noise() {
   const size_t latent = latent_bytes(executable_.program());
   for (size_t i = 0; i < pictures_.size(); ++i) {
     Picture& picture = *pictures_[i];
-    if (picture.request->schedule.evaluations[picture.position].uses_noise)
+    if (picture.pass->schedule.evaluations[picture.position].uses_noise)
       picture.noise->draw(backend_, queue_, executable_.input_address("noise") + i * latent, 1);
   }
 }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "models/config.h"
 #include "pipeline/picture.h"
 #include "runtime/executable.h"
 
@@ -15,14 +16,15 @@ namespace tempera {
 struct Batch {
   int images = 1, guided = 1, slots = 1;  // pictures; the first ones have guidance; slots of sampler state per picture
   bool two_passes = false;                // DenoiseGraphOptions
-  bool guidance_rescale = false, thresholding = false;
+  bool guidance_rescale = false, thresholding = false, blend = false;
   bool operator==(const Batch&) const = default;
 };
 
 class Forward {
  public:
-  // `executable` is bound for a denoising step of that batch. It and the other arguments must outlive the forward.
-  Forward(Executable& executable, const Batch& batch, Backend& backend, Queue& queue);
+  // `executable` is bound for a denoising step of that batch with the UNet of `model`. It, the backend and the queue
+  // must outlive the forward.
+  Forward(Executable& executable, const Batch& batch, const ModelConfig& model, Backend& backend, Queue& queue);
   ~Forward();
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
@@ -54,7 +56,7 @@ class Forward {
   Queue& queue_;
   std::vector<Picture*> pictures_;  // in the batch
   bool conditions_written_ = false;
-  bool embeds_guidance_ = false;          // the guidance scale is an input of the UNet
+  bool embeds_guidance_, reads_score_;    // the guidance scale, the aesthetic score: inputs of the UNet
   std::vector<float> timesteps_, steps_;  // (N, 1) and (N, StepLayout::length)
 };
 

@@ -6,41 +6,81 @@
 
 namespace tempera {
 
-Batch Prepared::batch() const {
+Batch Prepared::batch(size_t pass) const {
+  const PassShape& p = shape.passes[pass];
   const int images = fitted.options.images_per_forward;
   return {images,
-          shape.guidance ? images : 0,
-          shape.slots,
+          p.guidance ? images : 0,
+          p.slots,
           fitted.options.two_passes,
-          shape.guidance_rescale,
-          shape.thresholding};
+          p.guidance_rescale,
+          p.thresholding,
+          p.blend};
 }
 
-Job::Impl::Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, PromptEmbeddings embeddings,
+Job::Impl::Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, JobEmbeddings embeddings,
                 Backend& backend, Queue& queue)
     : prepared_(std::move(prepared)),
       request_(std::move(request)),
       embeddings_(std::move(embeddings)),
       backend_(backend),
-      queue_(queue) {
-  const TensorDesc& noise = prepared_->denoise().programs.front().input("noise").ref.desc;
-  const auto channels = static_cast<int>(noise.shape[3]);
-  const auto pixels = static_cast<size_t>(noise.shape[1] * noise.shape[2]);
-  const size_t latent = latent_bytes(prepared_->denoise().programs.front());
-  const size_t one = latent * static_cast<size_t>(request_.schedule.slots);
-  state_ = backend_.allocate(one * static_cast<size_t>(images()));
-  const Rng rng = request_.request.rng == "cuda" ? Rng::cuda : Rng::cpu;
+      queue_(queue) {}
+
+// A refiner continues with the masks of the pass before.
+void Job::Impl::set_mask_inputs(std::vector<Picture>& pictures, const std::vector<PictureStart>& starts) {
+  size_t bytes = 0;
+  for (const PictureStart& start : starts)
+    for (const auto& [name, values] : start.mask_inputs) bytes += values.size() * sizeof(float);
+  if (bytes > 0) masks_ = backend_.allocate(bytes);
+  std::byte* to = bytes > 0 ? masks_->data() : nullptr;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    if (starts[i].mask_inputs.empty() && !pictures_.empty()) pictures[i].mask_inputs = pictures_[i].mask_inputs;
+    for (const auto& [name, values] : starts[i].mask_inputs) {
+      backend_.upload(queue_, to, std::as_bytes(std::span(values)));
+      pictures[i].mask_inputs[name] = to;
+      to += values.size() * sizeof(float);
+    }
+  }
+}
+
+PictureNoise Job::Impl::noise(int image, size_t pass) const {
+  const Shape& latent = prepared_->denoise(pass).programs.front().input("noise").ref.desc.shape;
+  return {request_.request.rng == "cuda" ? Rng::cuda : Rng::cpu,
+          *request_.request.seed + static_cast<uint64_t>(image), static_cast<int>(latent[3]),
+          static_cast<size_t>(latent[1] * latent[2])};
+}
+
+void Job::Impl::begin(size_t pass, std::vector<PictureNoise> noise, std::vector<PictureStart> starts) {
+  const size_t latent = latent_bytes(prepared_->denoise(pass).programs.front());
+  const Pass& begun = request_.passes[pass];
+  const size_t one = latent * static_cast<size_t>(begun.schedule.slots);
+  std::unique_ptr<Buffer> state = backend_.allocate(one * static_cast<size_t>(images()));
   const std::vector<std::byte> zeros(one - latent);
-  pictures_.resize(static_cast<size_t>(images()));
-  for (size_t i = 0; i < pictures_.size(); ++i) {
-    Picture& picture = pictures_[i];
+  std::vector<Picture> pictures(static_cast<size_t>(images()));
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    Picture& picture = pictures[i];
     picture.request = &request_;
-    picture.embeddings = &embeddings_;
-    picture.state = state_->data() + i * one;
-    picture.noise.emplace(rng, *request_.request.seed + i, channels, pixels);
-    picture.noise->draw(backend_, queue_, picture.state, static_cast<float>(request_.schedule.init_noise_sigma));
+    picture.pass = &begun;
+    picture.embeddings = begun.refiner ? &embeddings_.refiner : &embeddings_.model;
+    picture.noise = std::move(noise[i]);
+    picture.state = state->data() + i * one;
+    if (!starts[i].state.empty()) {
+      TEMPERA_ASSERT(starts[i].state.size() * sizeof(float) == latent);
+      backend_.upload(queue_, picture.state, std::as_bytes(std::span(starts[i].state)));
+    } else if (begun.start == PassStart::noise) {
+      picture.noise->draw(backend_, queue_, picture.state, static_cast<float>(begun.schedule.init_noise_sigma));
+    } else {
+      backend_.copy(queue_, picture.state, {this->latent(static_cast<int>(i)), 1, latent, latent});
+    }
     if (!zeros.empty()) backend_.upload(queue_, picture.state + latent, zeros);
   }
+  set_mask_inputs(pictures, starts);
+  queue_.synchronize();  // the memory of the pass before is freed
+  for (Picture& picture : pictures_)
+    if (picture.inside != nullptr) picture.inside->park();
+  pass_ = pass;
+  pictures_ = std::move(pictures);
+  state_ = std::move(state);
 }
 
 Job::Impl::~Impl() {
@@ -64,20 +104,31 @@ std::vector<Picture*> Job::Impl::next() {
   return batch;
 }
 
+size_t Job::Impl::groups() const {
+  const auto each = static_cast<size_t>(prepared_->fitted.options.images_per_forward);
+  return (static_cast<size_t>(images()) + each - 1) / each;
+}
+
 size_t Job::Impl::step() const {
   const auto each = static_cast<size_t>(prepared_->fitted.options.images_per_forward);
   size_t done = 0;
+  for (size_t i = 0; i < pass_; ++i) done += groups() * request_.passes[i].schedule.evaluations.size();
   for (size_t i = 0; i < pictures_.size(); i += each) done += pictures_[i].position;
   return done;
 }
 
 size_t Job::Impl::steps() const {
-  const auto each = static_cast<size_t>(prepared_->fitted.options.images_per_forward);
-  return (pictures_.size() + each - 1) / each * request_.schedule.evaluations.size();
+  size_t all = 0;
+  for (const Pass& pass : request_.passes) all += groups() * pass.schedule.evaluations.size();
+  return all;
+}
+
+bool Job::Impl::pass_finished() const {
+  return pictures_.back().finished();
 }
 
 bool Job::Impl::finished() const {
-  return pictures_.back().finished();
+  return pass_ + 1 == request_.passes.size() && pass_finished();
 }
 
 bool Job::Impl::failed() const {
@@ -94,7 +145,7 @@ Picture& Job::Impl::picture(int image) {
 }
 
 size_t Job::Impl::latent_elements() const {
-  return latent_bytes(prepared_->denoise().programs.front()) / sizeof(float);
+  return latent_bytes(prepared_->denoise(pass_).programs.front()) / sizeof(float);
 }
 
 std::byte* Job::Impl::latent(int image) {
@@ -103,12 +154,18 @@ std::byte* Job::Impl::latent(int image) {
   return from.state;
 }
 
-std::vector<float> Job::Impl::latents(int image) {
+std::vector<float> Job::Impl::latents_by_pixel(int image) {
   const std::byte* const from = latent(image);
-  std::vector<float> values(latent_elements()), planar(values.size());
+  std::vector<float> values(latent_elements());
   backend_.download(queue_, std::as_writable_bytes(std::span(values)), from);
   queue_.synchronize();
-  const auto pixels = static_cast<size_t>(request_.latent_width) * static_cast<size_t>(request_.latent_height);
+  return values;
+}
+
+std::vector<float> Job::Impl::latents(int image) {
+  const std::vector<float> values = latents_by_pixel(image);
+  std::vector<float> planar(values.size());
+  const auto pixels = latent_pixels();
   const size_t channels = values.size() / pixels;
   for (size_t p = 0; p < pixels; ++p)
     for (size_t c = 0; c < channels; ++c) planar[c * pixels + p] = values[p * channels + c];
@@ -121,7 +178,7 @@ void Job::Impl::set_latents(int image, std::span<const float> planar) {
     fail(ErrorCode::invalid_argument, "{} values are given for the latents of a picture, which are {}: give (C, H, W)",
          planar.size(), latent_elements());
   if (to.inside != nullptr) to.inside->park();  // it comes back with the new values
-  const auto pixels = static_cast<size_t>(request_.latent_width) * static_cast<size_t>(request_.latent_height);
+  const auto pixels = latent_pixels();
   const size_t channels = planar.size() / pixels;
   std::vector<float> values(planar.size());
   for (size_t p = 0; p < pixels; ++p)

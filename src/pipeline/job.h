@@ -1,4 +1,4 @@
-// A request in progress: the resolved request, its stages, and its pictures.
+// A request in progress: the resolved request, its stages, and its pictures in one of its passes.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 
 #include "pipeline/fit.h"
 #include "pipeline/forward.h"
+#include "pipeline/pass_start.h"
 #include "tempera/engine.h"
 
 namespace tempera {
@@ -17,16 +18,22 @@ struct Prepared {
   ProgramOptions asked;  // before any budget
   Fitted fitted;
 
-  const StageSpec& denoise() const { return fitted.stages.only(Role::denoise); }
-  Batch batch() const;  // of the denoising stage
+  const StageSpec& denoise(size_t pass) const { return fitted.stages.denoise(pass); }
+  Batch batch(size_t pass) const;  // of its denoising stage
 };
 inline std::shared_ptr<const Stages> stages_of(const std::shared_ptr<const Prepared>& prepared) {
   return {prepared, &prepared->fitted.stages};
 }
 
+// The embeddings of a request for the UNet of its model, and for that of the refiner if it has one.
+struct JobEmbeddings {
+  PromptEmbeddings model, refiner;
+};
+
 class Job::Impl {
  public:
-  Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, PromptEmbeddings embeddings, Backend& backend,
+  // No pass has begun.
+  Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, JobEmbeddings embeddings, Backend& backend,
        Queue& queue);
   ~Impl();
   Impl(const Impl&) = delete;
@@ -37,7 +44,18 @@ class Job::Impl {
   const ResolvedRequest& request() const { return request_; }
   int images() const { return request_.request.num_images_per_prompt; }
 
-  // The pictures of the next step. The job must not be finished.
+  // A new generator of a picture, as each pass has one.
+  PictureNoise noise(int image, size_t pass) const;
+  // Begins a pass, with the generator and the start of each picture.
+  void begin(size_t pass, std::vector<PictureNoise> noise, std::vector<PictureStart> starts);
+  size_t pass() const { return pass_; }
+  const PassShape& pass_shape() const { return prepared_->shape.passes[pass_]; }
+  size_t groups() const;  // forwards for one evaluation of all pictures
+  bool pass_finished() const;
+  // Whether the next step belongs to another pass, which has not begun.
+  bool at_border() const { return pass_finished() && !finished(); }
+
+  // The pictures of the next step. The pass must not be finished.
   std::vector<Picture*> next();
   size_t step() const;
   size_t steps() const;
@@ -47,22 +65,31 @@ class Job::Impl {
   // The address of the current latent of a picture, (h, w, C) f32.
   std::byte* latent(int image);
   std::vector<float> latents(int image);
+  std::vector<float> latents_by_pixel(int image);  // (h, w, C)
   void set_latents(int image, std::span<const float> values);
 
   Plan plan;
   std::vector<Stage> times;
+  std::vector<StartPicture> starts = {};  // with their pixels, for the finished pictures
   bool warned = false;  // of values that are not finite
 
  private:
   Picture& picture(int image);
+  void set_mask_inputs(std::vector<Picture>& pictures, const std::vector<PictureStart>& starts);
   size_t latent_elements() const;
+  size_t latent_pixels() const {
+    const Pass& pass = request_.passes[pass_];
+    return static_cast<size_t>(pass.latent_width) * static_cast<size_t>(pass.latent_height);
+  }
 
   std::shared_ptr<const Prepared> prepared_;
   ResolvedRequest request_;
-  PromptEmbeddings embeddings_;
+  JobEmbeddings embeddings_;
   Backend& backend_;
   Queue& queue_;
-  std::unique_ptr<Buffer> state_;  // of all pictures, (images, slots, h, w, C) f32
+  size_t pass_ = 0;
+  std::unique_ptr<Buffer> state_;  // of all pictures in this pass, (images, slots, h, w, C) f32
+  std::unique_ptr<Buffer> masks_;  // of all pictures: their rows of mask_inputs (stages.h)
   std::vector<Picture> pictures_;
 };
 

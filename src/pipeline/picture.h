@@ -1,4 +1,4 @@
-// A picture during denoising: its generator, its position and the latents of its sampler. It is parked when its state
+// A picture during a pass: its generator, its position and the latents of its sampler. It is parked when its state
 // is in its own memory. While the batch stays the same, the state is in the memory of a forward.
 #pragma once
 
@@ -22,6 +22,8 @@ class PictureNoise {
 
   // Writes the next draw times `scale` to device memory. The device computes it if it can.
   void draw(Backend& backend, Queue& queue, std::byte* to, float scale);
+  // The next draw on the host, (h, w, C). Not after a draw of a device.
+  std::vector<float> values();
 
  private:
   size_t channels_, pixels_;
@@ -33,17 +35,18 @@ class PictureNoise {
 class Forward;
 
 struct Picture {
-  const ResolvedRequest* request = nullptr;      // outlives the picture
-  const PromptEmbeddings* embeddings = nullptr;  // outlives the picture
-  std::optional<PictureNoise> noise = {};        // since the first step
-  size_t position = 0;                           // completed evaluations
-  std::byte* state = nullptr;                    // its own memory, if it is parked: (slots, h, w, C) f32
-  Forward* inside = nullptr;                     // the forward with its state, unless it is parked
-  bool lost = false;                             // a step failed
+  const ResolvedRequest* request = nullptr;        // outlives the picture
+  const Pass* pass = nullptr;                      // of the request
+  const PromptEmbeddings* embeddings = nullptr;    // of the model of the pass; outlives the picture
+  std::optional<PictureNoise> noise = {};          // since the first step of the pass
+  size_t position = 0;                             // completed evaluations of the pass
+  std::byte* state = nullptr;                      // its own memory, if it is parked: (slots, h, w, C) f32
+  Forward* inside = nullptr;                       // the forward with its state, unless it is parked
+  bool lost = false;                               // a step failed
 
-  bool guided() const { return request->guidance; }
-  int slots() const { return request->schedule.slots; }
-  bool finished() const { return position == request->schedule.evaluations.size(); }
+  bool guided() const { return pass->guidance; }
+  int slots() const { return pass->schedule.slots; }
+  bool finished() const { return position == pass->schedule.evaluations.size(); }
 };
 
 }  // namespace tempera

@@ -50,7 +50,8 @@ class Pipeline::Impl {
     Traced traced(engine_, callbacks);
     const std::unique_ptr<Job::Impl> job = engine_.start(request, callbacks, traced.tracer());
     StageClock clock(job->times, traced.tracer());
-    clock.time("denoise", [&] { denoise(*job, callbacks); });
+    for (size_t pass = 0; pass < job->request().passes.size(); ++pass)
+      clock.time(pass_name(job->request(), pass), [&] { denoise(*job, pass, callbacks); });
     Result result;
     for (int i = 0; i < job->images(); ++i) {
       clock.time("decode", [&] { result.images.push_back(engine_.decode(*job, i, callbacks)); });
@@ -63,21 +64,29 @@ class Pipeline::Impl {
     return result;
   }
 
+  // The name in times and progress.
+  static const char* pass_name(const ResolvedRequest& r, size_t pass) {
+    if (r.passes[pass].refiner) return "refine";
+    return pass == 0 ? "denoise" : "second pass";
+  }
+
   // Waits for the device, so that the time is this stage's.
-  void denoise(Job::Impl& job, const Callbacks& callbacks) {
+  void denoise(Job::Impl& job, size_t pass, const Callbacks& callbacks) {
     const CheckCancelled check = Engine::Impl::cancelled_check(callbacks);
-    const auto steps = static_cast<int>(job.request().schedule.evaluations.size());
-    const int each = job.prepared().fitted.options.images_per_forward;
-    const auto report = [&](int done, int first) {
-      if (callbacks.progress) callbacks.progress({"denoise", first, job.images(), done, steps});
+    const auto steps = job.request().passes[pass].schedule.evaluations.size();
+    const auto each = static_cast<size_t>(job.prepared().fitted.options.images_per_forward);
+    const auto report = [&](size_t done, size_t first) {
+      if (callbacks.progress)
+        callbacks.progress({pass_name(job.request(), pass), static_cast<int>(first), job.images(),
+                            static_cast<int>(done), static_cast<int>(steps)});
     };
     Job::Impl* const jobs[] = {&job};
-    while (!job.finished()) {
-      const int before = static_cast<int>(job.step());
-      const int first = before / steps * each;
-      if (before % steps == 0) report(0, first);
+    const size_t before_pass = job.step(), count = job.groups() * steps;
+    for (size_t done = 0; done < count; done = job.step() - before_pass) {
+      const size_t first = done / steps * each;
+      if (done % steps == 0) report(0, first);
       engine_.step(jobs, check);
-      report(before % steps + 1, first);
+      report(done % steps + 1, first);
     }
     engine_.executables().leave();
     engine_.queue().synchronize();

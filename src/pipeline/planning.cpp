@@ -18,8 +18,27 @@ constexpr std::string_view kSdxlScheduler = R"({
   "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
   "num_train_timesteps": 1000, "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1})";
 
+bool has_mask(const Request& r) {
+  return !r.mask_image.empty() || std::ranges::any_of(r.extend, [](int pixels) { return pixels > 0; });
+}
+
+// The encodings of one picture file for the first pass: of the picture, and of the masked picture.
+size_t encodings_of(const ResolvedRequest& r) {
+  const Pass& first = r.passes.front();
+  return (first.reads_picture() ? 1 : 0) + (first.reads_mask ? 1 : 0);
+}
+
+std::optional<ModelConfig> refiner_config(const EngineOptions& engine) {
+  if (engine.refiner.empty()) return std::nullopt;
+  const auto presets = preset_names();
+  if (std::ranges::find(presets, engine.refiner) != presets.end() && !engine.preset.empty())
+    return preset(engine.refiner);
+  return open_refiner_of(engine, {}).config;
+}
+
 ModelFacts preset_facts(const EngineOptions& engine) {
   ModelFacts facts{preset(engine.preset), {std::string(kSdxlScheduler), "preset"}, {}, engine.preset};
+  facts.refiner = refiner_config(engine);
   facts.tokens = facts.config.text_encoder_2.max_position_embeddings;
   if (!engine.vae.empty()) {
     const ReplacingVae opened = open_vae(engine.vae, engine.variant);
@@ -62,12 +81,25 @@ ModelFacts model_facts(const EngineOptions& engine, bool text) {
   };
   if (!engine.tiny_vae.empty())
     facts.tiny_vae = tiny_vae_config(open_tiny_vae_of(engine, source.path, source.config.vae));
+  facts.refiner = refiner_config(engine);
   return facts;
 }
 
-ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
-                                   Adapters& adapters) {
-  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults);
+StartFiles read_start_files(const Request& request, const ModelFacts& model) {
+  StartFiles files{read_input_pictures(request), {}};
+  if (request.latents.empty()) return files;
+  if (!files.pictures.init.empty())
+    fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"init_image"},
+         FieldName{"latents"});
+  files.latents = read_latents(request.latents, model.config.vae);
+  return files;
+}
+
+namespace {
+
+// The adapters and words of a request.
+ResolvedRequest with_weights(ResolvedRequest r, const Request& request, const ModelFacts& model,
+                             const EngineOptions& engine, Adapters& adapters) {
   r.adapters = adapters.open(engine, request.lora);
   r.request.lora.clear();
   for (AdapterUse& use : r.adapters) {
@@ -82,6 +114,36 @@ ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& mod
     for (const WordEmbedding& word : use.adapter->words)
       if (std::ranges::find(r.words, word.word, &WordEmbedding::word) == r.words.end()) r.words.push_back(word);
   return r;
+}
+
+}  // namespace
+
+ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
+                                   Adapters& adapters, const StartFiles& files) {
+  const int unit = model.config.vae.scale();
+  RequestInputs inputs{.refiner = model.refiner ? &*model.refiner : nullptr,
+                       .pictures = !files.pictures.init.empty(),
+                       .masks = has_mask(request),
+                       .images = std::max({size_t{1}, files.pictures.init.size(), files.latents.pictures.size()})};
+  if (const auto own = own_size(request, files.pictures, unit)) inputs.size = *own;
+  if (!files.latents.pictures.empty()) {
+    inputs.size = {files.latents.width * unit, files.latents.height * unit};
+    inputs.fixed_size = true;
+  }
+  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults, inputs);
+  r.encodings = encodings_of(r) * files.pictures.init.size();
+  return with_weights(std::move(r), request, model, engine, adapters);
+}
+
+ResolvedRequest resolve_prompts(Request request, const ModelFacts& model, const EngineOptions& engine,
+                                Adapters& adapters) {
+  request.denoising_end.reset();
+  request.denoising_start.reset();
+  request.strength.reset();
+  request.hires_scale = 1;
+  request.hires_size.reset();
+  ResolvedRequest r = resolve(request, model.config, model.scheduler, model.defaults, {.only_prompts = true});
+  return with_weights(std::move(r), request, model, engine, adapters);
 }
 
 std::vector<std::string> adapter_files(const ResolvedRequest& r) {
@@ -99,6 +161,7 @@ ProgramOptions program_options(const ModelFacts& model, const ResolvedRequest& r
   if (target.batches_pictures) options.images_per_forward = r.request.num_images_per_prompt;
   options.text = !embedded_tokens;
   options.tokens = embedded_tokens.value_or(model.tokens);
+  options.refiner = model.refiner;
   options.decoder = decoder_options(engine, model.tiny_vae);
   options.placement = first_placement(engine);
   return options;
@@ -113,7 +176,7 @@ PlannedRequest plan_request(const EngineOptions& engine, const Request& request,
   const bool text = request.prompt_embeds.empty();
   const ModelFacts model = model_facts(engine, text);
   Adapters adapters(model.config, {});
-  ResolvedRequest r = resolve_with_files(request, model, engine, adapters);
+  ResolvedRequest r = resolve_with_files(request, model, engine, adapters, read_start_files(request, model));
   std::optional<int> embedded_tokens;
   if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
   parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too

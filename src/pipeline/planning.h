@@ -4,6 +4,8 @@
 
 #include "pipeline/devices.h"
 #include "pipeline/fit.h"
+#include "pipeline/init_pictures.h"
+#include "pipeline/latents_file.h"
 #include "pipeline/stages.h"
 
 namespace tempera {
@@ -17,16 +19,28 @@ struct ModelFacts {
   int tokens = 77;                             // the padded length of a prompt
   std::optional<TinyVaeConfig> tiny_vae = {};  // named by the options
   OwnTinyVae own_tiny_vae = {};
+  std::optional<ModelConfig> refiner = {};  // of EngineOptions::refiner
 };
 // For the preset that `engine` names, or else for its model, whose headers are read. With `text`, the text encoders
 // will run. Throws as open_model does.
 ModelFacts model_facts(const EngineOptions& engine, bool text);
 
+// The files that a request starts from, read.
+struct StartFiles {
+  InputPictures pictures;
+  LatentsFile latents;
+};
+// Throws as read_input_pictures and read_latents do.
+StartFiles read_start_files(const Request& request, const ModelFacts& model);
+
 // resolve(), and the files of weights that the request names: adapters, and embeddings of words, also those in
 // adapters. A word of textual_inversion replaces an adapter's. In the request the files are then names without paths:
 // the text for the metadata. Throws as resolve, Adapters::open and open_words do.
 ResolvedRequest resolve_with_files(const Request& request, const ModelFacts& model, const EngineOptions& engine,
-                                   Adapters& adapters);
+                                   Adapters& adapters, const StartFiles& files);
+// The same for a request whose prompts are encoded and that draws nothing: its fields for pictures have no effect.
+ResolvedRequest resolve_prompts(Request request, const ModelFacts& model, const EngineOptions& engine,
+                                Adapters& adapters);
 
 // Plan::adapters.
 std::vector<std::string> adapter_files(const ResolvedRequest& request);

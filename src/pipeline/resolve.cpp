@@ -1,10 +1,10 @@
 #include "pipeline/resolve.h"
 
+#include <algorithm>
 #include <random>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "sampling/config.h"
 #include "sampling/names.h"
 
 namespace tempera {
@@ -68,11 +68,10 @@ ScheduleOptions schedule_options(Request& r, int default_steps) {
   return options;
 }
 
-Prompts prompts_of(const Request& r, bool force_zeros_for_empty_prompt) {
+Prompts prompts_of(const Request& r) {
   Prompts p;
   p.positive[0] = r.prompt;
   p.positive[1] = r.prompt_2.value_or(r.prompt);
-  p.zero_negative = !r.negative_prompt && force_zeros_for_empty_prompt;
   p.negative[0] = r.negative_prompt.value_or("");
   p.negative[1] = r.negative_prompt_2.value_or(p.negative[0]);
   return p;
@@ -84,6 +83,11 @@ int side(int asked, int native, FieldName field, int unit) {
     fail(ErrorCode::invalid_argument, "{} is {}: give a number divisible by {}, such as {}", field, pixels, unit,
          (pixels / unit + 1) * unit);
   return pixels;
+}
+
+// Latents are those of a picture if a field says where in the schedule they are; else they are noise.
+bool from_latents(const Request& r) {
+  return !r.latents.empty() && (r.strength || r.denoising_start);
 }
 
 // Embeddings are of prompts already.
@@ -103,50 +107,123 @@ void check_prompt_embeds(const Request& r) {
            field, FieldName{"prompt_embeds"}, field);
 }
 
+// Whether this model can draw from these inputs.
+void check_model(const Request& r, const ModelConfig& model, const RequestInputs& inputs) {
+  const bool from_picture = inputs.pictures || !r.latents.empty();
+  if (model.requires_aesthetics_score && !from_picture)
+    fail(ErrorCode::invalid_argument,
+         "this model is a refiner, which works on a picture that a base model began: give it to a base model as {}, or "
+         "give {} or {}",
+         FieldName{"refiner"}, FieldName{"init_image"}, FieldName{"latents"});
+  const int channels = model.unet.in_channels, latent = model.vae.latent_channels;
+  if (channels == 2 * latent + 1) {
+    if (!inputs.masks)
+      fail(ErrorCode::invalid_argument, "this model is for inpainting, it reads {} channels: give {} and {}", channels,
+           FieldName{"init_image"}, FieldName{"mask_image"});
+  } else if (channels != latent) {
+    fail(ErrorCode::invalid_argument,
+         "this model reads {} channels, which is neither text to picture ({}) nor inpainting ({}): give an SDXL model",
+         channels, latent, 2 * latent + 1);
+  }
+  if (channels != latent && r.mask_mode == "soft")
+    fail(ErrorCode::invalid_argument, "{} is soft, but this model reads a mask that is hard: leave {} out, or give a "
+         "model for text to picture", FieldName{"mask_mode"}, FieldName{"mask_mode"});
+  if (inputs.refiner == nullptr) return;
+  if (!inputs.refiner->requires_aesthetics_score && inputs.refiner->text_encoder != model.text_encoder)
+    fail(ErrorCode::invalid_argument, "the model of {} reads other text features than this one: give an SDXL refiner",
+         FieldName{"refiner"});
+  if (inputs.refiner->unet.in_channels != channels || inputs.refiner->vae.latent_channels != latent)
+    fail(ErrorCode::invalid_argument, "the model of {} reads {} channels, this one {}: give an SDXL refiner",
+         FieldName{"refiner"}, inputs.refiner->unet.in_channels, channels);
+  if (inputs.refiner->text_encoder_2.hidden_size != model.text_encoder_2.hidden_size)
+    fail(ErrorCode::invalid_argument,
+         "the model of {} reads text features of width {}, the second text encoder of this model makes {}: give an "
+         "SDXL refiner",
+         FieldName{"refiner"}, inputs.refiner->text_encoder_2.hidden_size, model.text_encoder_2.hidden_size);
+}
+
+// Fields that need another field.
+void check_fields(const Request& r, const RequestInputs& inputs) {
+  const bool from_picture = inputs.pictures || !r.latents.empty();
+  if (r.strength && r.denoising_start)
+    fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"strength"},
+         FieldName{"denoising_start"});
+  for (const auto& [is_given, field] :
+       {std::pair(r.strength.has_value(), FieldName{"strength"}), {r.denoising_start.has_value(), {"denoising_start"}}})
+    if (is_given && !from_picture)
+      fail(ErrorCode::invalid_argument, "{} is for a picture to start from: give {} or {}, or leave {} out", field,
+           FieldName{"init_image"}, FieldName{"latents"}, field);
+  if (r.denoising_start && r.denoising_end && *r.denoising_start >= *r.denoising_end)
+    fail(ErrorCode::invalid_argument, "{} {} is not below {} {}: give a smaller {}", FieldName{"denoising_start"},
+         *r.denoising_start, FieldName{"denoising_end"}, *r.denoising_end, FieldName{"denoising_start"});
+  const bool second = r.hires_size || r.hires_scale > 1;
+  if (r.hires_size && r.hires_scale > 1)
+    fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"hires_size"},
+         FieldName{"hires_scale"});
+  if (second && inputs.masks)
+    fail(ErrorCode::invalid_argument, "{} does not work with {}: leave one of them out",
+         FieldName{r.hires_size ? "hires_size" : "hires_scale"},
+         FieldName{r.mask_image.empty() ? "extend" : "mask_image"});
+  if (r.denoising_end && (second || inputs.refiner != nullptr))
+    fail(ErrorCode::invalid_argument, "{} ends the only pass of a request: leave {} out", FieldName{"denoising_end"},
+         FieldName{second ? (r.hires_size ? "hires_size" : "hires_scale") : "refiner"});
+}
+
+void check_size(int width, int height, FieldName first, FieldName second) {
+  if (static_cast<int64_t>(width) * height > kMaxPixels)
+    fail(ErrorCode::invalid_argument, "{}x{} is more than {} pixels: give a smaller {} or {}", width, height,
+         kMaxPixels, first, second);
+}
+
+// Width and height of the first pass.
+void set_size(Request& r, const ModelConfig& model, const RequestInputs& inputs) {
+  const int unit = model.vae.scale(), native = model.unet.sample_size * unit;
+  const auto& own = inputs.size;
+  if (inputs.fixed_size && ((r.width != 0 && r.width != own[0]) || (r.height != 0 && r.height != own[1])))
+    fail(ErrorCode::invalid_argument, "the latents of '{}' are for pictures of {}x{}: leave {} and {} out", r.latents,
+         own[0], own[1], FieldName{"width"}, FieldName{"height"});
+  r.width = side(r.width, own[0] == 0 ? native : own[0], {"width"}, unit);
+  r.height = side(r.height, own[1] == 0 ? native : own[1], {"height"}, unit);
+  check_size(r.width, r.height, {"width"}, {"height"});
+}
+
 }  // namespace
 
+bool ResolvedRequest::encodes_negative() const {
+  return std::ranges::any_of(passes, [](const Pass& pass) { return pass.guidance && !pass.zero_negative; });
+}
+
 ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler,
-                        const RequestDefaults& defaults) {
-  if (model.requires_aesthetics_score)
-    fail(ErrorCode::invalid_argument,
-         "this model is a refiner, which works on a picture that a base model began: give an SDXL base model");
-  if (model.unet.in_channels != model.vae.latent_channels)
-    fail(ErrorCode::invalid_argument,
-         "this model reads {} channels (inpainting or the like), text to picture needs {}: give an SDXL base model",
-         model.unet.in_channels, model.vae.latent_channels);
+                        const RequestDefaults& defaults, const RequestInputs& inputs) {
+  if (!inputs.only_prompts) {
+    check_model(request, model, inputs);
+    check_fields(request, inputs);
+  }
   check_prompt_embeds(request);
   ResolvedRequest out;
   out.request = request;
   Request& r = out.request;
-  const int unit = model.vae.scale();
-  const int native = model.unet.sample_size * unit;
-  r.width = side(r.width, native, {"width"}, unit);
-  r.height = side(r.height, native, {"height"}, unit);
-  if (static_cast<int64_t>(r.width) * r.height > kMaxPixels)
-    fail(ErrorCode::invalid_argument, "{}x{} is more than {} pixels: give a smaller {} or {}", r.width, r.height,
-         kMaxPixels, FieldName{"width"}, FieldName{"height"});
-  out.latent_width = r.width / unit;
-  out.latent_height = r.height / unit;
+  set_size(r, model, inputs);
   const ScheduleOptions options = schedule_options(r, defaults.num_inference_steps);
   r.guidance_scale = r.guidance_scale.value_or(defaults.guidance_scale);
   if (r.num_images_per_prompt < 1)
     fail(ErrorCode::invalid_argument, "{} is {}: give a number of pictures, 1 or more",
          FieldName{"num_images_per_prompt"}, r.num_images_per_prompt);
-  const std::array<int, 2> size{r.width, r.height};
-  if (!r.original_size) r.original_size = size;
-  if (!r.target_size) r.target_size = size;
+  r.num_images_per_prompt = std::max(r.num_images_per_prompt, static_cast<int>(inputs.images));
   // 32 bits are enough for distinct pictures, and short in a file name.
   if (!r.seed) r.seed = std::random_device{}();
 
-  out.prompts = prompts_of(r, model.force_zeros_for_empty_prompt);
-  out.guidance = *r.guidance_scale > 1 && model.unet.time_cond_proj_dim == 0;
-  out.guidance_rescale = out.guidance && r.guidance_rescale > 0;
+  out.prompts = prompts_of(r);
   out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
-  out.schedule = make_schedule(out.scheduler_config, options);
-  if (r.denoising_end) out.schedule = truncate(std::move(out.schedule), *r.denoising_end);
-  if (out.schedule.evaluations.empty())
-    fail(ErrorCode::invalid_argument, "{} {} leaves no step: give a larger fraction or a larger {}",
-         FieldName{"denoising_end"}, *r.denoising_end, FieldName{"num_inference_steps"});
+  const PassInputs pass_inputs{&model,       inputs.refiner, inputs.pictures || from_latents(r),
+                               inputs.masks, r.width,        r.height};
+  out.passes = make_passes(r, pass_inputs, out.scheduler_config, options);
+  for (const Pass& pass : out.passes) {
+    const bool sized = r.hires_size.has_value();
+    side(pass.width, 0, {sized ? "hires_size" : "hires_scale"}, model.vae.scale());
+    side(pass.height, 0, {sized ? "hires_size" : "hires_scale"}, model.vae.scale());
+    check_size(pass.width, pass.height, {"hires_size"}, {"hires_scale"});
+  }
   return out;
 }
 

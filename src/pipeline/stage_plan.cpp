@@ -34,6 +34,8 @@ std::string_view name_of(Role role, const ProgramOptions& o) {
       return "text encoders";
     case Role::denoise:
       return "UNet";
+    case Role::refine:
+      return "refiner";
     case Role::decode:
       return o.decoder.tiny ? "tiny decoder" : "decoder";
   }
@@ -107,10 +109,10 @@ size_t host_bytes(const ModelConfig& model, const RequestShape& r, const Program
   const auto size = [](int n) { return static_cast<size_t>(n); };
   const size_t row =
       (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
-      sizeof(float) * (r.guidance ? 2 : 1);
+      sizeof(float) * (std::ranges::any_of(r.passes, &PassShape::guidance) ? 2 : 1);
   const size_t words = r.words ? 2 * size(o.tokens) * size(model.unet.cross_attention_dim) * sizeof(float) : 0;
   const size_t text = o.text ? row + words + size(model.text_encoder_2.vocab_size) * kToken : 0;
-  return size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
+  return size(r.images) * size(r.last().width) * size(r.last().height) * 3 + row * (1 + size(o.images_per_forward)) + text;
 }
 
 }  // namespace
@@ -120,10 +122,10 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   Plan plan;
   plan.device = target.name;
   plan.dtype = name(o.dtype);
-  plan.width = r.width;
-  plan.height = r.height;
+  plan.width = r.last().width;
+  plan.height = r.last().height;
   plan.scheduler = r.scheduler;
-  plan.decoder = describe(stages.only(Role::decode).tiles.grid, o.decoder);
+  if (const StageSpec* decoder = stages.decoder(r.passes.size() - 1, r)) plan.decoder = describe(decoder->tiles.grid, o.decoder);
   plan.residency = describe(stages, o, target.batches_pictures ? static_cast<size_t>(r.images) : 1);
 
   MemoryPlan& m = plan.memory;
@@ -147,9 +149,11 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
     if (most == nullptr || scratch_of(s) > scratch_of(*most)) most = &s;
   }
   m.overhead += overhead_of(programs, target);
-  // The sampler's state of every picture, from its first step until it is decoded.
-  const Program& denoise = stages.only(Role::denoise).programs.front();
-  m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.slots) * latent_bytes(denoise);
+  // The sampler's state of every picture, from its first step until it is decoded. That of the next pass is made before
+  // that of the pass before it is freed.
+  for (size_t i = 0; i < r.passes.size(); ++i)
+    m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.passes[i].slots) *
+            latent_bytes(stages.denoise(i).programs.front());
   if (target.host_memory) m.io += host_bytes(model, r, o);
   // Scratch memory is one region of the largest stage's size. Kept results are at its end.
   m.activations = most->activations;

@@ -18,17 +18,31 @@
 
 namespace tempera {
 
-// The parts of a request that decide its programs and its plan.
-struct RequestShape {
-  int width = 0, height = 0, latent_width = 0, latent_height = 0, images = 1;
+// The parts of a pass that decide its program and its plan.
+struct PassShape {
+  bool refiner = false;
+  int width = 0, height = 0, latent_width = 0, latent_height = 0;
   bool guidance = true, guidance_rescale = false, thresholding = false;
+  bool blend = false;      // masks, with a UNet that does not read them
   int slots = 1;           // of the sampler's state
   size_t evaluations = 0;  // of the UNet, for each picture
+  bool operator==(const PassShape&) const = default;
+};
+
+// The parts of a request that decide its programs and its plan.
+struct RequestShape {
+  std::vector<PassShape> passes = {{}};
+  int images = 1;
+  size_t encodings = 0;         // of pictures at the size of the first pass, for the request
+  bool redraws = false;         // a pass enlarges decoded pictures (hires_upscaler lanczos)
+  bool decodes = true;          // false: the latents are the result
   std::string scheduler = {};
   std::vector<int> text_skips = {0};
   std::array<size_t, 2> texts = {1, 1};  // distinct ones, by text encoder
   bool words = false;                    // the text encoders read embeddings of words (textual inversion)
   bool operator==(const RequestShape&) const = default;
+
+  const PassShape& last() const { return passes.back(); }
 };
 RequestShape shape_of(const ResolvedRequest& request);
 
@@ -40,6 +54,7 @@ struct ProgramOptions {
   int tokens = 77;
   bool two_passes = false;  // of guidance: one branch after the other
   bool text = true;         // false: the embeddings are given
+  std::optional<ModelConfig> refiner = {};  // of EngineOptions::refiner
   Placement placement = {};
   DecoderOptions decoder = {};
   bool operator==(const ProgramOptions&) const = default;
@@ -48,6 +63,7 @@ struct ProgramOptions {
 struct StageSpec {
   std::string name;  // in plans, benchmarks and traces: "text_encoder", "unet", "vae_decoder"
   Role role = Role::denoise;
+  size_t pass = 0;                     // the number of the pass, or of the first one of this size
   ComponentRef component;              // the programs read its parameters
   std::vector<Program> programs = {};  // one, or one for each shape of tile
   std::vector<size_t> calls = {};      // by program: how often it runs in one run of the stage
@@ -59,15 +75,18 @@ struct StageSpec {
 struct Stages {
   std::vector<StageSpec> list;  // in the order in which they run
 
-  // The only stage of a role that has only one. Throws Error(internal) when there is none.
-  const StageSpec& only(Role role) const;
-  const StageSpec* find(std::string_view name) const;
+  const StageSpec* find(std::string_view name) const;  // nullptr if there is none
+  // Of a pass, by its number. Throws Error(internal) when there is none.
+  const StageSpec& denoise(size_t pass) const;
+  // For the latents of a pass; nullptr if nothing is decoded.
+  const StageSpec* decoder(size_t pass, const RequestShape& request) const;
 };
 
 // The components of the opened sources that stages read.
 struct StageComponents {
-  ComponentRef text_encoder{0, "text_encoder"}, text_encoder_2{0, "text_encoder_2"}, unet{0, "unet"}, vae{0, "vae"};
-  ComponentRef tiny_vae{1, "vae_tiny"};
+  ComponentRef text_encoder{SourceId::model, "text_encoder"}, text_encoder_2{SourceId::model, "text_encoder_2"};
+  ComponentRef unet{SourceId::model, "unet"}, refiner{SourceId::refiner, "unet"}, vae{SourceId::model, "vae"};
+  ComponentRef tiny_vae{SourceId::tiny_vae, "vae_tiny"};
 };
 
 // Only the text encoders: the request's texts through each.
@@ -76,13 +95,13 @@ Stages build_text_stages(const ModelConfig& model, const RequestShape& request, 
 Stages build_stages(const ModelConfig& model, const RequestShape& request, const Target& target,
                     const ProgramOptions& options);
 
-// The denoising step for `images` pictures, the first `guided` of which have guidance. The programs have room for
-// `slots` slots of sampler state.
+// The denoising step of a pass for `images` pictures, the first `guided` of which have guidance. The programs have room
+// for `slots` slots of sampler state.
 struct ForwardShape {
   int images = 1, guided = 1, slots = 1;
   bool guidance_rescale = false, thresholding = false;
 };
-Program build_denoise_program(const ModelConfig& model, const RequestShape& request, const Target& target,
+Program build_denoise_program(const ModelConfig& model, const PassShape& pass, const Target& target,
                               const ProgramOptions& options, const ForwardShape& forward);
 
 // The latent of one picture: (h, w, C) f32.

@@ -70,8 +70,7 @@ TextStage::Key TextStage::key(int encoder, const std::string& text, int skip) co
 
 std::vector<std::string> TextStage::unknown_texts(int encoder, const ResolvedRequest& r,
                                                   const std::vector<int>& skips) {
-  std::set<std::string> texts = {r.prompts.positive[encoder]};
-  if (r.guidance && !r.prompts.zero_negative) texts.insert(r.prompts.negative[encoder]);
+  std::set<std::string> texts = texts_of(r, encoder);
   std::erase_if(texts, [&](const std::string& text) {
     bool all = true;
     for (const int skip : skips) {
@@ -128,7 +127,7 @@ void TextStage::warn_of_truncation(const ResolvedRequest& r,
     if (texts[1] != texts[first]) warn(name_2, 1, texts[1]);
   };
   warn_of_both("prompt", "prompt_2", r.prompts.positive);
-  if (r.guidance && !r.prompts.zero_negative) warn_of_both("negative prompt", "negative_prompt_2", r.prompts.negative);
+  if (r.encodes_negative()) warn_of_both("negative prompt", "negative_prompt_2", r.prompts.negative);
 }
 
 // Words that no text has change no picture, which is often a mistake of spelling.

@@ -26,6 +26,13 @@ LoneComponent open_tiny_vae_of(const EngineOptions& options, const std::filesyst
                        model, replaced);
 }
 
+ModelSource open_refiner_of(const EngineOptions& options, const LogSink& log) {
+  OpenOptions open;
+  open.log = log;
+  open.text_encoders = false;
+  return open_model(locate(options, FileKind::checkpoint, options.refiner), open);
+}
+
 ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool text_encoders) {
   if (!options.preset.empty())
     fail(ErrorCode::invalid_argument, "a {} has no weights to generate with: give a {}, or write one by tempera synth",

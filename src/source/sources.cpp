@@ -8,32 +8,33 @@
 
 namespace tempera {
 
-uint32_t Sources::add(ModelSource model) {
-  return add_entry(std::move(model));
+void Sources::add(SourceId id, ModelSource model) {
+  add_entry(id, std::move(model));
 }
 
-uint32_t Sources::add(LoneComponent component) {
-  return add_entry(std::move(component));
+void Sources::add(SourceId id, LoneComponent component) {
+  add_entry(id, std::move(component));
 }
 
-uint32_t Sources::add_entry(Entry entry) {
-  sources_.push_back(std::move(entry));
-  return static_cast<uint32_t>(sources_.size() - 1);
+void Sources::add_entry(SourceId id, Entry entry) {
+  const bool is_new = sources_.try_emplace(id, std::move(entry)).second;
+  TEMPERA_ASSERT(is_new);
 }
 
-const Sources::Entry& Sources::entry(uint32_t source) const {
-  TEMPERA_ASSERT(source < sources_.size());
-  return sources_[source];
+const Sources::Entry& Sources::entry(SourceId id) const {
+  const auto at = sources_.find(id);
+  TEMPERA_ASSERT(at != sources_.end());
+  return at->second;
 }
 
-const ModelSource& Sources::model(uint32_t source) const {
-  const auto* model = std::get_if<ModelSource>(&entry(source));
+const ModelSource& Sources::model(SourceId id) const {
+  const auto* model = std::get_if<ModelSource>(&entry(id));
   TEMPERA_ASSERT(model != nullptr);
   return *model;
 }
 
-ModelSource& Sources::model(uint32_t source) {
-  return const_cast<ModelSource&>(std::as_const(*this).model(source));
+ModelSource& Sources::model(SourceId id) {
+  return const_cast<ModelSource&>(std::as_const(*this).model(id));
 }
 
 const ComponentSource& Sources::component(const ComponentRef& ref) const {

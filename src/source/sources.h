@@ -1,11 +1,11 @@
-// The opened sources of one engine, in the order in which they were opened: first a model, then others such as a tiny
-// autoencoder. Every component has a handle, which stays valid.
+// The opened sources of one engine: a model, and others such as a tiny autoencoder. Every component has a handle, which
+// stays valid.
 #pragma once
 
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <string>
 #include <variant>
 
@@ -13,8 +13,11 @@
 
 namespace tempera {
 
+// The sources that an engine can have.
+enum class SourceId : uint8_t { model, tiny_vae, refiner };
+
 struct ComponentRef {
-  uint32_t source = 0;  // from Sources::add
+  SourceId source = SourceId::model;
   std::string name;     // models/components.h
 
   auto operator<=>(const ComponentRef&) const = default;
@@ -24,13 +27,14 @@ struct ComponentRef {
 // is not there.
 class Sources {
  public:
-  uint32_t add(ModelSource model);
-  uint32_t add(LoneComponent component);
-  size_t size() const { return sources_.size(); }
+  // Throws Error(internal) if there is a source of this id.
+  void add(SourceId id, ModelSource model);
+  void add(SourceId id, LoneComponent component);
+  bool has(SourceId id) const { return sources_.contains(id); }
 
   // Throws Error(internal) also if the source is a lone component.
-  const ModelSource& model(uint32_t source = 0) const;
-  ModelSource& model(uint32_t source = 0);  // for open_text_encoders
+  const ModelSource& model(SourceId id = SourceId::model) const;
+  ModelSource& model(SourceId id = SourceId::model);  // for open_text_encoders
 
   const ComponentSource& component(const ComponentRef& ref) const;
   // Also of a component that is not opened yet.
@@ -40,10 +44,10 @@ class Sources {
 
  private:
   using Entry = std::variant<ModelSource, LoneComponent>;
-  const Entry& entry(uint32_t source) const;
-  uint32_t add_entry(Entry entry);
+  const Entry& entry(SourceId id) const;
+  void add_entry(SourceId id, Entry entry);
 
-  std::deque<Entry> sources_;
+  std::map<SourceId, Entry> sources_;
 };
 
 }  // namespace tempera

@@ -32,21 +32,21 @@ class SourcesTest : public testing::Test {
     write_zeros(model_path_, single_file_tensors(small_model()));
     write_zeros(tiny_path_ / "diffusion_pytorch_model.safetensors", tensors_of(tiny_config_));
     write_file(tiny_path_ / "config.json", to_json(tiny_config_));
-    model_ = sources_.add(open_model(model_path_));
-    tiny_ = sources_.add(open_tiny_vae(tiny_path_.string(), "", small_model().vae));
+    sources_.add(model_, open_model(model_path_));
+    sources_.add(tiny_, open_tiny_vae(tiny_path_.string(), "", small_model().vae));
   }
 
   TemporaryFolder folder_;
   std::filesystem::path model_path_ = folder_ / "model.safetensors", tiny_path_ = folder_ / "taesdxl";
   TinyVaeConfig tiny_config_ = tiny_vae_preset("tiny");
   Sources sources_;
-  uint32_t model_ = 0, tiny_ = 0;
+  const SourceId model_ = SourceId::model, tiny_ = SourceId::tiny_vae;
 };
 
 TEST_F(SourcesTest, HandlesFindTheirComponents) {
-  EXPECT_EQ(model_, 0u);
-  EXPECT_EQ(tiny_, 1u);
-  EXPECT_EQ(sources_.size(), 2u);
+  EXPECT_TRUE(sources_.has(model_));
+  EXPECT_TRUE(sources_.has(tiny_));
+  EXPECT_FALSE(sources_.has(SourceId::refiner));
   EXPECT_EQ(sources_.model().config, small_model());
   EXPECT_TRUE(sources_.component({model_, "unet"}).weights->find("conv_in.weight"));
   EXPECT_TRUE(sources_.component({model_, "text_encoder"}).weights->find("text_model.final_layer_norm.bias"));
@@ -71,25 +71,26 @@ TEST_F(SourcesTest, LabelsNameComponentAndPlace) {
 TEST_F(SourcesTest, ReferencesStayValid) {
   const ComponentSource& unet = sources_.component({model_, "unet"});
   const ComponentSource& tiny = sources_.component({tiny_, "vae_tiny"});
-  for (int i = 0; i < 100; ++i) sources_.add(LoneComponent{"vae_tiny", tiny_path_, tiny_config_, {}});
+  sources_.add(SourceId::refiner, open_model(model_path_));
   EXPECT_EQ(&sources_.component({model_, "unet"}), &unet);
   EXPECT_EQ(&sources_.component({tiny_, "vae_tiny"}), &tiny);
 }
 
 TEST_F(SourcesTest, WhatIsNotThereIsAnInternalError) {
-  expect_internal_error([&] { sources_.component({2, "unet"}); });
+  expect_internal_error([&] { sources_.add(tiny_, open_tiny_vae(tiny_path_.string(), "", small_model().vae)); });
+  expect_internal_error([&] { sources_.component({SourceId::refiner, "unet"}); });
   expect_internal_error([&] { sources_.component({tiny_, "vae"}); });
   expect_internal_error([&] { sources_.component({model_, "vae_tiny"}); });
   expect_internal_error([&] { sources_.config({model_, "vae_tiny"}); });
   expect_internal_error([&] { sources_.config({tiny_, "unet"}); });
   expect_internal_error([&] { sources_.model(tiny_); });
-  expect_internal_error([&] { sources_.label({2, "unet"}); });
+  expect_internal_error([&] { sources_.label({SourceId::refiner, "unet"}); });
 }
 
 TEST(ComponentRef, IsOrderedBySourceThenName) {
-  EXPECT_LT((ComponentRef{0, "vae"}), (ComponentRef{1, "unet"}));
-  EXPECT_LT((ComponentRef{1, "unet"}), (ComponentRef{1, "vae"}));
-  EXPECT_EQ((ComponentRef{1, "unet"}), (ComponentRef{1, "unet"}));
+  EXPECT_LT((ComponentRef{SourceId::model, "vae"}), (ComponentRef{SourceId::tiny_vae, "unet"}));
+  EXPECT_LT((ComponentRef{SourceId::tiny_vae, "unet"}), (ComponentRef{SourceId::tiny_vae, "vae"}));
+  EXPECT_EQ((ComponentRef{SourceId::tiny_vae, "unet"}), (ComponentRef{SourceId::tiny_vae, "unet"}));
 }
 
 // The names in the graphs are the canonical ones.

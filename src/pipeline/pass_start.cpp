@@ -1,0 +1,135 @@
+#include "pipeline/pass_start.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "image/latent_resize.h"
+#include "pipeline/posterior.h"
+
+namespace tempera {
+namespace {
+
+std::vector<float> scaled(std::vector<float> values, double factor) {
+  const auto f = static_cast<float>(factor);
+  for (float& value : values) value *= f;
+  return values;
+}
+
+LatentUpscaler upscaler_of(std::string_view name) {
+  if (name == "latent-nearest") return LatentUpscaler::nearest;
+  return name == "latent-bicubic" ? LatentUpscaler::bicubic : LatentUpscaler::bilinear;
+}
+
+// The mask for each pixel of the latents, and the latents of the masked picture (a UNet that reads a mask).
+std::vector<float> condition_of(std::span<const float> mask, std::span<const float> masked) {
+  const size_t channels = masked.size() / mask.size();
+  std::vector<float> values;
+  values.reserve(mask.size() + masked.size());
+  for (size_t p = 0; p < mask.size(); ++p) {
+    values.push_back(mask[p]);
+    values.insert(values.end(), &masked[p * channels], &masked[p * channels] + channels);
+  }
+  return values;
+}
+
+// The start of one picture, with its generator. Its members are called in the order of the draws.
+class FirstStart {
+ public:
+  FirstStart(const ResolvedRequest& r, const VaeConfig& vae, const TinyVaeConfig* tiny, const StartPicture& from,
+             PictureNoise& noise)
+      : r_(r), pass_(r.passes.front()), vae_(vae), tiny_(tiny), from_(from), noise_(noise) {}
+
+  PictureStart make() {
+    PictureStart start;
+    if (!pass_.reads_mask && pass_.blending == Blending::none) {
+      start.state = latents(false);
+      if (pass_.start == PassStart::picture) start.state = with_noise(pass_, std::move(start.state), noise_.values());
+      return start;
+    }
+    std::vector<float> original;
+    if (pass_.reads_picture()) original = latents(false);
+    std::vector<float> draw = noise_.values();
+    std::vector<float> mask = latent_mask(from_.prepared, vae_.scale());
+    if (r_.request.inpaint_fill == "noise") fill(original, draw, mask);
+    start.state = first_state(original, draw);
+    if (pass_.reads_mask) {
+      start.mask_inputs["inpaint_condition"] = condition_of(mask, latents(true));
+    } else {
+      if (tiny_ == nullptr) noise_.values();  // diffusers samples the masked picture for these UNets too
+      start.mask_inputs["original"] = std::move(original);
+      start.mask_inputs["start_noise"] = std::move(draw);
+      start.mask_inputs["mask"] = std::move(mask);
+    }
+    return start;
+  }
+
+ private:
+  // Of the picture or of the masked picture.
+  std::vector<float> latents(bool masked) {
+    if (!from_.latents.empty()) return from_.latents;
+    const std::vector<float>& encoded = masked ? from_.encoded_masked : from_.encoded;
+    // Inpainting does not apply the statistics of the latents (diffusers _encode_vae_image).
+    return to_latents(vae_, tiny_, encoded, noise_, !pass_.reads_mask && pass_.blending == Blending::none);
+  }
+
+  std::vector<float> first_state(const std::vector<float>& original, const std::vector<float>& draw) const {
+    if (pass_.start == PassStart::noise) return scaled(draw, pass_.schedule.init_noise_sigma);
+    if (pass_.start == PassStart::latents) return original;
+    return with_noise(pass_, original, draw);
+  }
+
+  // Noise instead of the picture where the mask is white.
+  static void fill(std::vector<float>& original, std::span<const float> draw, std::span<const float> mask) {
+    const size_t channels = original.size() / mask.size();
+    for (size_t i = 0; i < original.size(); ++i)
+      if (mask[i / channels] >= 0.5f) original[i] = draw[i];
+  }
+
+  const ResolvedRequest& r_;
+  const Pass& pass_;
+  const VaeConfig& vae_;
+  const TinyVaeConfig* tiny_;
+  const StartPicture& from_;
+  PictureNoise& noise_;
+};
+
+}  // namespace
+
+PictureStart first_start(const ResolvedRequest& r, const VaeConfig& vae, const TinyVaeConfig* tiny,
+                         const StartPicture* from, PictureNoise& noise) {
+  const Pass& pass = r.passes.front();
+  if (from == nullptr) return {};
+  if (pass.start == PassStart::noise && !pass.reads_mask && pass.blending == Blending::none)
+    return {scaled(from->latents, pass.schedule.init_noise_sigma)};
+  return FirstStart(r, vae, tiny, *from, noise).make();
+}
+
+std::vector<float> to_latents(const VaeConfig& vae, const TinyVaeConfig* tiny, std::vector<float> encoded,
+                              PictureNoise& noise, bool normalize) {
+  if (tiny != nullptr) {
+    scale_latents(encoded, *tiny);
+    return encoded;
+  }
+  std::vector<float> latents = sample_posterior(encoded, noise.values(), vae.latent_channels);
+  scale_latents(latents, vae, normalize);
+  return latents;
+}
+
+std::vector<float> with_noise(const Pass& pass, std::vector<float> latents, std::span<const float> draw) {
+  TEMPERA_ASSERT(latents.size() == draw.size());
+  const Evaluation& first = pass.schedule.evaluations.front();
+  const auto signal = static_cast<float>(first.signal), noise = static_cast<float>(first.noise);
+  for (size_t i = 0; i < latents.size(); ++i) latents[i] = latents[i] * signal + draw[i] * noise;
+  return latents;
+}
+
+std::vector<float> enlarged(const Request& request, const Pass& before, const Pass& pass,
+                            std::span<const float> latents) {
+  const auto channels = static_cast<int>(latents.size() / static_cast<size_t>(before.latent_width) /
+                                         static_cast<size_t>(before.latent_height));
+  return resize_latents(latents, before.latent_height, before.latent_width, channels, pass.latent_height,
+                        pass.latent_width, upscaler_of(request.hires_upscaler));
+}
+
+}  // namespace tempera
