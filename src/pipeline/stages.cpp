@@ -35,7 +35,7 @@ StageSpec text_stage(const ClipConfig& clip, bool pooled, ComponentRef component
                                .dtype = o.dtype};
   Program program = build(clip_text_graph(clip, graph), Role::text, target, o);
   program.name = component.name;
-  return {program.name, Role::text, 0, std::move(component), {std::move(program)}, {1}, runs};
+  return {program.name, Role::text, std::move(component), {std::move(program)}, {1}, runs};
 }
 
 // "unet", "unet_2" for a second pass, "refiner_unet".
@@ -56,12 +56,13 @@ StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, size_t 
   program.name = denoise_name(pass, number);
   return {program.name,
           pass.refiner ? Role::refine : Role::denoise,
-          number,
           pass.refiner ? components.refiner : components.unet,
           {std::move(program)},
           {1},
           forwards * pass.evaluations,
-          forwards};
+          forwards,
+          {},
+          number};
 }
 
 bool same_size(const PassShape& a, const PassShape& b) {
@@ -83,13 +84,14 @@ StageSpec decode_stage(const ModelConfig& model, const RequestShape& r, size_t n
       decoder_graphs(model.vae, o.decoder, choose_tiles(model.vae, o.decoder, pass.latent_height, pass.latent_width),
                      o.dtype);
   const StageComponents components;
-  StageSpec stage{last ? "vae_decoder" : fmt::format("vae_decoder_{}", number + 1), Role::decode, number,
+  StageSpec stage{last ? "vae_decoder" : fmt::format("vae_decoder_{}", number + 1), Role::decode,
                   o.decoder.tiny ? components.tiny_vae : components.vae};
   for (Graph& graph : decoder.graphs) stage.programs.push_back(build(std::move(graph), Role::decode, target, o));
   for (size_t i = 0; i < stage.programs.size(); ++i)
     stage.calls.push_back(static_cast<size_t>(std::ranges::count(decoder.tiles.program_of, i)));
   // Pictures between passes are decoded if they are redrawn, or as previews.
   const bool runs = last ? r.decodes : r.redraws;
+  stage.pass = number;
   stage.runs = runs ? static_cast<size_t>(r.images) : 0;
   stage.tiles = std::move(decoder.tiles);
   return stage;

@@ -63,13 +63,13 @@ struct ProgramOptions {
 struct StageSpec {
   std::string name;  // in plans, benchmarks and traces: "text_encoder", "unet", "vae_decoder"
   Role role = Role::denoise;
-  size_t pass = 0;                     // the number of the pass, or of the first one of this size
   ComponentRef component;              // the programs read its parameters
   std::vector<Program> programs = {};  // one, or one for each shape of tile
   std::vector<size_t> calls = {};      // by program: how often it runs in one run of the stage
   size_t runs = 0;                     // for the request
   size_t prologue_runs = 0;            // of the programs' prologues, for the request
-  Tiles tiles = {};                    // of a decoder
+  Tiles tiles = {};                    // of an encoder or decoder
+  size_t pass = 0;                     // the number of its pass; of encoders and decoders: the first one of their size
 };
 
 struct Stages {

@@ -53,7 +53,7 @@ StageSpec decoding(ComponentRef component) {
 
 TEST(Stages, AddUp) {
   const Target target = one_kernel();
-  const RequestShape shape{.width = 160, .height = 96, .images = 3, .slots = 2};
+  const RequestShape shape{.passes = {{.width = 160, .height = 96, .slots = 2}}, .images = 3};
   const StageComponents components;
   const Stages stages{{denoising(components.unet), decoding(components.vae)}};
   const Plan plan = make_plan(preset("tiny"), stages, shape, target, {});
@@ -119,7 +119,8 @@ TEST(Stages, WordsAreAnInputOfTheTextEncoders) {
 
 TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
   const ModelConfig model = preset("tiny");
-  const RequestShape shape{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .evaluations = 2};
+  const RequestShape shape{
+      .passes = {{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .evaluations = 2}}};
   const PlanTarget target = plan_target("cuda");
   const ProgramOptions options{.dtype = DType::f16};
   const auto fitted = [&](std::optional<size_t> free, bool fit_free_memory = true) {
