@@ -28,7 +28,7 @@ PromptRow encode_row(const std::string texts[2], int skip, const ModelConfig& mo
 std::vector<float> time_ids(const Picture& picture, bool negative, bool aesthetic) {
   const Request& r = picture.request->request;
   const auto f = [](int v) { return static_cast<float>(v); };
-  const std::array<int, 2> size{picture.pass->width, picture.pass->height};
+  const std::array<int, 2> size{picture.loop->width, picture.loop->height};
   const std::array<int, 2> o = r.original_size.value_or(size), t = r.target_size.value_or(size);
   const auto& c = r.crops_coords_top_left;
   std::vector<float> ids = {f(o[1]), f(o[0]), f(c[1]), f(c[0])};
@@ -66,8 +66,8 @@ PromptEmbeddings make_embeddings(const ResolvedRequest& r, const ModelConfig& mo
                                  const EncodeText& encode) {
   PromptEmbeddings embeddings{encode_row(r.prompts.positive, r.request.clip_skip.value_or(0), model, encode)};
   const auto guided =
-      std::ranges::find_if(r.passes, [&](const Pass& pass) { return pass.refiner == refiner && pass.guidance; });
-  if (guided == r.passes.end()) return embeddings;
+      std::ranges::find_if(r.loops, [&](const Loop& loop) { return loop.refiner == refiner && loop.guidance; });
+  if (guided == r.loops.end()) return embeddings;
   // clip_skip is for the positive prompt alone.
   embeddings.negative =
       guided->zero_negative ? zeros_like(embeddings.positive) : encode_row(r.prompts.negative, 0, model, encode);

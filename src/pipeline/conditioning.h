@@ -36,7 +36,7 @@ struct PromptEmbeddings {
   std::optional<PromptRow> negative = {};  // absent: no guidance, or not known
 };
 
-// encode(encoder, text, skip) returns the features of a text. The result is for the passes with the UNet of `model`:
+// encode(encoder, text, skip) returns the features of a text. The result is for the loops with the UNet of `model`:
 // the request's model or its refiner. If one of them has guidance, it has those of the negative prompt.
 using EncodeText = std::function<const TextFeatures&(int encoder, const std::string& text, int skip)>;
 PromptEmbeddings make_embeddings(const ResolvedRequest& request, const ModelConfig& model, bool refiner,
@@ -58,7 +58,7 @@ struct Conditioning {
   // (N, 6): original height, width, crop top, left, target height, width; of a refiner (N, 5): the aesthetic score
   // instead of the target size.
   std::vector<float> time_ids;
-  std::vector<float> guidance;               // (N, 1), for UNets that embed it: (guidance scale - 1) 1000
+  std::vector<float> guidance;  // (N, 1), for UNets that embed it: (guidance scale - 1) 1000
 };
 
 // Pictures with guidance have a negative row. aesthetic: the UNet reads the score (ModelConfig).

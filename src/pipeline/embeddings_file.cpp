@@ -134,7 +134,7 @@ void check_embeddings_path(const std::filesystem::path& path) {
 
 EmbeddingsFile read_embeddings_for(ResolvedRequest& r, const ModelConfig& model) {
   EmbeddingsFile file = read_embeddings(r.request.prompt_embeds, model);
-  const bool guided = std::ranges::any_of(r.passes, &Pass::guidance);
+  const bool guided = std::ranges::any_of(r.loops, &Loop::guidance);
   if (guided && !file.embeddings.negative) {
     if (!model.force_zeros_for_empty_prompt)
       fail(ErrorCode::bad_file,

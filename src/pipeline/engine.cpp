@@ -269,26 +269,26 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
   const ThreadScope scope(threads_);
   const CheckCancelled check = cancelled_check(callbacks);
   const Prepared& prepared = job.prepared();
-  const StageSpec* const stage = prepared.fitted.stages.decoder(job.pass(), prepared.shape);
+  const StageSpec* const stage = prepared.fitted.stages.decoder(job.loop(), prepared.shape);
   const std::byte* latent = job.latent(index);
   Job::Impl* const jobs[] = {&job};
   use_for(jobs, nullptr);
   const ResolvedRequest& r = job.request();
-  const Pass& pass = r.passes[job.pass()];
+  const Loop& loop = r.loops[job.loop()];
   std::vector<float> latents = job.latents(index);
   const auto report = [&](size_t done, size_t of) {
     if (callbacks.progress)
       callbacks.progress({"decode", index, job.images(), static_cast<int>(done), static_cast<int>(of)});
   };
   Image image;
-  image.width = pass.width;
-  image.height = pass.height;
+  image.width = loop.width;
+  image.height = loop.height;
   image.seed = *r.request.seed + static_cast<uint64_t>(index);
-  warn_once(job, [&] { return latents_warning(latents, weights(prepared.denoise(job.pass()).component)); });
+  warn_once(job, [&] { return latents_warning(latents, weights(prepared.denoise(job.loop()).component)); });
   if (r.request.output_type == "latent") {
     image.latents = std::move(latents);
-    image.latent_width = pass.latent_width;
-    image.latent_height = pass.latent_height;
+    image.latent_width = loop.latent_width;
+    image.latent_height = loop.latent_height;
   } else {
     report(0, stage->tiles.grid.count());
     image.rgb = decode_latent(*stage, latent, check, report);

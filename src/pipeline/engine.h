@@ -52,12 +52,12 @@ class Engine::Impl {
   // A denoising step for pictures of several jobs, built when they are first stepped together.
   struct Merged {
     std::shared_ptr<const Prepared> like;  // the options that they share
-    PassShape pass;                        // its size and model
+    LoopShape loop;                        // its size and model
     Batch batch;
     Program program;
   };
 
-  ModelSource& model() { return sources_.model(0); }
+  ModelSource& model() { return sources_.model(); }
   TextStage& text();
   JobEmbeddings text_embeddings(const ResolvedRequest& request);
   JobEmbeddings embeddings_of(const EmbeddingsFile& file, const ResolvedRequest& request) const;
@@ -94,9 +94,9 @@ class Engine::Impl {
   void step_alone(Job::Impl& job, const CheckCancelled& check);
   bool step_together(std::span<Job::Impl* const> jobs, const CheckCancelled& check);
   const Merged* merged_for(std::span<Job::Impl* const> jobs, const Batch& batch);
-  Forward& forward_of(const Program& program, const PassShape& pass, const Batch& batch);
-  // The configuration of the UNet of a pass.
-  const ModelConfig& config_of(const PassShape& pass) const { return pass.refiner ? *facts_.refiner : facts_.config; }
+  Forward& forward_of(const Program& program, const LoopShape& loop, const Batch& batch);
+  // The configuration of the UNet of a loop.
+  const ModelConfig& config_of(const LoopShape& loop) const { return loop.refiner ? *facts_.refiner : facts_.config; }
 
   EngineOptions options_;
   LogSink log_;

@@ -1,4 +1,4 @@
-// The beginning of the passes of a job: encoded pictures, noise, and latents of the pass before.
+// The beginning of the loops of a job: encoded pictures, noise, and latents of the loop before.
 #include <utility>
 
 #include "base/error.h"
@@ -28,7 +28,7 @@ std::vector<StartPicture> Engine::Impl::start_pictures(const ResolvedRequest& r,
                                                        StartFiles files, const CheckCancelled& check) {
   std::vector<StartPicture> starts;
   for (std::vector<float>& latents : files.latents.pictures) starts.push_back({{}, {}, {}, std::move(latents)});
-  const Pass& first = r.passes.front();
+  const Loop& first = r.loops.front();
   for (size_t i = 0; i < files.pictures.init.size(); ++i) {
     const std::vector<InputPicture>& masks = files.pictures.mask;
     const InputPicture* mask = masks.empty() ? nullptr : &masks[i % masks.size()];
@@ -36,8 +36,7 @@ std::vector<StartPicture> Engine::Impl::start_pictures(const ResolvedRequest& r,
     start.prepared = prepare_picture(r.request, files.pictures.init[i], mask, first.width, first.height);
     const StageSpec* stage = prepared.fitted.stages.encoder(0, prepared.shape);
     if (first.reads_picture()) start.encoded = encode_picture(*stage, encoder_input(start.prepared, false), check);
-    if (first.reads_mask)
-      start.encoded_masked = encode_picture(*stage, encoder_input(start.prepared, true), check);
+    if (first.reads_mask) start.encoded_masked = encode_picture(*stage, encoder_input(start.prepared, true), check);
   }
   return starts;
 }
@@ -61,13 +60,13 @@ void Engine::Impl::begin_first(Job::Impl& job) {
 std::vector<float> Engine::Impl::redrawn(Job::Impl& job, int image, PictureNoise& noise, const CheckCancelled& check) {
   const Prepared& prepared = job.prepared();
   const Stages& stages = prepared.fitted.stages;
-  const Pass &before = job.request().passes[job.pass()], &pass = job.request().passes[job.pass() + 1];
-  Image8 picture{before.width, before.height,
-                 decode_latent(*stages.decoder(job.pass(), prepared.shape), job.latent(image), check,
-                               [](size_t, size_t) {})};
-  PreparedPicture large{resample(picture, pass.width, pass.height, Resampling::lanczos), {}};
+  const Loop &before = job.request().loops[job.loop()], &loop = job.request().loops[job.loop() + 1];
+  Image8 picture{
+      before.width, before.height,
+      decode_latent(*stages.decoder(job.loop(), prepared.shape), job.latent(image), check, [](size_t, size_t) {})};
+  PreparedPicture large{resample(picture, loop.width, loop.height, Resampling::lanczos), {}};
   const std::vector<float> encoded =
-      encode_picture(*stages.encoder(job.pass() + 1, prepared.shape), encoder_input(large, false), check);
+      encode_picture(*stages.encoder(job.loop() + 1, prepared.shape), encoder_input(large, false), check);
   const std::optional<TinyVaeConfig>& tiny = prepared.fitted.options.decoder.tiny;
   return to_latents(facts_.config.vae, tiny ? &*tiny : nullptr, encoded, noise, true);
 }
@@ -75,18 +74,18 @@ std::vector<float> Engine::Impl::redrawn(Job::Impl& job, int image, PictureNoise
 void Engine::Impl::begin_next(Job::Impl& job, const CheckCancelled& check) {
   Job::Impl* const jobs[] = {&job};
   use_for(jobs, nullptr);
-  const size_t next = job.pass() + 1;
-  const Pass& pass = job.request().passes[next];
+  const size_t next = job.loop() + 1;
+  const Loop& loop = job.request().loops[next];
   std::vector<PictureNoise> noise;
   std::vector<PictureStart> starts(static_cast<size_t>(job.images()));
   for (int i = 0; i < job.images(); ++i) {
     noise.push_back(job.noise(i, next));
-    if (!pass.enlarges) continue;
-    std::vector<float> latents = job.prepared().shape.redraws
-                                     ? redrawn(job, i, noise.back(), check)
-                                     : enlarged(job.request().request, job.request().passes[next - 1], pass,
-                                                job.latents_by_pixel(i));
-    starts[static_cast<size_t>(i)].state = with_noise(pass, std::move(latents), noise.back().values());
+    if (!loop.enlarges) continue;
+    std::vector<float> latents =
+        job.prepared().shape.redraws
+            ? redrawn(job, i, noise.back(), check)
+            : enlarged(job.request().request, job.request().loops[next - 1], loop, job.latents_by_pixel(i));
+    starts[static_cast<size_t>(i)].state = with_noise(loop, std::move(latents), noise.back().values());
   }
   job.begin(next, std::move(noise), std::move(starts));
 }

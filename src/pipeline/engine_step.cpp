@@ -23,12 +23,12 @@ bool alike(const Prepared& a, const Prepared& b) {
   return as_b == b.fitted.options && !as_b.two_passes;
 }
 
-bool alike(const PassShape& a, const PassShape& b) {
+bool alike(const LoopShape& a, const LoopShape& b) {
   return a.refiner == b.refiner && a.latent_width == b.latent_width && a.latent_height == b.latent_height;
 }
 
 bool alike(const Job::Impl& a, const Job::Impl& b) {
-  return alike(a.prepared(), b.prepared()) && alike(a.pass_shape(), b.pass_shape());
+  return alike(a.prepared(), b.prepared()) && alike(a.loop_shape(), b.loop_shape());
 }
 
 }  // namespace
@@ -43,13 +43,13 @@ void Engine::Impl::use_for(std::span<Job::Impl* const> jobs, const Program* merg
     if (others_for(prepared) == Parameters::Others::drop) others = Parameters::Others::drop;
   }
   const Job::Impl& first = *jobs.front();
-  activate(stages, merged, first.prepared().denoise(first.pass()).component, others, false);
+  activate(stages, merged, first.prepared().denoise(first.loop()).component, others, false);
 }
 
-Forward& Engine::Impl::forward_of(const Program& program, const PassShape& pass, const Batch& batch) {
+Forward& Engine::Impl::forward_of(const Program& program, const LoopShape& loop, const Batch& batch) {
   Executable& executable = *executable_of_.at(&program);
   std::unique_ptr<Forward>& forward = forwards_[&executable];
-  if (!forward) forward = std::make_unique<Forward>(executable, batch, config_of(pass), *backend_, *queue_);
+  if (!forward) forward = std::make_unique<Forward>(executable, batch, config_of(loop), *backend_, *queue_);
   return *forward;
 }
 
@@ -71,9 +71,8 @@ void Engine::Impl::step(std::span<Job::Impl* const> jobs, const CheckCancelled& 
   while (!left.empty()) {
     std::vector<Job::Impl*> together;
     std::erase_if(left, [&](Job::Impl* job) {
-      const bool with = together.empty() ||
-                        (backend_->target().batches_pictures && alike(*together.front(), *job) &&
-                         together.front()->request().adapters == job->request().adapters);
+      const bool with = together.empty() || (backend_->target().batches_pictures && alike(*together.front(), *job) &&
+                                             together.front()->request().adapters == job->request().adapters);
       if (with) together.push_back(job);
       return with;
     });
@@ -86,9 +85,9 @@ void Engine::Impl::step_alone(Job::Impl& job, const CheckCancelled& check) {
   Job::Impl* const jobs[] = {&job};
   use_for(jobs, nullptr);
   adapted_.set(job.request().adapters);
-  const Program& program = job.prepared().denoise(job.pass()).programs.front();
+  const Program& program = job.prepared().denoise(job.loop()).programs.front();
   executable_of_.at(&program)->load(check);
-  forward_of(program, job.pass_shape(), job.prepared().batch(job.pass())).step(job.next(), check);
+  forward_of(program, job.loop_shape(), job.prepared().batch(job.loop())).step(job.next(), check);
 }
 
 // One program for all of them. False where there is no memory for it.
@@ -101,9 +100,9 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
       ++batch.images;
       batch.guided += picture->guided() ? 1 : 0;
       batch.slots = std::max(batch.slots, picture->slots());
-      batch.guidance_rescale = batch.guidance_rescale || picture->pass->guidance_rescale;
-      batch.thresholding = batch.thresholding || picture->pass->schedule.thresholds();
-      batch.blend = batch.blend || picture->pass->blending != Blending::none;
+      batch.guidance_rescale = batch.guidance_rescale || picture->loop->guidance_rescale;
+      batch.thresholding = batch.thresholding || picture->loop->schedule.thresholds();
+      batch.blend = batch.blend || picture->loop->blending != Blending::none;
     }
   std::stable_partition(pictures.begin(), pictures.end(), [](const Picture* picture) { return picture->guided(); });
   const Merged* merged = merged_for(jobs, batch);
@@ -116,23 +115,24 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
   }
   adapted_.set(jobs.front()->request().adapters);  // all have the same
   executable_of_.at(&merged->program)->load(check);
-  forward_of(merged->program, merged->pass, batch).step(pictures, check);
+  forward_of(merged->program, merged->loop, batch).step(pictures, check);
   return true;
 }
 
 // The forward for such a batch, built if it is new. nullptr if its memory exceeds the engine's limit.
 const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const> jobs, const Batch& batch) {
   const std::shared_ptr<const Prepared>& like = jobs.front()->prepared_pointer();
-  PassShape pass = jobs.front()->pass_shape();
+  LoopShape loop = jobs.front()->loop_shape();
   auto known = std::ranges::find_if(merged_, [&](const Merged& merged) {
-    return merged.batch == batch && alike(*merged.like, *like) && alike(merged.pass, pass);
+    return merged.batch == batch && alike(*merged.like, *like) && alike(merged.loop, loop);
   });
   if (known == merged_.end()) {
     ProgramOptions options = like->fitted.options;
     options.images_per_forward = batch.images;
-    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale, batch.thresholding, batch.blend};
+    const ForwardShape forward{batch.images,           batch.guided,       batch.slots,
+                               batch.guidance_rescale, batch.thresholding, batch.blend};
     merged_.push_front(
-        {like, pass, batch, build_denoise_program(facts_.config, pass, backend_->target(), options, forward)});
+        {like, loop, batch, build_denoise_program(facts_.config, loop, backend_->target(), options, forward)});
     if (merged_.size() > kMostMerged) {
       deactivate();  // the oldest may be in use
       merged_.pop_back();

@@ -8,16 +8,16 @@
 namespace tempera {
 namespace {
 
-// The row of a picture: scale, guidance, thresholding, and its sampler's update in a program with `slots` slots. What
-// the sampler does not have stays 0.
+// The row of a picture: scale, guidance, thresholding, blending, and its sampler's update in a program with `slots`
+// slots. What the sampler does not have stays 0.
 void fill_step(const Picture& picture, int slots, std::span<float> row) {
   const ResolvedRequest& r = *picture.request;
-  const Pass& pass = *picture.pass;
-  const Evaluation& e = pass.schedule.evaluations[picture.position];
+  const Loop& loop = *picture.loop;
+  const Evaluation& e = loop.schedule.evaluations[picture.position];
   std::ranges::fill(row, 0.0f);
   row[StepLayout::kInputScale] = static_cast<float>(e.input_scale);
   row[StepLayout::kGuidanceScale] = static_cast<float>(*r.request.guidance_scale);
-  if (pass.guidance_rescale) row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
+  if (loop.guidance_rescale) row[StepLayout::kGuidanceRescale] = static_cast<float>(r.request.guidance_rescale);
   if (e.threshold) {
     row[StepLayout::kThresholdSlot] = static_cast<float>(e.threshold->slot);
     row[StepLayout::kThresholdOfSample] = static_cast<float>(e.threshold->of_sample);
@@ -25,7 +25,11 @@ void fill_step(const Picture& picture, int slots, std::span<float> row) {
     row[StepLayout::kThresholdRatio] = static_cast<float>(e.threshold->ratio);
     row[StepLayout::kThresholdMax] = static_cast<float>(e.threshold->max);
   }
-  const auto own = static_cast<size_t>(pass.schedule.slots), all = static_cast<size_t>(slots);
+  const BlendStep blend = blend_step(loop.blending, loop.schedule, picture.position, loop.blend_range);
+  row[StepLayout::kBlendThreshold] = static_cast<float>(blend.threshold);
+  row[StepLayout::kBlendSignal] = static_cast<float>(blend.signal);
+  row[StepLayout::kBlendNoise] = static_cast<float>(blend.noise);
+  const auto own = static_cast<size_t>(loop.schedule.slots), all = static_cast<size_t>(slots);
   TEMPERA_ASSERT(e.update.size() == own * (own + 2) && own <= all);
   for (size_t k = 0; k < own; ++k) {
     float* const to = &row[StepLayout::kUpdate + k * (all + 2)];
@@ -132,6 +136,19 @@ void Forward::take_in(std::span<Picture* const> pictures) {
     // Coefficients of 0 need finite values.
     if (bytes < zeros.size()) backend_.upload(queue_, state_of(i) + bytes, std::span(zeros).subspan(bytes));
     backend_.upload(queue_, executable_.input_address("noise") + i * latent, std::span(zeros).first(latent));
+    for (const IoSlot& slot : mask_inputs(executable_.program())) write_mask_input(picture, slot, i);
+  }
+}
+
+// Without a mask, a threshold of 0 keeps the sample if the mask is not negative, and coefficients need finite values.
+void Forward::write_mask_input(const Picture& picture, const IoSlot& slot, size_t row) {
+  const size_t bytes = slot.ref.desc.bytes() / static_cast<size_t>(batch_.images);
+  std::byte* const to = executable_.input_address(slot.name) + row * bytes;
+  const auto own = picture.mask_inputs.find(slot.name);
+  if (own != picture.mask_inputs.end()) {
+    backend_.copy(queue_, to, {own->second, 1, bytes, bytes});
+  } else {
+    backend_.upload(queue_, to, std::vector<std::byte>(bytes));
   }
 }
 
@@ -155,7 +172,7 @@ void Forward::write_conditions() {
 void Forward::write_step() {
   const auto length = static_cast<size_t>(StepLayout::length(batch_.slots));
   for (size_t i = 0; i < pictures_.size(); ++i) {
-    timesteps_[i] = static_cast<float>(pictures_[i]->pass->schedule.evaluations[pictures_[i]->position].timestep);
+    timesteps_[i] = static_cast<float>(pictures_[i]->loop->schedule.evaluations[pictures_[i]->position].timestep);
     fill_step(*pictures_[i], batch_.slots, std::span(steps_).subspan(i * length, length));
   }
   executable_.write_input("timestep", timesteps_);
@@ -167,7 +184,7 @@ void Forward::draw_noise() {
   const size_t latent = latent_bytes(executable_.program());
   for (size_t i = 0; i < pictures_.size(); ++i) {
     Picture& picture = *pictures_[i];
-    if (picture.pass->schedule.evaluations[picture.position].uses_noise)
+    if (picture.loop->schedule.evaluations[picture.position].uses_noise)
       picture.noise->draw(backend_, queue_, executable_.input_address("noise") + i * latent, 1);
   }
 }

@@ -45,6 +45,7 @@ class Forward {
 
  private:
   void take_in(std::span<Picture* const> pictures);
+  void write_mask_input(const Picture& picture, const IoSlot& slot, size_t row);
   void write_conditions();
   void write_step();
   void draw_noise();

@@ -6,15 +6,10 @@
 
 namespace tempera {
 
-Batch Prepared::batch(size_t pass) const {
-  const PassShape& p = shape.passes[pass];
+Batch Prepared::batch(size_t loop) const {
+  const LoopShape& p = shape.loops[loop];
   const int images = fitted.options.images_per_forward;
-  return {images,
-          p.guidance ? images : 0,
-          p.slots,
-          fitted.options.two_passes,
-          p.guidance_rescale,
-          p.thresholding,
+  return {images, p.guidance ? images : 0, p.slots, fitted.options.two_passes, p.guidance_rescale, p.thresholding,
           p.blend};
 }
 
@@ -26,16 +21,16 @@ Job::Impl::Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest reques
       backend_(backend),
       queue_(queue) {}
 
-// A refiner continues with the masks of the pass before.
-void Job::Impl::set_mask_inputs(std::vector<Picture>& pictures, const std::vector<PictureStart>& starts) {
+// A refiner continues with the masks of the loop before.
+void Job::Impl::set_mask_inputs(std::vector<Picture>& pictures, const std::vector<PictureStart>& begun_with) {
   size_t bytes = 0;
-  for (const PictureStart& start : starts)
+  for (const PictureStart& start : begun_with)
     for (const auto& [name, values] : start.mask_inputs) bytes += values.size() * sizeof(float);
   if (bytes > 0) masks_ = backend_.allocate(bytes);
   std::byte* to = bytes > 0 ? masks_->data() : nullptr;
   for (size_t i = 0; i < pictures.size(); ++i) {
-    if (starts[i].mask_inputs.empty() && !pictures_.empty()) pictures[i].mask_inputs = pictures_[i].mask_inputs;
-    for (const auto& [name, values] : starts[i].mask_inputs) {
+    if (begun_with[i].mask_inputs.empty() && !pictures_.empty()) pictures[i].mask_inputs = pictures_[i].mask_inputs;
+    for (const auto& [name, values] : begun_with[i].mask_inputs) {
       backend_.upload(queue_, to, std::as_bytes(std::span(values)));
       pictures[i].mask_inputs[name] = to;
       to += values.size() * sizeof(float);
@@ -43,16 +38,15 @@ void Job::Impl::set_mask_inputs(std::vector<Picture>& pictures, const std::vecto
   }
 }
 
-PictureNoise Job::Impl::noise(int image, size_t pass) const {
-  const Shape& latent = prepared_->denoise(pass).programs.front().input("noise").ref.desc.shape;
-  return {request_.request.rng == "cuda" ? Rng::cuda : Rng::cpu,
-          *request_.request.seed + static_cast<uint64_t>(image), static_cast<int>(latent[3]),
-          static_cast<size_t>(latent[1] * latent[2])};
+PictureNoise Job::Impl::noise(int image, size_t loop) const {
+  const Shape& latent = prepared_->denoise(loop).programs.front().input("noise").ref.desc.shape;
+  return {request_.request.rng == "cuda" ? Rng::cuda : Rng::cpu, *request_.request.seed + static_cast<uint64_t>(image),
+          static_cast<int>(latent[3]), static_cast<size_t>(latent[1] * latent[2])};
 }
 
-void Job::Impl::begin(size_t pass, std::vector<PictureNoise> noise, std::vector<PictureStart> starts) {
-  const size_t latent = latent_bytes(prepared_->denoise(pass).programs.front());
-  const Pass& begun = request_.passes[pass];
+void Job::Impl::begin(size_t loop, std::vector<PictureNoise> noise, std::vector<PictureStart> begun_with) {
+  const size_t latent = latent_bytes(prepared_->denoise(loop).programs.front());
+  const Loop& begun = request_.loops[loop];
   const size_t one = latent * static_cast<size_t>(begun.schedule.slots);
   std::unique_ptr<Buffer> state = backend_.allocate(one * static_cast<size_t>(images()));
   const std::vector<std::byte> zeros(one - latent);
@@ -60,25 +54,25 @@ void Job::Impl::begin(size_t pass, std::vector<PictureNoise> noise, std::vector<
   for (size_t i = 0; i < pictures.size(); ++i) {
     Picture& picture = pictures[i];
     picture.request = &request_;
-    picture.pass = &begun;
+    picture.loop = &begun;
     picture.embeddings = begun.refiner ? &embeddings_.refiner : &embeddings_.model;
     picture.noise = std::move(noise[i]);
     picture.state = state->data() + i * one;
-    if (!starts[i].state.empty()) {
-      TEMPERA_ASSERT(starts[i].state.size() * sizeof(float) == latent);
-      backend_.upload(queue_, picture.state, std::as_bytes(std::span(starts[i].state)));
-    } else if (begun.start == PassStart::noise) {
+    if (!begun_with[i].state.empty()) {
+      TEMPERA_ASSERT(begun_with[i].state.size() * sizeof(float) == latent);
+      backend_.upload(queue_, picture.state, std::as_bytes(std::span(begun_with[i].state)));
+    } else if (begun.start == LoopStart::noise) {
       picture.noise->draw(backend_, queue_, picture.state, static_cast<float>(begun.schedule.init_noise_sigma));
     } else {
       backend_.copy(queue_, picture.state, {this->latent(static_cast<int>(i)), 1, latent, latent});
     }
     if (!zeros.empty()) backend_.upload(queue_, picture.state + latent, zeros);
   }
-  set_mask_inputs(pictures, starts);
-  queue_.synchronize();  // the memory of the pass before is freed
+  set_mask_inputs(pictures, begun_with);
+  queue_.synchronize();  // the memory of the loop before is freed
   for (Picture& picture : pictures_)
     if (picture.inside != nullptr) picture.inside->park();
-  pass_ = pass;
+  loop_ = loop;
   pictures_ = std::move(pictures);
   state_ = std::move(state);
 }
@@ -112,23 +106,23 @@ size_t Job::Impl::groups() const {
 size_t Job::Impl::step() const {
   const auto each = static_cast<size_t>(prepared_->fitted.options.images_per_forward);
   size_t done = 0;
-  for (size_t i = 0; i < pass_; ++i) done += groups() * request_.passes[i].schedule.evaluations.size();
+  for (size_t i = 0; i < loop_; ++i) done += groups() * request_.loops[i].schedule.evaluations.size();
   for (size_t i = 0; i < pictures_.size(); i += each) done += pictures_[i].position;
   return done;
 }
 
 size_t Job::Impl::steps() const {
   size_t all = 0;
-  for (const Pass& pass : request_.passes) all += groups() * pass.schedule.evaluations.size();
+  for (const Loop& loop : request_.loops) all += groups() * loop.schedule.evaluations.size();
   return all;
 }
 
-bool Job::Impl::pass_finished() const {
+bool Job::Impl::loop_finished() const {
   return pictures_.back().finished();
 }
 
 bool Job::Impl::finished() const {
-  return pass_ + 1 == request_.passes.size() && pass_finished();
+  return loop_ + 1 == request_.loops.size() && loop_finished();
 }
 
 bool Job::Impl::failed() const {
@@ -145,7 +139,7 @@ Picture& Job::Impl::picture(int image) {
 }
 
 size_t Job::Impl::latent_elements() const {
-  return latent_bytes(prepared_->denoise(pass_).programs.front()) / sizeof(float);
+  return latent_bytes(prepared_->denoise(loop_).programs.front()) / sizeof(float);
 }
 
 std::byte* Job::Impl::latent(int image) {

@@ -1,4 +1,4 @@
-// A request in progress: the resolved request, its stages, and its pictures in one of its passes.
+// A request in progress: the resolved request, its stages, and its pictures in one of its loops.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 
 #include "pipeline/fit.h"
 #include "pipeline/forward.h"
-#include "pipeline/pass_start.h"
+#include "pipeline/loop_start.h"
 #include "tempera/engine.h"
 
 namespace tempera {
@@ -18,8 +18,8 @@ struct Prepared {
   ProgramOptions asked;  // before any budget
   Fitted fitted;
 
-  const StageSpec& denoise(size_t pass) const { return fitted.stages.denoise(pass); }
-  Batch batch(size_t pass) const;  // of its denoising stage
+  const StageSpec& denoise(size_t loop) const { return fitted.stages.denoise(loop); }
+  Batch batch(size_t loop) const;  // of its denoising stage
 };
 inline std::shared_ptr<const Stages> stages_of(const std::shared_ptr<const Prepared>& prepared) {
   return {prepared, &prepared->fitted.stages};
@@ -32,7 +32,7 @@ struct JobEmbeddings {
 
 class Job::Impl {
  public:
-  // No pass has begun.
+  // No loop has begun.
   Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, JobEmbeddings embeddings, Backend& backend,
        Queue& queue);
   ~Impl();
@@ -44,18 +44,18 @@ class Job::Impl {
   const ResolvedRequest& request() const { return request_; }
   int images() const { return request_.request.num_images_per_prompt; }
 
-  // A new generator of a picture, as each pass has one.
-  PictureNoise noise(int image, size_t pass) const;
-  // Begins a pass, with the generator and the start of each picture.
-  void begin(size_t pass, std::vector<PictureNoise> noise, std::vector<PictureStart> starts);
-  size_t pass() const { return pass_; }
-  const PassShape& pass_shape() const { return prepared_->shape.passes[pass_]; }
+  // A new generator of a picture, as each loop has one.
+  PictureNoise noise(int image, size_t loop) const;
+  // Begins a loop, with the generator and the start of each picture.
+  void begin(size_t loop, std::vector<PictureNoise> noise, std::vector<PictureStart> starts);
+  size_t loop() const { return loop_; }
+  const LoopShape& loop_shape() const { return prepared_->shape.loops[loop_]; }
   size_t groups() const;  // forwards for one evaluation of all pictures
-  bool pass_finished() const;
-  // Whether the next step belongs to another pass, which has not begun.
-  bool at_border() const { return pass_finished() && !finished(); }
+  bool loop_finished() const;
+  // Whether the next step belongs to another loop, which has not begun.
+  bool at_border() const { return loop_finished() && !finished(); }
 
-  // The pictures of the next step. The pass must not be finished.
+  // The pictures of the next step. The loop must not be finished.
   std::vector<Picture*> next();
   size_t step() const;
   size_t steps() const;
@@ -71,15 +71,15 @@ class Job::Impl {
   Plan plan;
   std::vector<Stage> times;
   std::vector<StartPicture> starts = {};  // with their pixels, for the finished pictures
-  bool warned = false;  // of values that are not finite
+  bool warned = false;                    // of values that are not finite
 
  private:
   Picture& picture(int image);
   void set_mask_inputs(std::vector<Picture>& pictures, const std::vector<PictureStart>& starts);
   size_t latent_elements() const;
   size_t latent_pixels() const {
-    const Pass& pass = request_.passes[pass_];
-    return static_cast<size_t>(pass.latent_width) * static_cast<size_t>(pass.latent_height);
+    const Loop& loop = request_.loops[loop_];
+    return static_cast<size_t>(loop.latent_width) * static_cast<size_t>(loop.latent_height);
   }
 
   std::shared_ptr<const Prepared> prepared_;
@@ -87,8 +87,8 @@ class Job::Impl {
   JobEmbeddings embeddings_;
   Backend& backend_;
   Queue& queue_;
-  size_t pass_ = 0;
-  std::unique_ptr<Buffer> state_;  // of all pictures in this pass, (images, slots, h, w, C) f32
+  size_t loop_ = 0;
+  std::unique_ptr<Buffer> state_;  // of all pictures in this loop, (images, slots, h, w, C) f32
   std::unique_ptr<Buffer> masks_;  // of all pictures: their rows of mask_inputs (stages.h)
   std::vector<Picture> pictures_;
 };

@@ -10,7 +10,7 @@
 namespace tempera {
 
 struct LatentsFile {
-  int width = 0, height = 0;                // of the latents
+  int width = 0, height = 0;                 // of the latents
   std::vector<std::vector<float>> pictures;  // (h, w, C) each
 };
 

@@ -1,11 +1,13 @@
-// A picture during a pass: its generator, its position and the latents of its sampler. It is parked when its state
+// A picture during a loop: its generator, its position and the latents of its sampler. It is parked when its state
 // is in its own memory. While the batch stays the same, the state is in the memory of a forward.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "backend/backend.h"
@@ -35,18 +37,21 @@ class PictureNoise {
 class Forward;
 
 struct Picture {
-  const ResolvedRequest* request = nullptr;        // outlives the picture
-  const Pass* pass = nullptr;                      // of the request
-  const PromptEmbeddings* embeddings = nullptr;    // of the model of the pass; outlives the picture
-  std::optional<PictureNoise> noise = {};          // since the first step of the pass
-  size_t position = 0;                             // completed evaluations of the pass
-  std::byte* state = nullptr;                      // its own memory, if it is parked: (slots, h, w, C) f32
-  Forward* inside = nullptr;                       // the forward with its state, unless it is parked
-  bool lost = false;                               // a step failed
+  const ResolvedRequest* request = nullptr;      // outlives the picture
+  const Loop* loop = nullptr;                    // of the request
+  const PromptEmbeddings* embeddings = nullptr;  // of the model of the loop; outlives the picture
+  std::optional<PictureNoise> noise = {};        // since the first step of the loop
+  size_t position = 0;                           // completed evaluations of the loop
+  std::byte* state = nullptr;                    // its own memory, if it is parked: (slots, h, w, C) f32
+  Forward* inside = nullptr;                     // the forward with its state, unless it is parked
+  bool lost = false;                             // a step failed
+  // Device memory with the picture's rows of the inputs "original", "start_noise", "mask" and "inpaint_condition" of
+  // its denoising program (denoise_graph), by name; outlives the picture.
+  std::map<std::string, const std::byte*, std::less<>> mask_inputs = {};
 
-  bool guided() const { return pass->guidance; }
-  int slots() const { return pass->schedule.slots; }
-  bool finished() const { return position == pass->schedule.evaluations.size(); }
+  bool guided() const { return loop->guidance; }
+  int slots() const { return loop->schedule.slots; }
+  bool finished() const { return position == loop->schedule.evaluations.size(); }
 };
 
 }  // namespace tempera

@@ -50,8 +50,8 @@ class Pipeline::Impl {
     Traced traced(engine_, callbacks);
     const std::unique_ptr<Job::Impl> job = engine_.start(request, callbacks, traced.tracer());
     StageClock clock(job->times, traced.tracer());
-    for (size_t pass = 0; pass < job->request().passes.size(); ++pass)
-      clock.time(pass_name(job->request(), pass), [&] { denoise(*job, pass, callbacks); });
+    for (size_t loop = 0; loop < job->request().loops.size(); ++loop)
+      clock.time(loop_name(job->request(), loop), [&] { denoise(*job, loop, callbacks); });
     Result result;
     for (int i = 0; i < job->images(); ++i) {
       clock.time("decode", [&] { result.images.push_back(engine_.decode(*job, i, callbacks)); });
@@ -65,24 +65,24 @@ class Pipeline::Impl {
   }
 
   // The name in times and progress.
-  static const char* pass_name(const ResolvedRequest& r, size_t pass) {
-    if (r.passes[pass].refiner) return "refine";
-    return pass == 0 ? "denoise" : "second pass";
+  static const char* loop_name(const ResolvedRequest& r, size_t loop) {
+    if (r.loops[loop].refiner) return "refine";
+    return loop == 0 ? "denoise" : "second pass";
   }
 
   // Waits for the device, so that the time is this stage's.
-  void denoise(Job::Impl& job, size_t pass, const Callbacks& callbacks) {
+  void denoise(Job::Impl& job, size_t loop, const Callbacks& callbacks) {
     const CheckCancelled check = Engine::Impl::cancelled_check(callbacks);
-    const auto steps = job.request().passes[pass].schedule.evaluations.size();
+    const auto steps = job.request().loops[loop].schedule.evaluations.size();
     const auto each = static_cast<size_t>(job.prepared().fitted.options.images_per_forward);
     const auto report = [&](size_t done, size_t first) {
       if (callbacks.progress)
-        callbacks.progress({pass_name(job.request(), pass), static_cast<int>(first), job.images(),
+        callbacks.progress({loop_name(job.request(), loop), static_cast<int>(first), job.images(),
                             static_cast<int>(done), static_cast<int>(steps)});
     };
     Job::Impl* const jobs[] = {&job};
-    const size_t before_pass = job.step(), count = job.groups() * steps;
-    for (size_t done = 0; done < count; done = job.step() - before_pass) {
+    const size_t before_loop = job.step(), count = job.groups() * steps;
+    for (size_t done = 0; done < count; done = job.step() - before_loop) {
       const size_t first = done / steps * each;
       if (done % steps == 0) report(0, first);
       engine_.step(jobs, check);

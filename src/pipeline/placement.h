@@ -10,7 +10,7 @@
 namespace tempera {
 
 // The role of a stage in a request. Placement is by role.
-enum class Role : uint8_t { text, denoise, refine, decode };
+enum class Role : uint8_t { text, encode, denoise, refine, decode };
 inline constexpr size_t kRoles = static_cast<size_t>(Role::decode) + 1;
 
 enum class Residency : uint8_t {
@@ -21,7 +21,7 @@ enum class Residency : uint8_t {
 
 struct Placement {
   std::array<Residency, kRoles> residency = {Residency::in_turn, Residency::resident, Residency::resident,
-                                              Residency::resident};  // by role
+                                             Residency::resident, Residency::resident};  // by role
   size_t stay = 0;  // of a streamed stage of the role denoise: bytes of its parameters that may stay
   // The least memory: parameters are streamed through free parts of the arena. Values that are constant for a request
   // (keys and values of the prompt) are computed in every run instead of being kept.

@@ -22,9 +22,9 @@ bool has_mask(const Request& r) {
   return !r.mask_image.empty() || std::ranges::any_of(r.extend, [](int pixels) { return pixels > 0; });
 }
 
-// The encodings of one picture file for the first pass: of the picture, and of the masked picture.
+// The encodings of one picture file for the first loop: of the picture, and of the masked picture.
 size_t encodings_of(const ResolvedRequest& r) {
-  const Pass& first = r.passes.front();
+  const Loop& first = r.loops.front();
   return (first.reads_picture() ? 1 : 0) + (first.reads_mask ? 1 : 0);
 }
 

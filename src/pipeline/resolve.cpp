@@ -126,8 +126,10 @@ void check_model(const Request& r, const ModelConfig& model, const RequestInputs
          channels, latent, 2 * latent + 1);
   }
   if (channels != latent && r.mask_mode == "soft")
-    fail(ErrorCode::invalid_argument, "{} is soft, but this model reads a mask that is hard: leave {} out, or give a "
-         "model for text to picture", FieldName{"mask_mode"}, FieldName{"mask_mode"});
+    fail(ErrorCode::invalid_argument,
+         "{} is soft, but this model reads a mask that is hard: leave {} out, or give a "
+         "model for text to picture",
+         FieldName{"mask_mode"}, FieldName{"mask_mode"});
   if (inputs.refiner == nullptr) return;
   if (!inputs.refiner->requires_aesthetics_score && inputs.refiner->text_encoder != model.text_encoder)
     fail(ErrorCode::invalid_argument, "the model of {} reads other text features than this one: give an SDXL refiner",
@@ -165,7 +167,7 @@ void check_fields(const Request& r, const RequestInputs& inputs) {
          FieldName{r.hires_size ? "hires_size" : "hires_scale"},
          FieldName{r.mask_image.empty() ? "extend" : "mask_image"});
   if (r.denoising_end && (second || inputs.refiner != nullptr))
-    fail(ErrorCode::invalid_argument, "{} ends the only pass of a request: leave {} out", FieldName{"denoising_end"},
+    fail(ErrorCode::invalid_argument, "{} ends the only loop of a request: leave {} out", FieldName{"denoising_end"},
          FieldName{second ? (r.hires_size ? "hires_size" : "hires_scale") : "refiner"});
 }
 
@@ -175,7 +177,7 @@ void check_size(int width, int height, FieldName first, FieldName second) {
          kMaxPixels, first, second);
 }
 
-// Width and height of the first pass.
+// Width and height of the first loop.
 void set_size(Request& r, const ModelConfig& model, const RequestInputs& inputs) {
   const int unit = model.vae.scale(), native = model.unet.sample_size * unit;
   const auto& own = inputs.size;
@@ -190,7 +192,7 @@ void set_size(Request& r, const ModelConfig& model, const RequestInputs& inputs)
 }  // namespace
 
 bool ResolvedRequest::encodes_negative() const {
-  return std::ranges::any_of(passes, [](const Pass& pass) { return pass.guidance && !pass.zero_negative; });
+  return std::ranges::any_of(loops, [](const Loop& loop) { return loop.guidance && !loop.zero_negative; });
 }
 
 ResolvedRequest resolve(const Request& request, const ModelConfig& model, const SchedulerSource& scheduler,
@@ -215,14 +217,14 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
 
   out.prompts = prompts_of(r);
   out.scheduler_config = choose_scheduler(r, scheduler, out.scheduler);
-  const PassInputs pass_inputs{&model,       inputs.refiner, inputs.pictures || from_latents(r),
+  const LoopInputs loop_inputs{&model,       inputs.refiner, inputs.pictures || from_latents(r),
                                inputs.masks, r.width,        r.height};
-  out.passes = make_passes(r, pass_inputs, out.scheduler_config, options);
-  for (const Pass& pass : out.passes) {
+  out.loops = make_loops(r, loop_inputs, out.scheduler_config, options);
+  for (const Loop& loop : out.loops) {
     const bool sized = r.hires_size.has_value();
-    side(pass.width, 0, {sized ? "hires_size" : "hires_scale"}, model.vae.scale());
-    side(pass.height, 0, {sized ? "hires_size" : "hires_scale"}, model.vae.scale());
-    check_size(pass.width, pass.height, {"hires_size"}, {"hires_scale"});
+    side(loop.width, 0, {sized ? "hires_size" : "hires_scale"}, model.vae.scale());
+    side(loop.height, 0, {sized ? "hires_size" : "hires_scale"}, model.vae.scale());
+    check_size(loop.width, loop.height, {"hires_size"}, {"hires_scale"});
   }
   return out;
 }

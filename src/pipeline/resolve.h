@@ -2,7 +2,7 @@
 #pragma once
 
 #include "models/config.h"
-#include "pipeline/passes.h"
+#include "pipeline/loops.h"
 #include "sampling/config.h"
 #include "source/adapters.h"
 #include "source/model_source.h"
@@ -21,15 +21,15 @@ struct ResolvedRequest {
   Prompts prompts;
   std::vector<WordEmbedding> words;  // of textual_inversion; resolve() opens no files of weights and leaves it empty
   std::vector<AdapterUse> adapters;  // of lora; resolve() opens no files of weights and leaves it empty
-  std::string scheduler;  // for users: the name of a preset, a file, or the class of the model's scheduler
+  std::string scheduler;             // for users: the name of a preset, a file, or the class of the model's scheduler
   SchedulerConfig scheduler_config;
-  std::vector<Pass> passes;  // at least one
-  size_t encodings = 0;      // of pictures at the size of the first pass; planning.h sets it
+  std::vector<Loop> loops;  // at least one
+  size_t encodings = 0;     // of pictures at the size of the first loop; planning.h sets it
 
-  // Whether a pass needs the features of the negative prompt.
+  // Whether a loop needs the features of the negative prompt.
   bool encodes_negative() const;
-  // The size of the finished latents is that of the last pass.
-  const Pass& last() const { return passes.back(); }
+  // The size of the finished latents is that of the last loop.
+  const Loop& last() const { return loops.back(); }
 };
 
 // The inputs of a request whose files are opened before it is resolved.
@@ -39,7 +39,7 @@ struct RequestInputs {
   size_t images = 1;                     // the least number of pictures
   // Width and height in pixels if the request has none: those of its pictures or latents; 0: the model's.
   std::array<int, 2> size = {0, 0};
-  bool fixed_size = false;  // another size is a mistake: that of latents
+  bool fixed_size = false;    // another size is a mistake: that of latents
   bool only_prompts = false;  // no picture is drawn: inputs for one need not be there
 };
 

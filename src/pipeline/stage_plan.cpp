@@ -32,6 +32,8 @@ std::string_view name_of(Role role, const ProgramOptions& o) {
   switch (role) {
     case Role::text:
       return "text encoders";
+    case Role::encode:
+      return o.decoder.tiny ? "tiny encoder" : "encoder";
     case Role::denoise:
       return "UNet";
     case Role::refine:
@@ -100,6 +102,7 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
 
 // The host's own data of a request, in addition to the programs' memory:
 // * the finished pictures;
+// * a picture that is encoded, and the moments of its latents (mean and logarithm of the variance);
 // * the prompts' features as results of the text encoders (those of one text for each row), as embeddings, and as
 //   inputs of a forward of the UNet;
 // * embeddings of words, as data of the request, and as inputs of one text encoder after the other;
@@ -109,10 +112,19 @@ size_t host_bytes(const ModelConfig& model, const RequestShape& r, const Program
   const auto size = [](int n) { return static_cast<size_t>(n); };
   const size_t row =
       (size(o.tokens) * size(model.unet.cross_attention_dim) + size(model.text_encoder_2.projection_dim)) *
-      sizeof(float) * (std::ranges::any_of(r.passes, &PassShape::guidance) ? 2 : 1);
+      sizeof(float) * (std::ranges::any_of(r.loops, &LoopShape::guidance) ? 2 : 1);
   const size_t words = r.words ? 2 * size(o.tokens) * size(model.unet.cross_attention_dim) * sizeof(float) : 0;
   const size_t text = o.text ? row + words + size(model.text_encoder_2.vocab_size) * kToken : 0;
-  return size(r.images) * size(r.last().width) * size(r.last().height) * 3 + row * (1 + size(o.images_per_forward)) + text;
+  size_t encoded = 0;
+  const auto add_encoded = [&](const LoopShape& loop) {
+    const size_t latent = size(loop.latent_width) * size(loop.latent_height) * size(model.vae.latent_channels);
+    encoded = std::max(
+        encoded, (size(loop.width) * size(loop.height) * size(model.vae.in_channels) + 2 * latent) * sizeof(float));
+  };
+  if (r.encodings > 0) add_encoded(r.loops.front());
+  if (r.redraws) add_encoded(r.last());
+  return encoded + size(r.images) * size(r.last().width) * size(r.last().height) * 3 +
+         row * (1 + size(o.images_per_forward)) + text;
 }
 
 }  // namespace
@@ -125,7 +137,8 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   plan.width = r.last().width;
   plan.height = r.last().height;
   plan.scheduler = r.scheduler;
-  if (const StageSpec* decoder = stages.decoder(r.passes.size() - 1, r)) plan.decoder = describe(decoder->tiles.grid, o.decoder);
+  if (const StageSpec* decoder = stages.decoder(r.loops.size() - 1, r))
+    plan.decoder = describe(decoder->tiles.grid, o.decoder);
   plan.residency = describe(stages, o, target.batches_pictures ? static_cast<size_t>(r.images) : 1);
 
   MemoryPlan& m = plan.memory;
@@ -149,11 +162,16 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
     if (most == nullptr || scratch_of(s) > scratch_of(*most)) most = &s;
   }
   m.overhead += overhead_of(programs, target);
-  // The sampler's state of every picture, from its first step until it is decoded. That of the next pass is made before
-  // that of the pass before it is freed.
-  for (size_t i = 0; i < r.passes.size(); ++i)
-    m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.passes[i].slots) *
+  // The sampler's state of every picture, from its first step until it is decoded. That of the next loop is made before
+  // that of the loop before it is freed.
+  for (size_t i = 0; i < r.loops.size(); ++i)
+    m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.loops[i].slots) *
             latent_bytes(stages.denoise(i).programs.front());
+  // The masks and original latents of every picture; the inputs of a forward have those of its pictures only.
+  const Program& denoise = stages.denoise(0).programs.front();
+  const auto forward = static_cast<size_t>(denoise.input("noise").ref.desc.shape[0]);
+  for (const IoSlot& input : mask_inputs(denoise))
+    m.io += static_cast<size_t>(r.images) * (input.ref.desc.bytes() / forward);
   if (target.host_memory) m.io += host_bytes(model, r, o);
   // Scratch memory is one region of the largest stage's size. Kept results are at its end.
   m.activations = most->activations;

@@ -39,68 +39,66 @@ StageSpec text_stage(const ClipConfig& clip, bool pooled, ComponentRef component
 }
 
 // "unet", "unet_2" for a second pass, "refiner_unet".
-std::string denoise_name(const PassShape& pass, size_t number) {
-  if (pass.refiner) return "refiner_unet";
+std::string denoise_name(const LoopShape& loop, size_t number) {
+  if (loop.refiner) return "refiner_unet";
   return number == 0 ? "unet" : fmt::format("unet_{}", number + 1);
 }
 
 StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, size_t number, const Target& target,
                         const ProgramOptions& o) {
-  const PassShape& pass = r.passes[number];
-  const ForwardShape forward{o.images_per_forward, pass.guidance ? o.images_per_forward : 0, pass.slots,
-                             pass.guidance_rescale, pass.thresholding};
+  const LoopShape& loop = r.loops[number];
+  const ForwardShape forward{o.images_per_forward, loop.guidance ? o.images_per_forward : 0,
+                             loop.slots,           loop.guidance_rescale,
+                             loop.thresholding,    loop.blend};
   const auto images = static_cast<size_t>(r.images), each = static_cast<size_t>(o.images_per_forward);
   const size_t forwards = (images + each - 1) / each;
   const StageComponents components;
-  Program program = build_denoise_program(model, pass, target, o, forward);
-  program.name = denoise_name(pass, number);
-  return {program.name,
-          pass.refiner ? Role::refine : Role::denoise,
-          pass.refiner ? components.refiner : components.unet,
-          {std::move(program)},
-          {1},
-          forwards * pass.evaluations,
-          forwards,
-          {},
-          number};
+  StageSpec stage{denoise_name(loop, number), loop.refiner ? Role::refine : Role::denoise,
+                  loop.refiner ? components.refiner : components.unet};
+  stage.programs.push_back(build_denoise_program(model, loop, target, o, forward));
+  stage.programs.front().name = stage.name;
+  stage.calls = {1};
+  stage.runs = forwards * loop.evaluations;
+  stage.prologue_runs = forwards;
+  stage.loop = number;
+  return stage;
 }
 
-bool same_size(const PassShape& a, const PassShape& b) {
+bool same_size(const LoopShape& a, const LoopShape& b) {
   return a.latent_width == b.latent_width && a.latent_height == b.latent_height;
 }
 
-// The first pass of the size of this one.
-size_t first_of_size(const RequestShape& r, size_t pass) {
-  const auto at = std::ranges::find_if(r.passes, [&](const PassShape& p) { return same_size(p, r.passes[pass]); });
-  return static_cast<size_t>(at - r.passes.begin());
+// The first loop of the size of this one.
+size_t first_of_size(const RequestShape& r, size_t loop) {
+  const auto at = std::ranges::find_if(r.loops, [&](const LoopShape& p) { return same_size(p, r.loops[loop]); });
+  return static_cast<size_t>(at - r.loops.begin());
 }
 
-// Of the latents of a pass.
-StageSpec decode_stage(const ModelConfig& model, const RequestShape& r, size_t number, const Target& target,
-                       const ProgramOptions& o) {
-  const PassShape& pass = r.passes[number];
-  const bool last = same_size(pass, r.last());
-  DecoderGraphs decoder =
-      decoder_graphs(model.vae, o.decoder, choose_tiles(model.vae, o.decoder, pass.latent_height, pass.latent_width),
-                     o.dtype);
+// One half of the autoencoder at the size of a loop, `runs` times for the request.
+StageSpec vae_stage(Role role, const ModelConfig& model, const RequestShape& r, size_t number, size_t runs,
+                    const Target& target, const ProgramOptions& o) {
+  const LoopShape& loop = r.loops[number];
+  const TileGrid grid = choose_tiles(model.vae, o.decoder, loop.latent_height, loop.latent_width);
+  const bool encodes = role == Role::encode, usual = encodes ? number == 0 : same_size(loop, r.last());
+  TileGraphs tiled = encodes ? encoder_graphs(model.vae, o.decoder, grid, o.dtype)
+                             : decoder_graphs(model.vae, o.decoder, grid, o.dtype);
   const StageComponents components;
-  StageSpec stage{last ? "vae_decoder" : fmt::format("vae_decoder_{}", number + 1), Role::decode,
+  const std::string_view name = encodes ? "vae_encoder" : "vae_decoder";
+  StageSpec stage{usual ? std::string(name) : fmt::format("{}_{}", name, number + 1), role,
                   o.decoder.tiny ? components.tiny_vae : components.vae};
-  for (Graph& graph : decoder.graphs) stage.programs.push_back(build(std::move(graph), Role::decode, target, o));
+  for (Graph& graph : tiled.graphs) stage.programs.push_back(build(std::move(graph), role, target, o));
   for (size_t i = 0; i < stage.programs.size(); ++i)
-    stage.calls.push_back(static_cast<size_t>(std::ranges::count(decoder.tiles.program_of, i)));
-  // Pictures between passes are decoded if they are redrawn, or as previews.
-  const bool runs = last ? r.decodes : r.redraws;
-  stage.pass = number;
-  stage.runs = runs ? static_cast<size_t>(r.images) : 0;
-  stage.tiles = std::move(decoder.tiles);
+    stage.calls.push_back(static_cast<size_t>(std::ranges::count(tiled.tiles.program_of, i)));
+  stage.runs = runs;
+  stage.tiles = std::move(tiled.tiles);
+  stage.loop = number;
   return stage;
 }
 
 }  // namespace
 
 RequestShape shape_of(const ResolvedRequest& r) {
-  RequestShape shape{.passes = {},
+  RequestShape shape{.loops = {},
                      .images = r.request.num_images_per_prompt,
                      .encodings = r.encodings,
                      .decodes = r.request.output_type != "latent",
@@ -108,34 +106,41 @@ RequestShape shape_of(const ResolvedRequest& r) {
                      .text_skips = text_skips(r.request),
                      .texts = {texts_of(r, 0).size(), texts_of(r, 1).size()},
                      .words = !r.words.empty()};
-  for (const Pass& pass : r.passes) {
-    shape.redraws = shape.redraws || (pass.enlarges && r.request.hires_upscaler == kLanczos);
-    shape.passes.push_back({.refiner = pass.refiner,
-                            .width = pass.width,
-                            .height = pass.height,
-                            .latent_width = pass.latent_width,
-                            .latent_height = pass.latent_height,
-                            .guidance = pass.guidance,
-                            .guidance_rescale = pass.guidance_rescale,
-                            .thresholding = pass.schedule.thresholds(),
-                            .blend = pass.blending != Blending::none,
-                            .slots = pass.schedule.slots,
-                            .evaluations = pass.schedule.evaluations.size()});
+  for (const Loop& loop : r.loops) {
+    shape.redraws = shape.redraws || (loop.enlarges && r.request.hires_upscaler == kLanczos);
+    shape.loops.push_back({.refiner = loop.refiner,
+                           .width = loop.width,
+                           .height = loop.height,
+                           .latent_width = loop.latent_width,
+                           .latent_height = loop.latent_height,
+                           .guidance = loop.guidance,
+                           .guidance_rescale = loop.guidance_rescale,
+                           .thresholding = loop.schedule.thresholds(),
+                           .blend = loop.blending != Blending::none,
+                           .slots = loop.schedule.slots,
+                           .evaluations = loop.schedule.evaluations.size()});
   }
   return shape;
 }
 
-const StageSpec* Stages::decoder(size_t pass, const RequestShape& r) const {
-  const auto at = std::ranges::find_if(list, [&](const StageSpec& stage) {
-    return stage.role == Role::decode && stage.pass == first_of_size(r, pass);
-  });
+const StageSpec* Stages::decoder(size_t loop, const RequestShape& r) const {
+  return of_size(Role::decode, loop, r);
+}
+
+const StageSpec* Stages::encoder(size_t loop, const RequestShape& r) const {
+  return of_size(Role::encode, loop, r);
+}
+
+const StageSpec* Stages::of_size(Role role, size_t loop, const RequestShape& r) const {
+  const auto at = std::ranges::find_if(
+      list, [&](const StageSpec& stage) { return stage.role == role && stage.loop == first_of_size(r, loop); });
   return at == list.end() ? nullptr : &*at;
 }
 
-const StageSpec& Stages::denoise(size_t pass) const {
+const StageSpec& Stages::denoise(size_t loop) const {
   for (const StageSpec& stage : list)
-    if ((stage.role == Role::denoise || stage.role == Role::refine) && stage.pass == pass) return stage;
-  fail(ErrorCode::internal, "internal error: no stage for pass {}", pass);
+    if ((stage.role == Role::denoise || stage.role == Role::refine) && stage.loop == loop) return stage;
+  fail(ErrorCode::internal, "internal error: no stage for loop {}", loop);
 }
 
 const StageSpec* Stages::find(std::string_view name) const {
@@ -156,30 +161,47 @@ Stages build_text_stages(const ModelConfig& model, const RequestShape& r, const 
 Stages build_stages(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& o) {
   Stages stages;
   if (o.text) stages = build_text_stages(model, r, target, o);
-  for (size_t i = 0; i < r.passes.size(); ++i) {
+  const auto images = static_cast<size_t>(r.images);
+  if (r.encodings > 0) stages.list.push_back(vae_stage(Role::encode, model, r, 0, r.encodings, target, o));
+  for (size_t i = 0; i < r.loops.size(); ++i) {
     stages.list.push_back(denoise_stage(model, r, i, target, o));
-    const bool size_ends = i + 1 == r.passes.size() || !same_size(r.passes[i], r.passes[i + 1]);
-    if (size_ends && (r.decodes || r.redraws))
-      stages.list.push_back(decode_stage(model, r, first_of_size(r, i), target, o));
+    const bool last = i + 1 == r.loops.size();
+    if (!last && same_size(r.loops[i], r.loops[i + 1])) continue;
+    // Pictures between loops are decoded if they are redrawn, and as previews.
+    if (r.decodes || r.redraws) {
+      const bool runs = last ? r.decodes : r.redraws;
+      stages.list.push_back(vae_stage(Role::decode, model, r, first_of_size(r, i), runs ? images : 0, target, o));
+    }
+    if (!last && r.redraws) stages.list.push_back(vae_stage(Role::encode, model, r, i + 1, images, target, o));
   }
   return stages;
 }
 
-Program build_denoise_program(const ModelConfig& base, const PassShape& pass, const Target& target,
+Program build_denoise_program(const ModelConfig& base, const LoopShape& loop, const Target& target,
                               const ProgramOptions& o, const ForwardShape& forward) {
-  const ModelConfig& model = pass.refiner ? o.refiner.value() : base;
+  const ModelConfig& model = loop.refiner ? o.refiner.value() : base;
   const DenoiseGraphOptions graph{.images = forward.images,
                                   .guided = forward.guided,
                                   .two_passes = o.two_passes,
                                   .guidance_rescale = forward.guidance_rescale,
                                   .thresholding = forward.thresholding,
+                                  .blend = forward.blend,
                                   .slots = forward.slots,
-                                  .unet = {.height = pass.latent_height,
-                                           .width = pass.latent_width,
+                                  .unet = {.height = loop.latent_height,
+                                           .width = loop.latent_width,
                                            .tokens = o.tokens,
                                            .micro_conditions = model.micro_conditioning_count(),
                                            .dtype = o.dtype}};
-  return build(denoise_graph(model.unet, graph), pass.refiner ? Role::refine : Role::denoise, target, o);
+  return build(denoise_graph(model.unet, graph), loop.refiner ? Role::refine : Role::denoise, target, o);
+}
+
+std::vector<IoSlot> mask_inputs(const Program& denoise) {
+  std::vector<IoSlot> inputs;
+  for (const IoSlot& input : denoise.inputs)
+    if (input.name == "original" || input.name == "start_noise" || input.name == "mask" ||
+        input.name == "inpaint_condition")
+      inputs.push_back(input);
+  return inputs;
 }
 
 size_t latent_bytes(const Program& denoise) {

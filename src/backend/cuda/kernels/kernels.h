@@ -106,6 +106,13 @@ void threshold_sample(const ThresholdArgs& args, cudaStream_t stream);
 // slots: 1 to 8. elements: of one slot of a picture. out may be state.
 void sampler_update(const float* state, In prediction, const float* noise, StepRows step, float* out, int64_t pictures,
                     int slots, int64_t elements, cudaStream_t stream);
+struct BlendArgs {
+  const float *state, *original, *noise, *mask;  // mask: one value for the channels of a pixel
+  StepRows step;
+  float* out;                                   // may be state
+  int64_t pictures, slots, elements, channels;  // elements: of one slot of a picture
+};
+void blend_mask(const BlendArgs& args, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
 
 // normal.cu: NormalDraw of backend.h.

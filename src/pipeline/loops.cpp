@@ -1,4 +1,4 @@
-#include "pipeline/passes.h"
+#include "pipeline/loops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -50,57 +50,57 @@ void require_steps(const Schedule& schedule, FieldName field, double value) {
 
 class Maker {
  public:
-  Maker(const Request& request, const PassInputs& inputs, const SchedulerConfig& scheduler,
+  Maker(const Request& request, const LoopInputs& inputs, const SchedulerConfig& scheduler,
         const ScheduleOptions& options)
       : r_(request), in_(inputs), scheduler_(scheduler), options_(options) {}
 
-  std::vector<Pass> make() {
+  std::vector<Loop> make() {
     add_first();
     if (r_.hires_size || r_.hires_scale > 1) add_second();
     if (in_.refiner != nullptr) add_refiner();
-    return std::move(passes_);
+    return std::move(loops_);
   }
 
  private:
-  const ModelConfig& model_of(const Pass& pass) const { return pass.refiner ? *in_.refiner : *in_.model; }
+  const ModelConfig& model_of(const Loop& loop) const { return loop.refiner ? *in_.refiner : *in_.model; }
 
-  Pass pass_of(bool refiner, int width, int height) const {
+  Loop loop_of(bool refiner, int width, int height) const {
     const int unit = in_.model->vae.scale();
-    Pass pass{.refiner = refiner,
+    Loop loop{.refiner = refiner,
               .width = width,
               .height = height,
               .latent_width = width / unit,
               .latent_height = height / unit};
-    const ModelConfig& model = model_of(pass);
-    pass.guidance = *r_.guidance_scale > 1 && model.unet.time_cond_proj_dim == 0;
-    pass.guidance_rescale = pass.guidance && r_.guidance_rescale > 0;
-    pass.zero_negative = !r_.negative_prompt && model.force_zeros_for_empty_prompt;
-    if (!in_.mask) return pass;
-    pass.reads_mask = model.unet.in_channels != model.unet.out_channels;
-    if (!pass.reads_mask) pass.blending = r_.mask_mode == "soft" ? Blending::soft : Blending::hard;
-    return pass;
+    const ModelConfig& model = model_of(loop);
+    loop.guidance = *r_.guidance_scale > 1 && model.unet.time_cond_proj_dim == 0;
+    loop.guidance_rescale = loop.guidance && r_.guidance_rescale > 0;
+    loop.zero_negative = !r_.negative_prompt && model.force_zeros_for_empty_prompt;
+    if (!in_.mask) return loop;
+    loop.reads_mask = model.unet.in_channels != model.unet.out_channels;
+    if (!loop.reads_mask) loop.blending = r_.mask_mode == "soft" ? Blending::soft : Blending::hard;
+    return loop;
   }
 
   void add_first() {
-    Pass pass = pass_of(false, in_.width, in_.height);
+    Loop loop = loop_of(false, in_.width, in_.height);
     Schedule whole = make_schedule(scheduler_, options_);
     int first = 0;
     if (is_fraction(r_.denoising_start)) {
-      pass.start = PassStart::latents;
+      loop.start = LoopStart::latents;
       first = first_from(*r_.denoising_start, whole);
     } else if (in_.picture) {
       const double strength = r_.strength.value_or(in_.mask ? kStrengthOfMask : kStrength);
-      pass.start = in_.mask && strength == 1 ? PassStart::noise : PassStart::picture;
+      loop.start = in_.mask && strength == 1 ? LoopStart::noise : LoopStart::picture;
       first = first_for(strength, whole, options_.steps, {"strength"});
     }
     if (std::cmp_greater_equal(first, whole.evaluations.size()))
       require_steps({}, {"denoising_start"}, *r_.denoising_start);
-    set_schedule(pass, std::move(whole), options_, first);
+    set_schedule(loop, std::move(whole), options_, first);
     if (r_.denoising_end) {
-      pass.schedule = truncate(std::move(pass.schedule), *r_.denoising_end);
-      require_steps(pass.schedule, {"denoising_end"}, *r_.denoising_end);
+      loop.schedule = truncate(std::move(loop.schedule), *r_.denoising_end);
+      require_steps(loop.schedule, {"denoising_end"}, *r_.denoising_end);
     }
-    passes_.push_back(std::move(pass));
+    loops_.push_back(std::move(loop));
   }
 
   void add_second() {
@@ -115,51 +115,53 @@ class Maker {
       };
       size = {scaled(in_.width), scaled(in_.height)};
     }
-    Pass pass = pass_of(false, size[0], size[1]);
-    pass.enlarges = true;
-    pass.start = PassStart::picture;
+    Loop loop = loop_of(false, size[0], size[1]);
+    loop.enlarges = true;
+    loop.start = LoopStart::picture;
     ScheduleOptions options = options_;
     if (r_.hires_steps) options = {.steps = *r_.hires_steps, .eta = options_.eta};
     Schedule whole = make_schedule(scheduler_, options);
     const int first = first_for(r_.hires_strength, whole, options.steps, {"hires_strength"});
-    set_schedule(pass, std::move(whole), options, first);
-    passes_.push_back(std::move(pass));
+    set_schedule(loop, std::move(whole), options, first);
+    loops_.push_back(std::move(loop));
   }
 
-  // The refiner draws the end of the last pass. If that pass has no evaluation before it, the refiner draws all of it.
+  // The refiner draws the end of the last loop. If that loop has no evaluation before it, the refiner draws all of it.
   void add_refiner() {
     const double start = r_.refiner_start.value_or(kRefinerStart);
     if (start >= 1) return;
-    Pass& before = passes_.back();
-    Pass pass = pass_of(true, before.width, before.height);
-    pass.start = PassStart::latents;
+    Loop& before = loops_.back();
+    Loop loop = loop_of(true, before.width, before.height);
+    loop.start = LoopStart::latents;
     const int first = std::max(first_from(start, whole_), first_);
     if (std::cmp_greater_equal(first, whole_.evaluations.size())) return;
-    pass.schedule = from(first, scheduler_, last_options_);
+    loop.schedule = from(first, scheduler_, last_options_);
     before.schedule = truncate(std::move(before.schedule), start);
     if (start == 0 || before.schedule.evaluations.empty()) {
-      pass.start = before.start;
-      pass.enlarges = before.enlarges;
-      passes_.pop_back();
+      loop.start = before.start;
+      loop.enlarges = before.enlarges;
+      loops_.pop_back();
     } else {
-      pass.before = before.schedule.evaluations.size();
+      const Evaluation& next = loop.schedule.evaluations.front();
+      loop.blend_range.before = before.schedule.evaluations.size();
+      before.blend_range = {0, loop.schedule.evaluations.size(), next.signal, next.noise};
     }
-    passes_.push_back(std::move(pass));
+    loops_.push_back(std::move(loop));
   }
 
-  void set_schedule(Pass& pass, Schedule whole, const ScheduleOptions& options, int first) {
-    pass.schedule = first == 0 ? whole : from(first, scheduler_, options);
+  void set_schedule(Loop& loop, Schedule whole, const ScheduleOptions& options, int first) {
+    loop.schedule = first == 0 ? whole : from(first, scheduler_, options);
     first_ = first;
     last_options_ = options;
     whole_ = std::move(whole);
   }
 
   const Request& r_;
-  const PassInputs& in_;
+  const LoopInputs& in_;
   const SchedulerConfig& scheduler_;
   const ScheduleOptions& options_;
-  std::vector<Pass> passes_;
-  // Of the last pass: its options, its whole schedule, and the number of evaluations that it leaves out.
+  std::vector<Loop> loops_;
+  // Of the last loop: its options, its whole schedule, and the number of evaluations that it leaves out.
   ScheduleOptions last_options_;
   Schedule whole_;
   int first_ = 0;
@@ -167,8 +169,8 @@ class Maker {
 
 }  // namespace
 
-std::vector<Pass> make_passes(const Request& request, const PassInputs& inputs, const SchedulerConfig& scheduler,
-                              const ScheduleOptions& options) {
+std::vector<Loop> make_loops(const Request& request, const LoopInputs& inputs, const SchedulerConfig& scheduler,
+                             const ScheduleOptions& options) {
   return Maker(request, inputs, scheduler, options).make();
 }
 

@@ -1,4 +1,4 @@
-#include "pipeline/pass_start.h"
+#include "pipeline/loop_start.h"
 
 #include <algorithm>
 #include <utility>
@@ -38,22 +38,22 @@ class FirstStart {
  public:
   FirstStart(const ResolvedRequest& r, const VaeConfig& vae, const TinyVaeConfig* tiny, const StartPicture& from,
              PictureNoise& noise)
-      : r_(r), pass_(r.passes.front()), vae_(vae), tiny_(tiny), from_(from), noise_(noise) {}
+      : r_(r), loop_(r.loops.front()), vae_(vae), tiny_(tiny), from_(from), noise_(noise) {}
 
   PictureStart make() {
     PictureStart start;
-    if (!pass_.reads_mask && pass_.blending == Blending::none) {
+    if (!loop_.reads_mask && loop_.blending == Blending::none) {
       start.state = latents(false);
-      if (pass_.start == PassStart::picture) start.state = with_noise(pass_, std::move(start.state), noise_.values());
+      if (loop_.start == LoopStart::picture) start.state = with_noise(loop_, std::move(start.state), noise_.values());
       return start;
     }
     std::vector<float> original;
-    if (pass_.reads_picture()) original = latents(false);
+    if (loop_.reads_picture()) original = latents(false);
     std::vector<float> draw = noise_.values();
     std::vector<float> mask = latent_mask(from_.prepared, vae_.scale());
     if (r_.request.inpaint_fill == "noise") fill(original, draw, mask);
     start.state = first_state(original, draw);
-    if (pass_.reads_mask) {
+    if (loop_.reads_mask) {
       start.mask_inputs["inpaint_condition"] = condition_of(mask, latents(true));
     } else {
       if (tiny_ == nullptr) noise_.values();  // diffusers samples the masked picture for these UNets too
@@ -70,13 +70,13 @@ class FirstStart {
     if (!from_.latents.empty()) return from_.latents;
     const std::vector<float>& encoded = masked ? from_.encoded_masked : from_.encoded;
     // Inpainting does not apply the statistics of the latents (diffusers _encode_vae_image).
-    return to_latents(vae_, tiny_, encoded, noise_, !pass_.reads_mask && pass_.blending == Blending::none);
+    return to_latents(vae_, tiny_, encoded, noise_, !loop_.reads_mask && loop_.blending == Blending::none);
   }
 
   std::vector<float> first_state(const std::vector<float>& original, const std::vector<float>& draw) const {
-    if (pass_.start == PassStart::noise) return scaled(draw, pass_.schedule.init_noise_sigma);
-    if (pass_.start == PassStart::latents) return original;
-    return with_noise(pass_, original, draw);
+    if (loop_.start == LoopStart::noise) return scaled(draw, loop_.schedule.init_noise_sigma);
+    if (loop_.start == LoopStart::latents) return original;
+    return with_noise(loop_, original, draw);
   }
 
   // Noise instead of the picture where the mask is white.
@@ -87,7 +87,7 @@ class FirstStart {
   }
 
   const ResolvedRequest& r_;
-  const Pass& pass_;
+  const Loop& loop_;
   const VaeConfig& vae_;
   const TinyVaeConfig* tiny_;
   const StartPicture& from_;
@@ -98,10 +98,10 @@ class FirstStart {
 
 PictureStart first_start(const ResolvedRequest& r, const VaeConfig& vae, const TinyVaeConfig* tiny,
                          const StartPicture* from, PictureNoise& noise) {
-  const Pass& pass = r.passes.front();
+  const Loop& loop = r.loops.front();
   if (from == nullptr) return {};
-  if (pass.start == PassStart::noise && !pass.reads_mask && pass.blending == Blending::none)
-    return {scaled(from->latents, pass.schedule.init_noise_sigma)};
+  if (loop.start == LoopStart::noise && !loop.reads_mask && loop.blending == Blending::none)
+    return {scaled(from->latents, loop.schedule.init_noise_sigma)};
   return FirstStart(r, vae, tiny, *from, noise).make();
 }
 
@@ -116,20 +116,20 @@ std::vector<float> to_latents(const VaeConfig& vae, const TinyVaeConfig* tiny, s
   return latents;
 }
 
-std::vector<float> with_noise(const Pass& pass, std::vector<float> latents, std::span<const float> draw) {
+std::vector<float> with_noise(const Loop& loop, std::vector<float> latents, std::span<const float> draw) {
   TEMPERA_ASSERT(latents.size() == draw.size());
-  const Evaluation& first = pass.schedule.evaluations.front();
+  const Evaluation& first = loop.schedule.evaluations.front();
   const auto signal = static_cast<float>(first.signal), noise = static_cast<float>(first.noise);
   for (size_t i = 0; i < latents.size(); ++i) latents[i] = latents[i] * signal + draw[i] * noise;
   return latents;
 }
 
-std::vector<float> enlarged(const Request& request, const Pass& before, const Pass& pass,
+std::vector<float> enlarged(const Request& request, const Loop& before, const Loop& loop,
                             std::span<const float> latents) {
   const auto channels = static_cast<int>(latents.size() / static_cast<size_t>(before.latent_width) /
                                          static_cast<size_t>(before.latent_height));
-  return resize_latents(latents, before.latent_height, before.latent_width, channels, pass.latent_height,
-                        pass.latent_width, upscaler_of(request.hires_upscaler));
+  return resize_latents(latents, before.latent_height, before.latent_width, channels, loop.latent_height,
+                        loop.latent_width, upscaler_of(request.hires_upscaler));
 }
 
 }  // namespace tempera

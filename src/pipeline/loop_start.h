@@ -1,4 +1,4 @@
-// The beginning of a pass: from encoded pictures, latents of files or of the pass before, to the state of a picture.
+// The beginning of a loop: from encoded pictures, latents of files or of the loop before, to the state of a picture.
 // The order of the random draws is that of diffusers' pipelines, so that a seed gives the same picture.
 #pragma once
 
@@ -16,7 +16,7 @@ namespace tempera {
 // What some pictures of a request start from. Picture i has entry i modulo their number.
 struct StartPicture {
   PreparedPicture prepared = {};  // without an image if the request names latents
-  // Results of the encoder (encode_stage.h); empty if the first pass does not need them.
+  // Results of the encoder (encode_stage.h); empty if the first loop does not need them.
   std::vector<float> encoded = {}, encoded_masked = {};
   std::vector<float> latents = {};  // of Request::latents, (h, w, C)
 };
@@ -24,15 +24,15 @@ struct StartPicture {
 // The inputs of denoise_graph of one picture with a mask, by name: (h, w, channels).
 using MaskInputs = std::map<std::string, std::vector<float>, std::less<>>;
 
-// How one picture begins a pass.
+// How one picture begins a loop.
 struct PictureStart {
-  // Slot 0 of the sampler, (h, w, C). Empty: noise that the device draws (PassStart::noise), or the current latents
-  // (PassStart::latents).
+  // Slot 0 of the sampler, (h, w, C). Empty: noise that the device draws (LoopStart::noise), or the current latents
+  // (LoopStart::latents).
   std::vector<float> state = {};
   MaskInputs mask_inputs = {};
 };
 
-// The first pass of a picture. `noise` is the generator of the picture in this pass, which has drawn nothing. tiny: the
+// The first loop of a picture. `noise` is the generator of the picture in this loop, which has drawn nothing. tiny: the
 // tiny autoencoder has encoded the picture; then the results are latents and nothing is sampled. from: nullptr without.
 PictureStart first_start(const ResolvedRequest& request, const VaeConfig& vae, const TinyVaeConfig* tiny,
                          const StartPicture* from, PictureNoise& noise);
@@ -42,11 +42,11 @@ PictureStart first_start(const ResolvedRequest& request, const VaeConfig& vae, c
 std::vector<float> to_latents(const VaeConfig& vae, const TinyVaeConfig* tiny, std::vector<float> encoded,
                               PictureNoise& noise, bool normalize);
 
-// signal * latents + noise * draw: the coefficients of the first evaluation of the pass (diffusers add_noise).
-std::vector<float> with_noise(const Pass& pass, std::vector<float> latents, std::span<const float> draw);
+// signal * latents + noise * draw: the coefficients of the first evaluation of the loop (diffusers add_noise).
+std::vector<float> with_noise(const Loop& loop, std::vector<float> latents, std::span<const float> draw);
 
-// Enlarged latents of the pass before, for a pass that enlarges: (h, w, C) of `before` to that of `pass`.
-std::vector<float> enlarged(const Request& request, const Pass& before, const Pass& pass,
+// Enlarged latents of the loop before, for a loop that enlarges: (h, w, C) of `before` to that of `loop`.
+std::vector<float> enlarged(const Request& request, const Loop& before, const Loop& loop,
                             std::span<const float> latents);
 
 }  // namespace tempera
