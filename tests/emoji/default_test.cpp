@@ -5,7 +5,7 @@
 #include "e2e/program.h"
 #include "e2e/tiny_model.h"
 #include "glyphs.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 
 namespace tempera::test {
 namespace {
@@ -62,7 +62,7 @@ TEST(EmojiByDefault, DecodesWithItsTinyAutoencoderWhereNothingElseFits) {
   EXPECT_THAT(generate("full.png", {}), HasSubstr("\"decoder\": \"AutoencoderKL\""));
   const auto png = [&](const char* file) {
     const std::string bytes = read_file(folder.path() / file);
-    return read_png(std::as_bytes(std::span(bytes)), file);
+    return read_picture(std::as_bytes(std::span(bytes)), file);
   };
   EXPECT_EQ(png("chosen.png").image.rgb, png("asked.png").image.rgb);
   EXPECT_EQ(png("chosen.png").text, png("asked.png").text);

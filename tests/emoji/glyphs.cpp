@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "base/json.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 
 namespace tempera::test {
 namespace {
@@ -34,7 +34,7 @@ std::filesystem::path emoji_model() {
 
 Image8 read_picture(const std::filesystem::path& file) {
   const std::string bytes = read_text_file(file, kMostBytes);
-  return read_png(std::as_bytes(std::span(bytes)), file.string()).image;
+  return read_picture(std::as_bytes(std::span(bytes)), file.string()).image;
 }
 
 Tile reduced(const Image& image) {
