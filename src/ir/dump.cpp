@@ -100,6 +100,9 @@ std::string params(const ThresholdSample& op) {
 std::string params(const SamplerUpdate& op) {
   return fmt::format("{} slots", op.slots);
 }
+std::string params(const BlendMask& op) {
+  return fmt::format("{} slots", op.slots);
+}
 std::string params(const ToRgb8&) {
   return "";
 }

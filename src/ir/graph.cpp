@@ -55,10 +55,10 @@ struct Flops {
     const Shape& keys = shape_of(node.inputs.size() > 1 ? 1 : 0);
     return 4 * outputs() * static_cast<double>(keys[1]);
   }
-  template <
-      OneOf<Input, Weight, GeluGate, GroupNorm, LayerNorm, Activate, Add, Scale, Concat, Upsample2x, Embed, GatherRow,
-            TimestepEmbedding, View, Cast, BranchRows, ModelInput, Guidance, ThresholdSample, SamplerUpdate, ToRgb8>
-          T>
+  template <OneOf<Input, Weight, GeluGate, GroupNorm, LayerNorm, Activate, Add, Scale, Concat, Upsample2x, Embed,
+                  GatherRow, TimestepEmbedding, View, Cast, BranchRows, ModelInput, Guidance, ThresholdSample,
+                  SamplerUpdate, BlendMask, ToRgb8>
+                T>
   double operator()(const T&) const {
     return 0;
   }

@@ -54,6 +54,7 @@ TEST(Graph, OpsPrintWhatTellsThemApart) {
   EXPECT_EQ(to_string(Guidance{2, true}), "guidance{2 guided rescale}");
   EXPECT_EQ(to_string(ThresholdSample{3}), "threshold_sample{3 slots}");
   EXPECT_EQ(to_string(SamplerUpdate{4}), "sampler_update{4 slots}");
+  EXPECT_EQ(to_string(BlendMask{2}), "blend_mask{2 slots}");
 }
 
 TEST(Graph, UsersAreTheReadersInOrder) {

@@ -235,6 +235,14 @@ TensorDesc rule(const SamplerUpdate& op, Descs in, const Check& check) {
   check(is_step(in[3], one[0], op.slots), "step");
   return in[0];
 }
+TensorDesc rule(const BlendMask& op, Descs in, const Check& check) {
+  check(in.size() == 5, "state, original, noise, mask, step");
+  const Shape one = one_slot(in[0], op.slots, check);
+  check(in[1] == TensorDesc{DType::f32, one} && in[2] == in[1], "original and noise are one slot");
+  check(in[3] == TensorDesc{DType::f32, with_last(one, 1)}, "mask is one channel of a slot");
+  check(is_step(in[4], one[0], op.slots), "step");
+  return in[0];
+}
 TensorDesc rule(const ToRgb8&, Descs in, const Check& check) {
   check(in.size() == 1 && in[0].shape.rank() == 4, "an image");
   return {DType::u8, in[0].shape};

@@ -244,6 +244,23 @@ TEST(Infer, Sampling) {
   expect_mismatch(ThresholdSample{3}, {state, one, one, step});
 }
 
+TEST(Infer, BlendMask) {
+  const BlendMask op{3};
+  const Descs in{f32({2, 12, 5, 3}), f32({2, 4, 5, 3}), f32({2, 4, 5, 3}), f32({2, 4, 5, 1}),
+                 f32({2, StepLayout::length(3)})};
+  EXPECT_EQ(infer(op, in), in[0]);
+  expect_mismatch(op, first(in, 4));
+  expect_mismatch(BlendMask{2}, in);
+  expect_mismatch(op, replaced(in, 0, bf16({2, 12, 5, 3})));
+  for (const size_t latent : {1u, 2u}) {
+    expect_mismatch(op, replaced(in, latent, bf16({2, 4, 5, 3})));
+    expect_mismatch(op, replaced(in, latent, f32({1, 4, 5, 3})));
+  }
+  expect_mismatch(op, replaced(in, 3, f32({2, 4, 5, 3})));
+  expect_mismatch(op, replaced(in, 3, bf16({2, 4, 5, 1})));
+  expect_mismatch(op, replaced(in, 4, f32({1, StepLayout::length(3)})));
+}
+
 TEST(Infer, Branches) {
   const int64_t length = StepLayout::length(3);
   const TensorDesc state = f32({2, 12, 5, 3}), step = f32({2, length});

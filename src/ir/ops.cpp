@@ -50,6 +50,7 @@ constexpr std::array kRows = {
     row<Guidance>(OpKind::guidance, "guidance"),
     row<ThresholdSample>(OpKind::threshold_sample, "threshold_sample"),
     row<SamplerUpdate>(OpKind::sampler_update, "sampler_update"),
+    row<BlendMask>(OpKind::blend_mask, "blend_mask"),
     row<ToRgb8>(OpKind::to_rgb8, "to_rgb8"),
 };
 

@@ -196,6 +196,16 @@ struct SamplerUpdate {
   int slots = 1;
   bool operator==(const SamplerUpdate&) const = default;
 };
+// Inpainting with a model that does not read a mask (diffusers StableDiffusionXLInpaintPipeline for UNets of 4
+// channels; Levin and Fried 2023 for masks that change between steps). Pixels of slot 0 where mask <
+// step[blend_threshold] become step[blend_signal] original + step[blend_noise] noise: the original picture at the noise
+// level after the update. All else of the state stays. A threshold of 0 changes nothing, so a picture without a mask
+// can share a batch with others. Inputs: state, original (N, H, W, C) f32, noise (N, H, W, C) f32, mask (N, H, W, 1)
+// f32 in 0 to 1, step. May run in place on state.
+struct BlendMask {
+  int slots = 1;
+  bool operator==(const BlendMask&) const = default;
+};
 // round(255 clamp(x / 2 + 1/2, 0, 1)) as u8, as in diffusers' VaeImageProcessor.
 struct ToRgb8 {
   bool operator==(const ToRgb8&) const = default;
@@ -203,7 +213,7 @@ struct ToRgb8 {
 
 using Op = std::variant<Input, Weight, Conv2d, Linear, GegluLinear, GeluGate, GroupNorm, LayerNorm, Attention, Activate,
                         Add, Scale, Concat, Upsample2x, Embed, GatherRow, TimestepEmbedding, View, Cast, BranchRows,
-                        ModelInput, Guidance, ThresholdSample, SamplerUpdate, ToRgb8>;
+                        ModelInput, Guidance, ThresholdSample, SamplerUpdate, BlendMask, ToRgb8>;
 
 // The index of an alternative in Op: the key of kernel tables. ops.cpp checks that the two lists agree.
 enum class OpKind : uint8_t {
@@ -231,6 +241,7 @@ enum class OpKind : uint8_t {
   guidance,
   threshold_sample,
   sampler_update,
+  blend_mask,
   to_rgb8
 };
 inline constexpr size_t kOpKinds = static_cast<size_t>(OpKind::to_rgb8) + 1;
@@ -253,7 +264,8 @@ struct StepLayout {
   static constexpr int kInputScale = 0, kGuidanceScale = 1, kGuidanceRescale = 2;
   static constexpr int kThresholdSlot = 3, kThresholdOfSample = 4, kThresholdOfPrediction = 5;
   static constexpr int kThresholdRatio = 6, kThresholdMax = 7;
-  static constexpr int kUpdate = 8;
+  static constexpr int kBlendThreshold = 8, kBlendSignal = 9, kBlendNoise = 10;
+  static constexpr int kUpdate = 11;
   // L for this number of slots: the header and the slots x (slots + 2) matrix, row-major.
   static constexpr int64_t length(int slots) { return kUpdate + static_cast<int64_t>(slots) * (slots + 2); }
 };

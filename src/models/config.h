@@ -80,6 +80,8 @@ struct UnetConfig {
   // branch. 0: guidance needs two branches.
   int time_cond_proj_dim = 0;
 
+  // Whether the network was trained for inpainting: it reads latents, a mask, and the latents of the masked picture.
+  bool reads_mask() const { return in_channels == 2 * out_channels + 1; }
   bool operator==(const UnetConfig&) const = default;
 };
 
@@ -117,8 +119,9 @@ struct TinyVaeConfig {
   std::vector<int> num_encoder_blocks = {1, 3, 3, 3}, num_decoder_blocks = {3, 3, 3, 1};
   double scaling_factor = 1;
 
-  // Pixels per latent pixel in each direction.
+  // Pixels per latent pixel in each direction: of the decoder, and of the encoder.
   int scale() const { return 1 << (decoder_block_out_channels.size() - 1); }
+  int encoder_scale() const { return 1 << (encoder_block_out_channels.size() - 1); }
   bool operator==(const TinyVaeConfig&) const = default;
 };
 

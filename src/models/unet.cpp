@@ -184,7 +184,8 @@ Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   const int negative = two_passes ? 0 : o.guided;  // rows of the batch
   unet.batch = negative + o.images;
   Builder b("unet", unet.dtype, stream_dtype(unet.dtype));
-  const Shape latent{o.images, unet.height, unet.width, config.in_channels};
+  const int64_t channels = config.reads_mask() ? config.out_channels : config.in_channels;
+  const Shape latent{o.images, unet.height, unet.width, channels};
   Shape state_shape = latent;
   state_shape.set(1, static_cast<int64_t>(o.slots) * unet.height);
 
@@ -193,14 +194,27 @@ Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& o) {
   Tensor timestep = b.input("timestep", DType::f32, {o.images, 1}, Rate::step);
   const Tensor step = b.input("step", DType::f32, {o.images, StepLayout::length(o.slots)}, Rate::step);
 
-  const Tensor sample = b.op(ModelInput{negative, o.slots, unet.dtype}, {state, step});
+  Tensor sample = b.op(ModelInput{negative, o.slots, unet.dtype}, {state, step});
+  if (config.reads_mask()) {
+    const Shape shape{o.images, unet.height, unet.width, 1 + channels};
+    const Tensor condition = b.cast(b.input("inpaint_condition", DType::f32, shape), unet.dtype);
+    sample = b.concat(sample, negative > 0 ? b.op(BranchRows{negative}, {condition}) : condition);
+  }
   if (o.images > 1 && negative > 0) timestep = b.op(BranchRows{negative}, {timestep});
   Unet network(b, config);
   Tensor prediction = network.forward(sample, timestep, unet, two_passes ? "negative_" : "");
   if (two_passes) prediction = stacked(b, prediction, network.forward(sample, timestep, unet));
   if (o.guided > 0) prediction = b.op(Guidance{o.guided, o.guidance_rescale}, {prediction, step});
   const Tensor ready = o.thresholding ? b.op(ThresholdSample{o.slots}, {state, prediction, step}) : state;
-  b.output("state", b.op(SamplerUpdate{o.slots}, {ready, prediction, noise, step}), "state");
+  Tensor next = b.op(SamplerUpdate{o.slots}, {ready, prediction, noise, step});
+  if (o.blend) {
+    Shape pixel = latent;
+    pixel.set(3, 1);
+    const Tensor original = b.input("original", DType::f32, latent), start = b.input("start_noise", DType::f32, latent);
+    const Tensor mask = b.input("mask", DType::f32, pixel);
+    next = b.op(BlendMask{o.slots}, {next, original, start, mask, step});
+  }
+  b.output("state", next, "state");
   return std::move(b).finish();
 }
 

@@ -31,13 +31,17 @@ struct DenoiseGraphOptions {
   bool two_passes = false;
   bool guidance_rescale = false;  // for the images with a value in their step
   bool thresholding = false;      // for the images with a slot in their step
+  bool blend = false;             // BlendMask, for the images with a threshold in their step
   int slots = 1;                  // of the sampler's state: the maximum over the images
   UnetGraphOptions unet = {};     // batch is set from images and guided
 };
 
-// One evaluation of the samplers: scale the input, predict, guide, threshold, update. Inputs per step: "state" (images,
-// slots h, w, C) in the layout of SamplerUpdate, "noise" (images, h, w, C), "timestep" (images, 1), "step" (images, L;
-// see StepLayout). Other inputs: the conditioning of unet_graph. Output "state", written over the input of that name.
+// One evaluation of the samplers: scale the input, predict, guide, threshold, update, blend. Inputs per step: "state"
+// (images, slots h, w, C) in the layout of SamplerUpdate, "noise" (images, h, w, C), "timestep" (images, 1), "step"
+// (images, L; see StepLayout). Other inputs: the conditioning of unet_graph; with blend "original" and "start_noise"
+// (images, h, w, C) and "mask" (images, h, w, 1), all f32; with a UNet that reads a mask "inpaint_condition" (images,
+// h, w, 1 + C) f32, the mask and the latents of the masked picture (diffusers StableDiffusionXLInpaintPipeline for
+// UNets of 9 channels). Output "state", written over the input of that name.
 Graph denoise_graph(const UnetConfig& config, const DenoiseGraphOptions& options);
 
 }  // namespace tempera

@@ -26,5 +26,9 @@ inline CaseInput ids(Shape shape, int64_t limit) {
 inline CaseInput step_rows(int64_t pictures, int slots) {
   return {{DType::f32, {pictures, StepLayout::length(slots)}}, {Fill::Kind::step}};
 }
+// Eighths, so that some are equal to a threshold of 0.5.
+inline CaseInput masks(Shape shape) {
+  return {{DType::f32, shape}, {Fill::Kind::uniform}};
+}
 
 }  // namespace tempera

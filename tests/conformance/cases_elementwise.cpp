@@ -99,6 +99,18 @@ void add_sampling(std::vector<Case>& cases, DType d) {
     cases.push_back(make_case(ToRgb8{}, {activations(d, shape, 0.8)}));
 }
 
+void add_blending(std::vector<Case>& cases) {
+  for (int slots : {1, 3, 8})
+    for (const Shape& picture : {Shape{1, 16, 16, 4}, Shape{5, 5, 7, 3}, Shape{2, 33, 31, 4}, Shape{1, 1, 1, 1}}) {
+      Shape state = picture, mask = picture;
+      state.set(1, picture[1] * slots);
+      mask.set(3, 1);
+      const CaseInput latents = activations(DType::f32, picture);
+      cases.push_back(make_case(BlendMask{slots}, {activations(DType::f32, state, 10), latents, latents, masks(mask),
+                                                   step_rows(picture[0], slots)}));
+    }
+}
+
 void add_full_size(std::vector<Case>& cases, DType d) {
   constexpr auto kFull = CaseSize::full;
   const Shape image{2, 128, 128, 320};
@@ -125,6 +137,7 @@ void add_elementwise_cases(std::vector<Case>& cases) {
     add_moves(cases, dtype);
     add_sampling(cases, dtype);
   }
+  add_blending(cases);
   for (const TimestepEmbedding& op : {TimestepEmbedding{320, true, 0}, TimestepEmbedding{256, true, 0},
                                       TimestepEmbedding{2, false, 0}, TimestepEmbedding{34, false, 1}})
     for (const Shape& shape : {Shape{1, 1}, Shape{2, 6}, Shape{3, 5}})

@@ -72,6 +72,7 @@ Conv2d with_residual(Conv2d op) {
 void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   // SDXL's layers on small pictures.
   conv(cases, d, {2, 12, 12, 4}, 320, kThree);
+  conv(cases, d, {2, 12, 12, 9}, 320, kThree);  // of inpainting models
   conv(cases, d, {1, 6, 6, 320}, 320, with_residual(kThree));
   conv(cases, d, {2, 3, 3, 640}, 320, kThree);
   conv(cases, d, {2, 6, 6, 320}, 160, kHalve);
@@ -106,6 +107,8 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {2, 5, 77, 4}, 328, kThree);
   conv(cases, d, {1, 3, 67, 2}, 8, with_residual(kThree));
   conv(cases, d, {1, 6, 65, 4}, 40, {3, 1, 0, 0});
+  conv(cases, d, {2, 5, 77, 9}, 328, kThree);
+  conv(cases, d, {1, 4, 66, 5}, 8, with_residual(kThree));
   conv(cases, d, {3, 1, 1, 1}, 24, kThree);
   conv(cases, d, {2, 17, 33, 40}, 4, kThree);
   conv(cases, d, {1, 19, 16, 8}, 1, with_residual(kThree));
@@ -129,6 +132,7 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
     conv(cases, d, {1, 6, 6, 320}, 320, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {2, 7, 5, 12}, 20, {3, 2, 1, 1, true, Activation::silu, residual, DType::f32});
     conv(cases, d, {1, 65, 66, 32}, 32, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
+    conv(cases, d, {1, 6, 6, 9}, 40, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 6, 6, 4}, 40, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 6, 6, 40}, 4, {3, 1, 1, 1, true, Activation::none, residual, DType::f32});
     conv(cases, d, {1, 5, 7, 9}, 7, {1, 1, 0, 0, false, Activation::none, residual, DType::f32});

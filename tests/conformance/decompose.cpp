@@ -52,10 +52,10 @@ struct Parts {
     return act(graph.add(op, {x, in[1], in[2]}), activation);
   }
   // Ops that are not fused.
-  template <
-      OneOf<Input, Weight, GeluGate, LayerNorm, Attention, Activate, Add, Scale, Concat, Upsample2x, Embed, GatherRow,
-            TimestepEmbedding, View, Cast, BranchRows, ModelInput, Guidance, ThresholdSample, SamplerUpdate, ToRgb8>
-          T>
+  template <OneOf<Input, Weight, GeluGate, LayerNorm, Attention, Activate, Add, Scale, Concat, Upsample2x, Embed,
+                  GatherRow, TimestepEmbedding, View, Cast, BranchRows, ModelInput, Guidance, ThresholdSample,
+                  SamplerUpdate, BlendMask, ToRgb8>
+                T>
   std::optional<ValueId> operator()(const T&) const {
     return std::nullopt;
   }

@@ -125,8 +125,15 @@ std::vector<std::byte> input_bytes(const Case& c, size_t i) {
         at[StepLayout::kThresholdOfPrediction] = -0.5f - static_cast<float>(row);
         at[StepLayout::kThresholdRatio] = row % 2 == 0 ? 0.6f : 0.9f;
         at[StepLayout::kThresholdMax] = row % 2 == 0 ? 1e6f : 2;
+        at[StepLayout::kBlendThreshold] = row % 4 == 1 ? 0.0f : 0.5f;
       }
       return to_bytes(step, desc.dtype);
+    }
+    case Fill::Kind::uniform: {
+      Random random(seed);
+      std::vector<float> values(n);
+      for (float& v : values) v = static_cast<float>(random.bits() % 9) / 8;
+      return to_bytes(values, desc.dtype);
     }
     default:
       return to_bytes(normal_numbers(n, fill, seed), desc.dtype);

@@ -13,10 +13,12 @@ namespace tempera {
 // The values of an input. They depend only on this description.
 struct Fill {
   enum class Kind : uint8_t {
-    normal,  // mean + deviation * normal
-    ids,     // whole numbers in [0, limit)
-    step,    // rows of StepLayout: input scale 0.3 (n + 1), guidance 7.5 - n, rescaled by 0.7 (0 in odd rows),
-             // thresholding in slot 1 (in row 1 and every third after it none), then normal
+    normal,   // mean + deviation * normal
+    ids,      // whole numbers in [0, limit)
+    step,     // rows of StepLayout: input scale 0.3 (n + 1), guidance 7.5 - n, rescaled by 0.7 (0 in odd rows),
+              // thresholding in slot 1 (in row 1 and every third after it none), blending below 0.5 (in row 1 and every
+              // fourth after it none), then normal
+    uniform,  // steps of 1/8 in [0, 1]
   };
   Kind kind = Kind::normal;
   double mean = 0, deviation = 1;

@@ -68,6 +68,21 @@ Enqueue bind_sampler_update(Machine&, const Problem& p, const Binding& b) {
   };
 }
 
+Enqueue bind_blend_mask(Machine&, const Problem& p, const Binding& b) {
+  const int slots = std::get<BlendMask>(p.op).slots;
+  const BlendArgs args{floats(b, 0),
+                       floats(b, 1),
+                       floats(b, 2),
+                       floats(b, 3),
+                       step_rows(p, b, 4),
+                       floats_out(b),
+                       p.output.shape[0],
+                       slots,
+                       row_elements(p.output) / slots,
+                       p.output.shape[3]};
+  return [args](cudaStream_t stream) { blend_mask(args, stream); };
+}
+
 Enqueue bind_to_rgb8(Machine&, const Problem& p, const Binding& b) {
   return [b, x = input(p, b, 0), n = p.output.shape.elements()](cudaStream_t stream) {
     to_rgb8(x, reinterpret_cast<uint8_t*>(b.output), n, stream);

@@ -41,4 +41,5 @@
   ROW(bind_threshold_sample,                                                                                          \
       row("threshold_sample/cuda", OpKind::threshold_sample, kRounds, true, threshold_workspace))                     \
   ROW(bind_sampler_update, row("sampler_update/cuda", OpKind::sampler_update, kRounds, true, nullptr, refuse_update)) \
+  ROW(bind_blend_mask, row("blend_mask/cuda", OpKind::blend_mask, kRounds, true))                                     \
   ROW(bind_to_rgb8, row("to_rgb8/cuda", OpKind::to_rgb8, kRounds, false))

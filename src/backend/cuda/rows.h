@@ -53,6 +53,7 @@ Enqueue bind_model_input(Machine&, const Problem&, const Binding&);
 Enqueue bind_guidance(Machine&, const Problem&, const Binding&);
 Enqueue bind_threshold_sample(Machine&, const Problem&, const Binding&);
 Enqueue bind_sampler_update(Machine&, const Problem&, const Binding&);
+Enqueue bind_blend_mask(Machine&, const Problem&, const Binding&);
 Enqueue bind_to_rgb8(Machine&, const Problem&, const Binding&);
 
 inline In input(const Problem& p, const Binding& b, size_t i) {

@@ -71,6 +71,7 @@ std::vector<Kernel> table() {
       row("guidance/reference", OpKind::guidance, rounding, kNo, reference::guidance),
       row("threshold_sample/reference", OpKind::threshold_sample, rounding, kYes, reference::threshold_sample),
       row("sampler_update/reference", OpKind::sampler_update, rounding, kYes, reference::sampler_update),
+      row("blend_mask/reference", OpKind::blend_mask, rounding, kYes, reference::blend_mask),
       row("to_rgb8/reference", OpKind::to_rgb8, rounding, kNo, reference::to_rgb8),
   };
 }

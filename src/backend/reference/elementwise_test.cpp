@@ -150,6 +150,7 @@ struct StepRow {
   float input_scale = 1, guidance = 1, rescale = 0;
   // The slot of the picture, its factors of sample and prediction, the ratio and the largest range.
   std::vector<float> threshold = {0, 0, 0, 0, 0};
+  std::vector<float> blend = {0, 0, 0};  // threshold, factors of the original picture and of the noise
 };
 
 // Their updates have `slots` slots, with zeros for a missing one.
@@ -159,6 +160,7 @@ HostTensor steps(int slots, const std::vector<StepRow>& rows) {
   for (const StepRow& row : rows) {
     all.insert(all.end(), {row.input_scale, row.guidance, row.rescale});
     all.insert(all.end(), row.threshold.begin(), row.threshold.end());
+    all.insert(all.end(), row.blend.begin(), row.blend.end());
     all.insert(all.end(), row.update.begin(), row.update.end());
     all.resize((all.size() + static_cast<size_t>(length) - 1) / static_cast<size_t>(length) *
                static_cast<size_t>(length));
@@ -245,6 +247,19 @@ TEST(ReferenceSamplerUpdate, HasOneUpdateForEachPicture) {
   const HostTensor state({2, 2, 1, 1}, {1, 2, 3, 4}), prediction({2, 1, 1, 1}, {5, 6}), zero({2, 1, 1, 1}, {0, 0});
   const HostTensor step = steps(2, {{{0, 1, 0, 0, 1, 0, 0, 0}}, {{2, 0, 0, 0, 0, 0, 1, 0}}});
   EXPECT_THAT(run_op(SamplerUpdate{2}, {state, prediction, zero, step}, true).values(), ElementsAre(2, 1, 6, 6));
+}
+
+TEST(ReferenceBlendMask, KeepsTheOriginalBelowTheThreshold) {
+  // Pictures of two pixels of two channels and two slots. The first keeps one pixel, the second has no mask, and the
+  // third keeps both: a mask equal to the threshold is free.
+  const HostTensor state({3, 4, 1, 2}, {1, 2, 3, 4, 9, 9, 9, 9, 5, 6, 7, 8, 9, 9, 9, 9, 1, 2, 3, 4, 9, 9, 9, 9});
+  const HostTensor original({3, 2, 1, 2}, {10, 20, 30, 40, 50, 60, 70, 80, 10, 20, 30, 40});
+  const HostTensor noise({3, 2, 1, 2}, {1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4});
+  const HostTensor mask({3, 2, 1, 1}, {0.5f, 0.25f, 0, 0, 0.5f, 0.75f});
+  const HostTensor step = steps(2, {{.blend = {0.5f, 2, 100}}, {.blend = {0, 2, 100}}, {.blend = {1, 1, 0}}});
+  for (const bool in_place : {false, true})
+    EXPECT_THAT(run_op(BlendMask{2}, {state, original, noise, mask, step}, in_place).values(),
+                ElementsAre(1, 2, 360, 480, 9, 9, 9, 9, 5, 6, 7, 8, 9, 9, 9, 9, 10, 20, 30, 40, 9, 9, 9, 9));
 }
 
 TEST(ReferenceBackend, RefusesWhatItCannotRead) {

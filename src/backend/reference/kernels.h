@@ -30,6 +30,7 @@ void model_input(const Problem& p, const Binding& b);
 void guidance(const Problem& p, const Binding& b);
 void threshold_sample(const Problem& p, const Binding& b);
 void sampler_update(const Problem& p, const Binding& b);
+void blend_mask(const Problem& p, const Binding& b);
 
 // The largest number of slots for sampler_update. Samplers need at most six.
 inline constexpr int kMaxSlots = 16;

@@ -152,4 +152,23 @@ void sampler_update(const Problem& p, const Binding& b) {
   });
 }
 
+void blend_mask(const Problem& p, const Binding& b) {
+  const auto slots = static_cast<int64_t>(std::get<BlendMask>(p.op).slots);
+  const int64_t all = row_elements(p.output.shape), slot = all / slots, length = p.inputs[4].shape[1];
+  const int64_t channels = p.output.shape[3];
+  const Numbers state = numbers(p, b, 0), original = numbers(p, b, 1), noise = numbers(p, b, 2);
+  const Numbers mask = numbers(p, b, 3), steps = numbers(p, b, 4);
+  const Result out = result(p, b);
+  parallel_for(p.output.shape.elements(), 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = i / all, in_slot = i % all, at = n * slot + in_slot;
+      const int64_t row = n * length;
+      const bool kept = in_slot < slot && mask[at / channels] < steps[row + StepLayout::kBlendThreshold];
+      out.set(i, kept ? steps[row + StepLayout::kBlendSignal] * original[at] +
+                            steps[row + StepLayout::kBlendNoise] * noise[at]
+                      : state[i]);
+    }
+  });
+}
+
 }  // namespace tempera::reference

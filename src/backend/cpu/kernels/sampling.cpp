@@ -1,6 +1,6 @@
-// timestep_embedding, model_input, guidance, threshold_sample, sampler_update and to_rgb8. Latents are small (0.5 MB at
-// 1024 x 1024). Precision is more important than speed, so sums are in f64 and plain loops suffice. A picture's
-// coefficients are its row of step (StepLayout), which is read when the kernel runs.
+// timestep_embedding, model_input, guidance, threshold_sample, sampler_update, blend_mask and to_rgb8. Latents are
+// small (0.5 MB at 1024 x 1024). Precision is more important than speed, so sums are in f64 and plain loops suffice. A
+// picture's coefficients are its row of step (StepLayout), which is read when the kernel runs.
 #include <algorithm>
 #include <cmath>
 
@@ -198,6 +198,36 @@ Launch bind_sampler_update(const Problem& problem, const Binding& at) {
   };
 }
 
+Launch bind_blend_mask(const Problem& problem, const Binding& at) {
+  const int slots = std::get<BlendMask>(problem.op).slots;
+  const int64_t pictures = problem.output.shape[0], n = row_elements(problem.output) / slots;
+  const int64_t channels = problem.output.shape[3], length = problem.inputs[4].shape[1];
+  const auto* states = reinterpret_cast<const float*>(at.inputs[0]);
+  const auto *originals = reinterpret_cast<const float*>(at.inputs[1]),
+             *noises = reinterpret_cast<const float*>(at.inputs[2]),
+             *masks = reinterpret_cast<const float*>(at.inputs[3]),
+             *steps = reinterpret_cast<const float*>(at.inputs[4]);
+  auto* y = reinterpret_cast<float*>(at.output);
+  return [=](Queue&) {
+    ranges_of_pictures(pictures, n, [&](int64_t picture, int64_t begin, int64_t end) {
+      const float* step = steps + picture * length;
+      const float* state = states + picture * slots * n;
+      float* out = y + picture * slots * n;
+      const float threshold = step[StepLayout::kBlendThreshold];
+      const auto signal = static_cast<double>(step[StepLayout::kBlendSignal]);
+      const auto amount = static_cast<double>(step[StepLayout::kBlendNoise]);
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t pixel = picture * n + i;
+        for (int64_t k = 1; k < slots; ++k) out[k * n + i] = state[k * n + i];
+        const bool kept = masks[pixel / channels] < threshold;
+        out[i] = kept ? static_cast<float>(signal * static_cast<double>(originals[pixel]) +
+                                           amount * static_cast<double>(noises[pixel]))
+                      : state[i];
+      }
+    });
+  };
+}
+
 Launch bind_to_rgb8(const Problem& problem, const Binding& at) {
   const int64_t n = problem.output.shape.elements();
   const Values x{problem.inputs[0].dtype, at.inputs[0]};
@@ -240,6 +270,7 @@ void add_sampling_kernels(std::vector<Kernel>& table) {
   row("threshold_sample/loops", OpKind::threshold_sample, bind_threshold_sample, refuse_other_than_f32_bf16).in_place =
       true;
   row("sampler_update/loops", OpKind::sampler_update, bind_sampler_update, refuse_update).in_place = true;
+  row("blend_mask/loops", OpKind::blend_mask, bind_blend_mask, refuse_other_than_f32_bf16).in_place = true;
   row("to_rgb8/loops", OpKind::to_rgb8, bind_to_rgb8, refuse_rgb8).tolerance_f32 = 0;
 }
 

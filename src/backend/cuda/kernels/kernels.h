@@ -106,6 +106,13 @@ void threshold_sample(const ThresholdArgs& args, cudaStream_t stream);
 // slots: 1 to 8. elements: of one slot of a picture. out may be state.
 void sampler_update(const float* state, In prediction, const float* noise, StepRows step, float* out, int64_t pictures,
                     int slots, int64_t elements, cudaStream_t stream);
+struct BlendArgs {
+  const float *state, *original, *noise, *mask;  // mask: one value for the channels of a pixel
+  StepRows step;
+  float* out;                                   // may be state
+  int64_t pictures, slots, elements, channels;  // elements: of one slot of a picture
+};
+void blend_mask(const BlendArgs& args, cudaStream_t stream);
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream);
 
 // normal.cu: NormalDraw of backend.h.
@@ -168,7 +175,7 @@ struct ConvArgs {
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
 // conv_narrow.cu (conv_few_inputs.cu and conv_few_outputs.cu for halves). x and weights have one type; no activation.
-// conv_few_outputs: at most four output channels, input channels a multiple of 8. conv_few_inputs: at most four input
+// conv_few_outputs: at most four output channels, input channels a multiple of 8. conv_few_inputs: at most nine input
 // channels, output channels a multiple of 8, 3 x 3, stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);

@@ -129,6 +129,18 @@ __global__ void update_kernel(const float* state, In prediction, const float* no
   }
 }
 
+// One thread for an element of a slot.
+__global__ void blend_kernel(BlendArgs args) {
+  const int64_t at = thread_index();
+  if (at >= args.pictures * args.elements) return;
+  const int64_t picture = at / args.elements, first = picture * args.slots * args.elements + at % args.elements;
+  const bool kept = args.mask[at / args.channels] < coefficient(args.step, picture, StepLayout::kBlendThreshold);
+  const float signal = coefficient(args.step, picture, StepLayout::kBlendSignal);
+  const float amount = coefficient(args.step, picture, StepLayout::kBlendNoise);
+  args.out[first] = kept ? fmaf(signal, args.original[at], amount * args.noise[at]) : args.state[first];
+  for (int64_t k = 1; k < args.slots; ++k) args.out[first + k * args.elements] = args.state[first + k * args.elements];
+}
+
 // In f32 as in diffusers, whose f32 result decides ties. NaN becomes black.
 __global__ void rgb8_kernel(In x, uint8_t* out, int64_t n) {
   const int64_t i = thread_index();
@@ -181,6 +193,10 @@ void sampler_update(const float* state, In prediction, const float* noise, StepR
     default:
       return run(update_kernel<8>);
   }
+}
+
+void blend_mask(const BlendArgs& args, cudaStream_t stream) {
+  blend_kernel<<<blocks_for(args.pictures * args.elements, kThreads), kThreads, 0, stream>>>(args);
 }
 
 void to_rgb8(In x, uint8_t* out, int64_t n, cudaStream_t stream) {
