@@ -47,22 +47,43 @@ TileGrid choose_tiles(const VaeConfig& vae, const DecoderOptions& options, int l
   return make_tile_grid(rule, latent_height, latent_width, tile, scale);
 }
 
-DecoderGraphs decoder_graphs(const VaeConfig& vae, const DecoderOptions& options, TileGrid grid, DType dtype) {
-  const DType decoder_dtype = options.dtype.value_or(dtype);
-  DecoderGraphs out{{}, {std::move(grid), {}}};
+namespace {
+
+// graph_of(height, width, several): the graph of a tile of that size in latent pixels.
+template <class GraphOf>
+TileGraphs tile_graphs(TileGrid grid, const GraphOf& graph_of) {
+  TileGraphs out{{}, {std::move(grid), {}}};
   std::map<std::pair<int, int>, size_t> known;
   for (const TileSpan& row : out.tiles.grid.rows)
     for (const TileSpan& column : out.tiles.grid.columns) {
       const auto [at, is_new] = known.try_emplace({row.size, column.size}, out.graphs.size());
       out.tiles.program_of.push_back(at->second);
-      if (!is_new) continue;
-      const VaeGraphOptions shape{.height = row.size,
-                                  .width = column.size,
-                                  .dtype = decoder_dtype,
-                                  .pixels = out.tiles.several() ? PixelFormat::float32 : PixelFormat::rgb8};
-      out.graphs.push_back(options.tiny ? tiny_vae_decoder_graph(*options.tiny, shape) : vae_decoder_graph(vae, shape));
+      if (is_new) out.graphs.push_back(graph_of(row.size, column.size, out.tiles.several()));
     }
   return out;
+}
+
+}  // namespace
+
+TileGraphs decoder_graphs(const VaeConfig& vae, const DecoderOptions& options, TileGrid grid, DType dtype) {
+  return tile_graphs(std::move(grid), [&](int height, int width, bool several) {
+    const VaeGraphOptions shape{.height = height,
+                                .width = width,
+                                .dtype = options.dtype.value_or(dtype),
+                                .pixels = several ? PixelFormat::float32 : PixelFormat::rgb8};
+    return options.tiny ? tiny_vae_decoder_graph(*options.tiny, shape) : vae_decoder_graph(vae, shape);
+  });
+}
+
+TileGraphs encoder_graphs(const VaeConfig& vae, const DecoderOptions& options, TileGrid grid, DType dtype) {
+  if (options.tiny && options.tiny->encoder_scale() != vae.scale())
+    fail(ErrorCode::invalid_argument,
+         "the encoder of {} makes latents {} times smaller than pictures, the model needs {}: give another {}",
+         FieldName{"tiny_vae"}, options.tiny->encoder_scale(), vae.scale(), FieldName{"tiny_vae"});
+  return tile_graphs(std::move(grid), [&](int height, int width, bool) {
+    const VaeGraphOptions shape{.height = height, .width = width, .dtype = options.dtype.value_or(dtype)};
+    return options.tiny ? tiny_vae_encoder_graph(*options.tiny, shape) : vae_encoder_graph(vae, shape);
+  });
 }
 
 std::string describe(const TileGrid& grid, const DecoderOptions& options) {

@@ -93,6 +93,7 @@ bool Engine::Impl::step_together(std::span<Job::Impl* const> jobs, const CheckCa
       batch.slots = std::max(batch.slots, picture->slots());
       batch.guidance_rescale = batch.guidance_rescale || picture->request->guidance_rescale;
       batch.thresholding = batch.thresholding || picture->request->schedule.thresholds();
+      batch.blend = batch.blend || picture->request->blending != Blending::none;
     }
   std::stable_partition(pictures.begin(), pictures.end(), [](const Picture* picture) { return picture->guided(); });
   const Merged* merged = merged_for(jobs, batch);
@@ -117,7 +118,8 @@ const Engine::Impl::Merged* Engine::Impl::merged_for(std::span<Job::Impl* const>
   if (known == merged_.end()) {
     ProgramOptions options = like->fitted.options;
     options.images_per_forward = batch.images;
-    const ForwardShape forward{batch.images, batch.guided, batch.slots, batch.guidance_rescale, batch.thresholding};
+    const ForwardShape forward{batch.images,           batch.guided,       batch.slots,
+                               batch.guidance_rescale, batch.thresholding, batch.blend};
     merged_.push_front(
         {like, batch, build_denoise_program(facts_.config, like->shape, backend_->target(), options, forward)});
     if (merged_.size() > kMostMerged) {

@@ -26,12 +26,19 @@ std::vector<ProgramOptions> ways(const ProgramOptions& first, const RequestShape
   std::vector<ProgramOptions> list = {first};
   ProgramOptions way = first;
   const auto add = [&] { list.push_back(way); };
+  const auto place_encoder = [&](Residency residency) {
+    if (r.encodings == 0) return;
+    way.placement.of(Role::encode) = residency;
+    add();
+  };
   way.placement.of(Role::text) = in_turn;
   add();
+  place_encoder(in_turn);
   way.placement.of(Role::decode) = in_turn;
   add();
   way.placement.of(Role::text) = streamed;
   add();
+  place_encoder(streamed);
   if (!way.decoder.tiling) {
     way.decoder.tiling = true;
     add();

@@ -8,8 +8,8 @@
 namespace tempera {
 namespace {
 
-// The row of a picture: scale, guidance, thresholding, and its sampler's update in a program with `slots` slots. What
-// the sampler does not have stays 0.
+// The row of a picture: scale, guidance, thresholding, blending, and its sampler's update in a program with `slots`
+// slots. What the sampler does not have stays 0.
 void fill_step(const Picture& picture, int slots, std::span<float> row) {
   const ResolvedRequest& r = *picture.request;
   const Evaluation& e = r.schedule.evaluations[picture.position];
@@ -24,6 +24,10 @@ void fill_step(const Picture& picture, int slots, std::span<float> row) {
     row[StepLayout::kThresholdRatio] = static_cast<float>(e.threshold->ratio);
     row[StepLayout::kThresholdMax] = static_cast<float>(e.threshold->max);
   }
+  const BlendStep blend = blend_step(r.blending, r.schedule, picture.position);
+  row[StepLayout::kBlendThreshold] = static_cast<float>(blend.threshold);
+  row[StepLayout::kBlendSignal] = static_cast<float>(blend.signal);
+  row[StepLayout::kBlendNoise] = static_cast<float>(blend.noise);
   const auto own = static_cast<size_t>(r.schedule.slots), all = static_cast<size_t>(slots);
   TEMPERA_ASSERT(e.update.size() == own * (own + 2) && own <= all);
   for (size_t k = 0; k < own; ++k) {
@@ -117,6 +121,19 @@ void Forward::take_in(std::span<Picture* const> pictures) {
     // Coefficients of 0 need finite values.
     if (bytes < zeros.size()) backend_.upload(queue_, state_of(i) + bytes, std::span(zeros).subspan(bytes));
     backend_.upload(queue_, executable_.input_address("noise") + i * latent, std::span(zeros).first(latent));
+    for (const IoSlot& slot : mask_inputs(executable_.program())) write_mask_input(picture, slot, i);
+  }
+}
+
+// Without a mask, a threshold of 0 keeps the sample if the mask is not negative, and coefficients need finite values.
+void Forward::write_mask_input(const Picture& picture, const IoSlot& slot, size_t row) {
+  const size_t bytes = slot.ref.desc.bytes() / static_cast<size_t>(batch_.images);
+  std::byte* const to = executable_.input_address(slot.name) + row * bytes;
+  const auto own = picture.mask_inputs.find(slot.name);
+  if (own != picture.mask_inputs.end()) {
+    backend_.copy(queue_, to, {own->second, 1, bytes, bytes});
+  } else {
+    backend_.upload(queue_, to, std::vector<std::byte>(bytes));
   }
 }
 

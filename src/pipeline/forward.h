@@ -15,7 +15,7 @@ namespace tempera {
 struct Batch {
   int images = 1, guided = 1, slots = 1;  // pictures; the first ones have guidance; slots of sampler state per picture
   bool two_passes = false;                // DenoiseGraphOptions
-  bool guidance_rescale = false, thresholding = false;
+  bool guidance_rescale = false, thresholding = false, blend = false;
   bool operator==(const Batch&) const = default;
 };
 
@@ -43,6 +43,7 @@ class Forward {
 
  private:
   void take_in(std::span<Picture* const> pictures);
+  void write_mask_input(const Picture& picture, const IoSlot& slot, size_t row);
   void write_conditions();
   void write_step();
   void draw_noise();

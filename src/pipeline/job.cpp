@@ -13,7 +13,8 @@ Batch Prepared::batch() const {
           shape.slots,
           fitted.options.two_passes,
           shape.guidance_rescale,
-          shape.thresholding};
+          shape.thresholding,
+          shape.blend};
 }
 
 Job::Impl::Impl(std::shared_ptr<const Prepared> prepared, ResolvedRequest request, PromptEmbeddings embeddings,

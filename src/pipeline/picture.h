@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,6 +41,9 @@ struct Picture {
   std::byte* state = nullptr;                    // its own memory, if it is parked: (slots, h, w, C) f32
   Forward* inside = nullptr;                     // the forward with its state, unless it is parked
   bool lost = false;                             // a step failed
+  // Device memory with the picture's rows of the inputs "original", "start_noise", "mask" and "inpaint_condition" of
+  // its denoising program (denoise_graph), by name; outlives the picture.
+  std::map<std::string, const std::byte*, std::less<>> mask_inputs = {};
 
   bool guided() const { return request->guidance; }
   int slots() const { return request->schedule.slots; }

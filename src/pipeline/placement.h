@@ -10,7 +10,7 @@
 namespace tempera {
 
 // The role of a stage in a request. Placement is by role.
-enum class Role : uint8_t { text, denoise, decode };
+enum class Role : uint8_t { text, encode, denoise, decode };
 inline constexpr size_t kRoles = static_cast<size_t>(Role::decode) + 1;
 
 enum class Residency : uint8_t {
@@ -20,7 +20,8 @@ enum class Residency : uint8_t {
 };
 
 struct Placement {
-  std::array<Residency, kRoles> residency = {Residency::in_turn, Residency::resident, Residency::resident};  // by role
+  std::array<Residency, kRoles> residency = {Residency::in_turn, Residency::resident, Residency::resident,
+                                             Residency::resident};  // by role
   size_t stay = 0;  // of a streamed denoising stage: bytes of its parameters that may stay
   // The least memory: parameters are streamed through free parts of the arena. Values that are constant for a request
   // (keys and values of the prompt) are computed in every run instead of being kept.

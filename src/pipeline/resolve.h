@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/config.h"
+#include "pipeline/blending.h"
 #include "sampling/config.h"
 #include "sampling/schedule.h"
 #include "source/adapters.h"
@@ -28,6 +29,8 @@ struct ResolvedRequest {
   std::string scheduler;  // for users: the name of a preset, a file, or the class of the model's scheduler
   SchedulerConfig scheduler_config;
   Schedule schedule;
+  Blending blending = Blending::none;
+  size_t encodings = 0;  // pictures that the autoencoder encodes
 };
 
 // The model's own scheduler and its source, for messages.

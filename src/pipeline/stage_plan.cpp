@@ -32,6 +32,8 @@ std::string_view name_of(Role role, const ProgramOptions& o) {
   switch (role) {
     case Role::text:
       return "text encoders";
+    case Role::encode:
+      return o.decoder.tiny ? "tiny encoder" : "encoder";
     case Role::denoise:
       return "UNet";
     case Role::decode:
@@ -98,6 +100,7 @@ StagePlan plan_of(const StageSpec& stage, std::vector<const Program*>& before, s
 
 // The host's own data of a request, in addition to the programs' memory:
 // * the finished pictures;
+// * a picture that is encoded, and the moments of its latents (mean and logarithm of the variance);
 // * the prompts' features as results of the text encoders (those of one text for each row), as embeddings, and as
 //   inputs of a forward of the UNet;
 // * embeddings of words, as data of the request, and as inputs of one text encoder after the other;
@@ -110,7 +113,12 @@ size_t host_bytes(const ModelConfig& model, const RequestShape& r, const Program
       sizeof(float) * (r.guidance ? 2 : 1);
   const size_t words = r.words ? 2 * size(o.tokens) * size(model.unet.cross_attention_dim) * sizeof(float) : 0;
   const size_t text = o.text ? row + words + size(model.text_encoder_2.vocab_size) * kToken : 0;
-  return size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
+  const size_t encoded = r.encodings == 0
+                             ? 0
+                             : (size(r.width) * size(r.height) * size(model.vae.in_channels) +
+                                size(r.latent_width) * size(r.latent_height) * 2 * size(model.vae.latent_channels)) *
+                                   sizeof(float);
+  return encoded + size(r.images) * size(r.width) * size(r.height) * 3 + row * (1 + size(o.images_per_forward)) + text;
 }
 
 }  // namespace
@@ -150,6 +158,10 @@ Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShap
   // The sampler's state of every picture, from its first step until it is decoded.
   const Program& denoise = stages.only(Role::denoise).programs.front();
   m.io += static_cast<size_t>(r.images) * static_cast<size_t>(r.slots) * latent_bytes(denoise);
+  // The masks and original latents of every picture; the inputs of a forward have those of its pictures only.
+  const auto forward = static_cast<size_t>(denoise.input("noise").ref.desc.shape[0]);
+  for (const IoSlot& input : mask_inputs(denoise))
+    m.io += static_cast<size_t>(r.images) * (input.ref.desc.bytes() / forward);
   if (target.host_memory) m.io += host_bytes(model, r, o);
   // Scratch memory is one region of the largest stage's size. Kept results are at its end.
   m.activations = most->activations;

@@ -40,8 +40,12 @@ StageSpec text_stage(const ClipConfig& clip, bool pooled, ComponentRef component
 
 StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, const Target& target,
                         const ProgramOptions& o) {
-  const ForwardShape forward{o.images_per_forward, r.guidance ? o.images_per_forward : 0, r.slots, r.guidance_rescale,
-                             r.thresholding};
+  const ForwardShape forward{o.images_per_forward,
+                             r.guidance ? o.images_per_forward : 0,
+                             r.slots,
+                             r.guidance_rescale,
+                             r.thresholding,
+                             r.blend};
   const auto images = static_cast<size_t>(r.images), each = static_cast<size_t>(o.images_per_forward);
   const size_t forwards = (images + each - 1) / each;
   return {"unet",
@@ -53,16 +57,16 @@ StageSpec denoise_stage(const ModelConfig& model, const RequestShape& r, const T
           forwards};
 }
 
-StageSpec decode_stage(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& o) {
-  DecoderGraphs decoder = decoder_graphs(model.vae, o.decoder,
-                                         choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width), o.dtype);
+// One half of the autoencoder, `runs` times for the request.
+StageSpec vae_stage(std::string name, Role role, size_t runs, TileGraphs tiled, const Target& target,
+                    const ProgramOptions& o) {
   const StageComponents components;
-  StageSpec stage{"vae_decoder", Role::decode, o.decoder.tiny ? components.tiny_vae : components.vae};
-  for (Graph& graph : decoder.graphs) stage.programs.push_back(build(std::move(graph), Role::decode, target, o));
+  StageSpec stage{std::move(name), role, o.decoder.tiny ? components.tiny_vae : components.vae};
+  for (Graph& graph : tiled.graphs) stage.programs.push_back(build(std::move(graph), role, target, o));
   for (size_t i = 0; i < stage.programs.size(); ++i)
-    stage.calls.push_back(static_cast<size_t>(std::ranges::count(decoder.tiles.program_of, i)));
-  stage.runs = static_cast<size_t>(r.images);
-  stage.tiles = std::move(decoder.tiles);
+    stage.calls.push_back(static_cast<size_t>(std::ranges::count(tiled.tiles.program_of, i)));
+  stage.runs = runs;
+  stage.tiles = std::move(tiled.tiles);
   return stage;
 }
 
@@ -77,10 +81,12 @@ RequestShape shape_of(const ResolvedRequest& r) {
           .guidance = r.guidance,
           .guidance_rescale = r.guidance_rescale,
           .thresholding = r.schedule.thresholds(),
+          .blend = r.blending != Blending::none,
           .slots = r.schedule.slots,
           .evaluations = r.schedule.evaluations.size(),
           .scheduler = r.scheduler,
           .text_skips = text_skips(r.request),
+          .encodings = r.encodings,
           .texts = {distinct_texts(r, 0), distinct_texts(r, 1)},
           .words = !r.words.empty()};
 }
@@ -109,8 +115,13 @@ Stages build_text_stages(const ModelConfig& model, const RequestShape& r, const 
 Stages build_stages(const ModelConfig& model, const RequestShape& r, const Target& target, const ProgramOptions& o) {
   Stages stages;
   if (o.text) stages = build_text_stages(model, r, target, o);
+  const TileGrid tiles = choose_tiles(model.vae, o.decoder, r.latent_height, r.latent_width);
+  if (r.encodings > 0)
+    stages.list.push_back(vae_stage(std::string(kEncoderStage), Role::encode, r.encodings,
+                                    encoder_graphs(model.vae, o.decoder, tiles, o.dtype), target, o));
   stages.list.push_back(denoise_stage(model, r, target, o));
-  stages.list.push_back(decode_stage(model, r, target, o));
+  stages.list.push_back(vae_stage("vae_decoder", Role::decode, static_cast<size_t>(r.images),
+                                  decoder_graphs(model.vae, o.decoder, tiles, o.dtype), target, o));
   return stages;
 }
 
@@ -121,6 +132,7 @@ Program build_denoise_program(const ModelConfig& model, const RequestShape& r, c
                                   .two_passes = o.two_passes,
                                   .guidance_rescale = forward.guidance_rescale,
                                   .thresholding = forward.thresholding,
+                                  .blend = forward.blend,
                                   .slots = forward.slots,
                                   .unet = {.height = r.latent_height,
                                            .width = r.latent_width,
@@ -128,6 +140,15 @@ Program build_denoise_program(const ModelConfig& model, const RequestShape& r, c
                                            .micro_conditions = model.micro_conditioning_count(),
                                            .dtype = o.dtype}};
   return build(denoise_graph(model.unet, graph), Role::denoise, target, o);
+}
+
+std::vector<IoSlot> mask_inputs(const Program& denoise) {
+  std::vector<IoSlot> inputs;
+  for (const IoSlot& input : denoise.inputs)
+    if (input.name == "original" || input.name == "start_noise" || input.name == "mask" ||
+        input.name == "inpaint_condition")
+      inputs.push_back(input);
+  return inputs;
 }
 
 size_t latent_bytes(const Program& denoise) {

@@ -22,10 +22,12 @@ namespace tempera {
 struct RequestShape {
   int width = 0, height = 0, latent_width = 0, latent_height = 0, images = 1;
   bool guidance = true, guidance_rescale = false, thresholding = false;
+  bool blend = false;      // masks, with a UNet that does not read them
   int slots = 1;           // of the sampler's state
   size_t evaluations = 0;  // of the UNet, for each picture
   std::string scheduler = {};
   std::vector<int> text_skips = {0};
+  size_t encodings = 0;                  // runs of the autoencoder's encoder, for the request
   std::array<size_t, 2> texts = {1, 1};  // distinct ones, by text encoder
   bool words = false;                    // the text encoders read embeddings of words (textual inversion)
   bool operator==(const RequestShape&) const = default;
@@ -46,14 +48,14 @@ struct ProgramOptions {
 };
 
 struct StageSpec {
-  std::string name;  // in plans, benchmarks and traces: "text_encoder", "unet", "vae_decoder"
+  std::string name;  // in plans, benchmarks and traces: "text_encoder", "vae_encoder", "unet", "vae_decoder"
   Role role = Role::denoise;
   ComponentRef component;              // the programs read its parameters
   std::vector<Program> programs = {};  // one, or one for each shape of tile
   std::vector<size_t> calls = {};      // by program: how often it runs in one run of the stage
   size_t runs = 0;                     // for the request
   size_t prologue_runs = 0;            // of the programs' prologues, for the request
-  Tiles tiles = {};                    // of a decoder
+  Tiles tiles = {};                    // of an encoder or decoder
 };
 
 struct Stages {
@@ -63,6 +65,9 @@ struct Stages {
   const StageSpec& only(Role role) const;
   const StageSpec* find(std::string_view name) const;
 };
+
+// The name of the encoder's stage.
+inline constexpr std::string_view kEncoderStage = "vae_encoder";
 
 // The components of the opened sources that stages read.
 struct StageComponents {
@@ -80,13 +85,16 @@ Stages build_stages(const ModelConfig& model, const RequestShape& request, const
 // `slots` slots of sampler state.
 struct ForwardShape {
   int images = 1, guided = 1, slots = 1;
-  bool guidance_rescale = false, thresholding = false;
+  bool guidance_rescale = false, thresholding = false, blend = false;
 };
 Program build_denoise_program(const ModelConfig& model, const RequestShape& request, const Target& target,
                               const ProgramOptions& options, const ForwardShape& forward);
 
 // The latent of one picture: (h, w, C) f32.
 size_t latent_bytes(const Program& denoise);
+
+// The inputs of a denoising program that hold masks and the latents of pictures to inpaint: rows of each picture.
+std::vector<IoSlot> mask_inputs(const Program& denoise);
 
 // Counts all resident parameters, also those of stages that do not run, because a later request uses them.
 Plan make_plan(const ModelConfig& model, const Stages& stages, const RequestShape& request, const Target& target,

@@ -117,6 +117,73 @@ TEST(Stages, WordsAreAnInputOfTheTextEncoders) {
   }
 }
 
+TEST(Stages, HaveAnEncoderForPicturesThatAreEncoded) {
+  const PlanTarget target = plan_target("cuda");
+  RequestShape shape{.width = 256, .height = 192, .latent_width = 32, .latent_height = 24, .images = 3};
+  ProgramOptions options{.dtype = DType::f16};
+  const auto build = [&] { return build_stages(preset("tiny"), shape, *target.target, options); };
+  EXPECT_EQ(build().find("vae_encoder"), nullptr);
+  shape.encodings = 2;
+  const Stages whole = build();
+  const StageSpec& encoder = whole.only(Role::encode);
+  EXPECT_EQ(&encoder + 1, whole.find("unet"));
+  EXPECT_EQ(encoder.component, StageComponents().vae);
+  EXPECT_EQ(encoder.runs, 2u);
+  ASSERT_EQ(encoder.programs.size(), 1u);
+  EXPECT_EQ(encoder.programs[0].input("image").ref.desc, (TensorDesc{DType::f32, {1, 192, 256, 3}}));
+  EXPECT_EQ(encoder.programs[0].output("moments").ref.desc, (TensorDesc{DType::f32, {1, 24, 32, 8}}));
+
+  options.decoder = {.tiny = tiny_vae_preset("tiny"), .tiling = true, .tile_pixels = 128};
+  const Stages tiled = build();
+  const StageSpec& tiny = tiled.only(Role::encode);
+  EXPECT_EQ(tiny.component, StageComponents().tiny_vae);
+  EXPECT_EQ(tiny.tiles.grid, tiled.only(Role::decode).tiles.grid);
+  EXPECT_EQ(tiny.calls, (std::vector<size_t>{2, 1, 2, 1}));
+  EXPECT_EQ(tiny.programs[0].input("image").ref.desc, (TensorDesc{DType::f32, {1, 128, 128, 3}}));
+  EXPECT_EQ(tiny.programs[0].output("latent").ref.desc, (TensorDesc{DType::f32, {1, 16, 16, 4}}));
+
+  options.decoder.tiny->encoder_block_out_channels = {16, 16};
+  options.decoder.tiny->num_encoder_blocks = {1, 1};
+  EXPECT_THROW(build(), Error);
+}
+
+TEST(Stages, MasksAndOriginalLatentsAreInThePlan) {
+  const PlanTarget target = plan_target("cuda");
+  RequestShape shape{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .images = 3};
+  const ProgramOptions options{.dtype = DType::f16, .images_per_forward = 2};
+  const auto io = [&](const ModelConfig& model) {
+    return make_plan(model, build_stages(model, shape, *target.target, options), shape, *target.target, options)
+        .memory.io;
+  };
+  const size_t pixels = 32 * 32 * sizeof(float), rows = 3 + 2;  // of the pictures, and of a forward
+  const size_t plain = io(preset("tiny"));
+  ModelConfig inpainting = preset("tiny");
+  inpainting.unet.in_channels = 9;
+  EXPECT_EQ(io(inpainting), plain + rows * 5 * pixels);
+  shape.blend = true;
+  EXPECT_EQ(io(preset("tiny")), plain + rows * 9 * pixels);
+}
+
+// The last way needs less memory than the first one also if the encoder needs the most.
+TEST(Stages, AnEncoderFitsLikeADecoder) {
+  const ModelConfig model = preset("tiny");
+  const RequestShape shape{
+      .width = 1024, .height = 1024, .latent_width = 128, .latent_height = 128, .evaluations = 2, .encodings = 1};
+  const PlanTarget target = plan_target("cuda");
+  const ProgramOptions options{.dtype = DType::f16};
+  const auto fitted = [&](size_t budget) {
+    return fit(model, shape, *target.target, options, {{budget, 0}, {}}, [] { return std::nullopt; });
+  };
+  const size_t first = fitted(size_t{1} << 40).plan.memory.peak_bytes;
+  const Fitted tiled = fitted(first / 2);
+  EXPECT_LE(tiled.plan.memory.peak_bytes, first / 2);
+  EXPECT_TRUE(tiled.stages.only(Role::encode).tiles.several());
+  bool in_turn = false;
+  for (const BudgetChoice& choice : tiled.plan.choices)
+    in_turn = in_turn || choice.mode.find("encoder in turn") != std::string::npos;
+  EXPECT_TRUE(in_turn);
+}
+
 TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
   const ModelConfig model = preset("tiny");
   const RequestShape shape{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .evaluations = 2};
@@ -142,7 +209,7 @@ TEST(Stages, FitWhatIsFreeWhereNoBudgetIsGiven) {
 TEST(DecoderGraphs, AreOnePerShapeOfTile) {
   const VaeConfig vae = preset("tiny").vae;
   const DecoderOptions tiles{.tiling = true, .tile_pixels = 64};
-  const DecoderGraphs decoder = decoder_graphs(vae, tiles, choose_tiles(vae, tiles, 12, 20), DType::f32);
+  const TileGraphs decoder = decoder_graphs(vae, tiles, choose_tiles(vae, tiles, 12, 20), DType::f32);
   std::vector<std::string> inputs;
   for (const Graph& graph : decoder.graphs) inputs.push_back(to_string(graph.nodes()[0].output.shape));
   EXPECT_EQ(inputs, (std::vector<std::string>{"1x8x8x4", "1x8x2x4", "1x6x8x4", "1x6x2x4"}));
@@ -165,7 +232,7 @@ TEST(DecoderGraphs, TakeOnlyTilesThatOverlapByWholePixels) {
 TEST(DecoderGraphs, ComputeInWhatIsAskedFor) {
   const VaeConfig vae = preset("tiny").vae;
   const auto computes_in = [&](const DecoderOptions& options, DType dtype) {
-    const DecoderGraphs decoder = decoder_graphs(vae, options, choose_tiles(vae, options, 8, 8), dtype);
+    const TileGraphs decoder = decoder_graphs(vae, options, choose_tiles(vae, options, 8, 8), dtype);
     const Graph& graph = decoder.graphs.at(0);
     for (const Node& node : graph.nodes())
       if (std::holds_alternative<Conv2d>(node.op)) return graph.node(node.inputs[1]).output.dtype;

@@ -1,6 +1,6 @@
-// Decoding in overlapping tiles: the parts of the latent, and the blending of their pixels into one picture. Both
-// follow diffusers, so that the picture is equal. Sums and blends are in float, as in diffusers. Pixels become bytes
-// when they are final.
+// Autoencoders in overlapping tiles: the parts of a latent and of its picture, and the blending of the results into one
+// picture or latent. All follow diffusers, so that the result is equal. Sums and blends are in float, as in diffusers.
+// Pixels become bytes when they are final.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace tempera {
 
-// The kind of tiles: AutoencoderKL.tiled_decode overlaps by a quarter of a tile, AutoencoderTiny._tiled_decode by an
-// eighth.
+// The kind of tiles: AutoencoderKL.tiled_decode and _tiled_encode overlap by a quarter of a tile,
+// AutoencoderTiny._tiled_decode and _tiled_encode by an eighth.
 enum class TileRule : uint8_t { kl, tiny };
 
 // Latent pixels [begin, begin + size).
@@ -20,7 +20,7 @@ struct TileSpan {
   bool operator==(const TileSpan&) const = default;
 };
 
-// Tile (r, c) is rows[r] x columns[c]. With one tile the picture is decoded whole.
+// Tile (r, c) is rows[r] x columns[c]. With one tile the picture is decoded or encoded whole.
 struct TileGrid {
   TileRule rule = TileRule::kl;
   int scale = 8;              // pixels per latent pixel in each direction
@@ -45,16 +45,21 @@ int tile_unit(TileRule rule);
 // cannot be smaller), rounded down to the unit.
 int default_tile(TileRule rule, int height, int width, int native);
 
-// Gets the tiles of one picture row by row and writes its bytes. Each is written when no later tile changes it.
+// Gets the tiles of one picture or latent row by row and writes the blended values. Each is written when no later tile
+// changes it.
 class TileBlender {
  public:
   virtual ~TileBlender() = default;
-  // The next tile: (rows[r].size * scale, columns[c].size * scale, 3) in about [-1, 1]. Its values are overwritten.
+  // The next tile. Its values are overwritten.
   virtual void add(std::span<float> tile) = 0;
 };
 
-// `rgb` is (height * scale, width * scale, 3) and must outlive the blender, as `grid` must.
+// Of a decoder: tiles are (rows[r].size * scale, columns[c].size * scale, 3) in about [-1, 1]. `rgb` is (height *
+// scale, width * scale, 3) and must outlive the blender, as `grid` must.
 std::unique_ptr<TileBlender> make_blender(const TileGrid& grid, std::span<uint8_t> rgb);
+// Of an encoder: tiles are (rows[r].size, columns[c].size, C). `latent` is (height, width, C) and must outlive the
+// blender, as `grid` must.
+std::unique_ptr<TileBlender> make_blender(const TileGrid& grid, std::span<float> latent);
 
 // A pixel value in about [-1, 1] as a byte, as in the op to_rgb8.
 uint8_t to_rgb8(float value);

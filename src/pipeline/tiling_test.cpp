@@ -13,36 +13,40 @@ namespace {
 
 using testing::ElementsAre;
 
-constexpr size_t kColors = 3;
-
+// A picture, or a latent of more channels.
 struct Picture {
-  int height = 0, width = 0;
+  Picture(int h, int w, int channel_count)
+      : height(h), width(w), channels(channel_count), values(size_t(h) * size_t(w) * size_t(channel_count)) {}
+  int height, width, channels;
   std::vector<float> values;
-  float& at(int y, int x, int c) { return values[(size_t(y) * size_t(width) + size_t(x)) * kColors + size_t(c)]; }
+  float& at(int y, int x, int c) {
+    return values[(size_t(y) * size_t(width) + size_t(x)) * size_t(channels) + size_t(c)];
+  }
 };
 
-// What a decoder might make of a tile: different in every tile, so that blending shows.
-Picture decoded(const TileSpan& rows, const TileSpan& columns, int scale) {
-  Picture tile{rows.size * scale, columns.size * scale, {}};
-  tile.values.resize(size_t(tile.height) * size_t(tile.width) * kColors);
+// What an autoencoder might make of a tile: different in every tile, so that blending shows. A decoder's result has
+// `scale` pixels for one of the grid, that of an encoder one.
+Picture result_of(const TileSpan& rows, const TileSpan& columns, int scale, int channels) {
+  Picture tile(rows.size * scale, columns.size * scale, channels);
   for (int y = 0; y < tile.height; ++y)
     for (int x = 0; x < tile.width; ++x)
-      for (int c = 0; c < 3; ++c)
+      for (int c = 0; c < channels; ++c)
         tile.at(y, x, c) =
             static_cast<float>(0.9 * std::sin(0.37 * y + 0.21 * x + c + 1.7 * rows.begin + 2.3 * columns.begin));
   return tile;
 }
 
-// AutoencoderKL.tiled_decode with tiles of `tile` latent pixels.
-Picture kl_of_diffusers(int height, int width, int tile, int scale) {
+// AutoencoderKL.tiled_decode with tiles of `tile` latent pixels. _tiled_encode is the same with a scale of 1.
+Picture kl_of_diffusers(int height, int width, int tile, int scale, int channels) {
   const int step = tile * 3 / 4, extent = tile * scale / 4, limit = tile * scale - extent;
   std::vector<std::vector<Picture>> rows;
   for (int i = 0; i < height; i += step) {
     rows.emplace_back();
     for (int j = 0; j < width; j += step)
-      rows.back().push_back(decoded({i, std::min(tile, height - i)}, {j, std::min(tile, width - j)}, scale));
+      rows.back().push_back(
+          result_of({i, std::min(tile, height - i)}, {j, std::min(tile, width - j)}, scale, channels));
   }
-  Picture all{height * scale, width * scale, std::vector<float>(size_t(height * scale * width * scale) * kColors)};
+  Picture all(height * scale, width * scale, channels);
   for (size_t i = 0; i < rows.size(); ++i)
     for (size_t j = 0; j < rows[i].size(); ++j) {
       Picture& b = rows[i][j];
@@ -51,7 +55,7 @@ Picture kl_of_diffusers(int height, int width, int tile, int scale) {
         const int e = std::min({a.height, b.height, extent});
         for (int y = 0; y < e; ++y)
           for (int x = 0; x < b.width; ++x)
-            for (int c = 0; c < 3; ++c)
+            for (int c = 0; c < channels; ++c)
               b.at(y, x, c) =
                   a.at(a.height - e + y, x, c) * float(1 - double(y) / e) + b.at(y, x, c) * float(double(y) / e);
       }
@@ -60,28 +64,28 @@ Picture kl_of_diffusers(int height, int width, int tile, int scale) {
         const int e = std::min({a.width, b.width, extent});
         for (int y = 0; y < b.height; ++y)
           for (int x = 0; x < e; ++x)
-            for (int c = 0; c < 3; ++c)
+            for (int c = 0; c < channels; ++c)
               b.at(y, x, c) =
                   a.at(y, a.width - e + x, c) * float(1 - double(x) / e) + b.at(y, x, c) * float(double(x) / e);
       }
       for (int y = 0; y < std::min(b.height, limit); ++y)
         for (int x = 0; x < std::min(b.width, limit); ++x)
-          for (int c = 0; c < 3; ++c) all.at(int(i) * limit + y, int(j) * limit + x, c) = b.at(y, x, c);
+          for (int c = 0; c < channels; ++c) all.at(int(i) * limit + y, int(j) * limit + x, c) = b.at(y, x, c);
     }
   return all;
 }
 
-// AutoencoderTiny._tiled_decode.
-Picture tiny_of_diffusers(int height, int width, int tile, int scale) {
+// AutoencoderTiny._tiled_decode. _tiled_encode is the same with a scale of 1.
+Picture tiny_of_diffusers(int height, int width, int tile, int scale, int channels) {
   const int blend = tile / 8, step = tile - blend;
-  Picture all{height * scale, width * scale, std::vector<float>(size_t(height * scale * width * scale) * kColors)};
+  Picture all(height * scale, width * scale, channels);
   const auto mask = [&](int at) { return std::min(float(at) / float(blend * scale - 1), 1.0f); };
   for (int i = 0; i < height; i += step)
     for (int j = 0; j < width; j += step) {
-      Picture b = decoded({i, std::min(tile, height - i)}, {j, std::min(tile, width - j)}, scale);
+      Picture b = result_of({i, std::min(tile, height - i)}, {j, std::min(tile, width - j)}, scale, channels);
       for (int y = 0; y < b.height; ++y)
         for (int x = 0; x < b.width; ++x)
-          for (int c = 0; c < 3; ++c) {
+          for (int c = 0; c < channels; ++c) {
             const float m = (i == 0 ? 1 : mask(y)) * (j == 0 ? 1 : mask(x));
             float& to = all.at(i * scale + y, j * scale + x, c);
             to = m * b.at(y, x, c) + (1 - m) * to;
@@ -91,14 +95,25 @@ Picture tiny_of_diffusers(int height, int width, int tile, int scale) {
 }
 
 std::vector<uint8_t> blended(const TileGrid& grid) {
-  std::vector<uint8_t> rgb(size_t(grid.height * grid.scale) * size_t(grid.width * grid.scale) * kColors, 77);
+  std::vector<uint8_t> rgb(size_t(grid.height * grid.scale) * size_t(grid.width * grid.scale) * 3, 77);
   const auto blender = make_blender(grid, rgb);
   for (const TileSpan& row : grid.rows)
     for (const TileSpan& column : grid.columns) {
-      Picture tile = decoded(row, column, grid.scale);
+      Picture tile = result_of(row, column, grid.scale, 3);
       blender->add(tile.values);
     }
   return rgb;
+}
+
+std::vector<float> blended_latents(const TileGrid& grid, int channels) {
+  std::vector<float> latent(size_t(grid.height) * size_t(grid.width) * size_t(channels), 77);
+  const auto blender = make_blender(grid, std::span(latent));
+  for (const TileSpan& row : grid.rows)
+    for (const TileSpan& column : grid.columns) {
+      Picture tile = result_of(row, column, 1, channels);
+      blender->add(tile.values);
+    }
+  return latent;
 }
 
 std::vector<uint8_t> bytes_of(const Picture& picture) {
@@ -114,7 +129,7 @@ TEST(Tiling, BlendsAsAutoencoderKl) {
   for (const auto& [height, width] : kSizes) {
     const TileGrid grid = make_tile_grid(TileRule::kl, height, width, 8, 8);
     ASSERT_GT(grid.count(), 1u);
-    EXPECT_EQ(blended(grid), bytes_of(kl_of_diffusers(height, width, 8, 8))) << height << "x" << width;
+    EXPECT_EQ(blended(grid), bytes_of(kl_of_diffusers(height, width, 8, 8, 3))) << height << "x" << width;
   }
 }
 
@@ -122,8 +137,19 @@ TEST(Tiling, BlendsAsAutoencoderTiny) {
   for (const auto& [height, width] : kSizes) {
     const TileGrid grid = make_tile_grid(TileRule::tiny, height, width, 8, 8);
     ASSERT_GT(grid.count(), 1u);
-    EXPECT_EQ(blended(grid), bytes_of(tiny_of_diffusers(height, width, 8, 8))) << height << "x" << width;
+    EXPECT_EQ(blended(grid), bytes_of(tiny_of_diffusers(height, width, 8, 8, 3))) << height << "x" << width;
   }
+}
+
+TEST(Tiling, BlendsLatentsAsAutoencoders) {
+  for (const auto& [height, width] : kSizes)
+    for (const int channels : {4, 8}) {
+      const TileGrid kl = make_tile_grid(TileRule::kl, height, width, 8, 8);
+      EXPECT_EQ(blended_latents(kl, channels), kl_of_diffusers(height, width, 8, 1, channels).values);
+      const TileGrid tiny = make_tile_grid(TileRule::tiny, height, width, 16, 8);
+      if (tiny.count() == 1) continue;  // smaller than such a tile
+      EXPECT_EQ(blended_latents(tiny, channels), tiny_of_diffusers(height, width, 16, 1, channels).values);
+    }
 }
 
 TEST(Tiling, TilesAreThoseOfDiffusers) {
