@@ -19,10 +19,12 @@
 namespace tempera {
 
 struct BenchOpsOptions {
-  EngineOptions engine = {};   // the model's shapes; weights are random, so a preset needs no file
-  Request request = {};        // sizes, pictures, guidance: they decide the shapes and the number of runs
-  std::string component = {};  // "text_encoder", "text_encoder_2", "unet", "vae_decoder"; empty: all of them
-  int repeats = 5;             // measurements of each kernel, 1 to 1000; the median counts
+  EngineOptions engine = {};  // the model's shapes; weights are random, so a preset needs no file
+  Request request = {};       // sizes, pictures, guidance: they decide the shapes and the number of runs
+  // "text_encoder", "text_encoder_2", "unet", "vae_decoder", or "vae_encoder" (also for requests that encode no
+  // picture); empty: all programs of the request.
+  std::string component = {};
+  int repeats = 5;  // measurements of each kernel, 1 to 1000; the median counts
 };
 
 // The highest rates of this machine, measured in the same process before the kernels.

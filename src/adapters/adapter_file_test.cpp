@@ -31,7 +31,7 @@ AdapterFile read(const Checkpoint& file) {
 AdapterFile read(Tensors tensors, MadeCheckpoint::Metadata metadata = {}) {
   return read(adapter_of(std::move(tensors), std::move(metadata)));
 }
-std::string message_of(Tensors tensors, MadeCheckpoint::Metadata metadata = {}) {
+std::string message_of(const Tensors& tensors, const MadeCheckpoint::Metadata& metadata = {}) {
   return bad_file_message([&] { read(tensors, metadata); });
 }
 AdapterFormula formula_of(Tensors tensors) {

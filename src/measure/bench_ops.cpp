@@ -123,11 +123,12 @@ std::vector<PartProgram> chosen_programs(const BenchOpsOptions& options, const S
   std::vector<PartProgram> chosen;
   std::vector<std::string> names;
   for (const StageSpec& stage : stages.list) {
-    names.push_back(stage.name);
+    if (stage.name != kEncoderStage) names.push_back(stage.name);
     if (!options.component.empty() && options.component != stage.name) continue;
     for (size_t i = 0; i < stage.programs.size(); ++i)
       chosen.push_back({&stage.programs[i], stage.calls[i] * stage.runs, stage.prologue_runs});
   }
+  names.emplace_back(kEncoderStage);  // can be measured for every request
   if (chosen.empty())
     fail(ErrorCode::invalid_argument, "{} is '{}': give one of {}", FieldName{"component"}, options.component,
          fmt::join(names, ", "));
@@ -163,7 +164,8 @@ BenchOps bench_ops(const BenchOpsOptions& options,
   EngineOptions engine = options.engine;
   engine.offload = "none";
   engine.memory_budget.clear();
-  const PlannedRequest planned = plan_request(engine, options.request, choice, backend->target());
+  const PlannedRequest planned =
+      plan_request(engine, options.request, choice, backend->target(), options.component == kEncoderStage ? 1 : 0);
   const std::vector<PartProgram> parts = chosen_programs(options, planned.fitted.stages);
 
   BenchOps bench;

@@ -147,8 +147,9 @@ TEST(RandomModel, GivesOrdinaryNumbers) {
   engine.offload = "none";
   Request request;
   request.width = request.height = 32;
-  const PlannedRequest planned = plan_request(engine, request, {"cpu", DType::f32}, backend->target());
+  const PlannedRequest planned = plan_request(engine, request, {"cpu", DType::f32}, backend->target(), 1);
   BenchDevice device(*backend, true);
+  EXPECT_NE(planned.fitted.stages.find(kEncoderStage), nullptr);
   for (const StageSpec& stage : planned.fitted.stages.list) {
     if (stage.role == Role::decode) continue;  // pixels
     const Program* const program = &stage.programs.front();

@@ -12,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 struct Made {
-  Request request;
+  Request request = {};
   bool picture = false, mask = false;
   int channels = 4;
   const ModelConfig* refiner = nullptr;
@@ -31,7 +31,7 @@ struct Made {
     try {
       (*this)();
     } catch (const Error& error) {
-      return error.message();
+      return std::string(error.what());
     }
     return "no error";
   }

@@ -172,11 +172,12 @@ Limits limits_of(const EngineOptions& engine, std::function<std::optional<size_t
 }
 
 PlannedRequest plan_request(const EngineOptions& engine, const Request& request, const DeviceChoice& choice,
-                            const Target& target) {
+                            const Target& target, size_t least_encodings) {
   const bool text = request.prompt_embeds.empty();
   const ModelFacts model = model_facts(engine, text);
   Adapters adapters(model.config, {});
   ResolvedRequest r = resolve_with_files(request, model, engine, adapters, read_start_files(request, model));
+  r.encodings = std::max(r.encodings, least_encodings);
   std::optional<int> embedded_tokens;
   if (!text) embedded_tokens = read_embeddings_for(r, model.config).tokens;
   parse_memory_budget(engine.pinned_memory, "pinned_memory");  // a mistake there is one here too

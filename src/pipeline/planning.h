@@ -58,8 +58,9 @@ struct PlannedRequest {
   Fitted fitted;
 };
 
-// Throws as model_facts, resolve, fit and lower do.
+// Throws as model_facts, resolve, fit and lower do. `least_encodings`: the plan has an encoder that runs at least as
+// often, also for requests that encode no picture.
 PlannedRequest plan_request(const EngineOptions& engine, const Request& request, const DeviceChoice& choice,
-                            const Target& target);
+                            const Target& target, size_t least_encodings = 0);
 
 }  // namespace tempera

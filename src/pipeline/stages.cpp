@@ -83,7 +83,7 @@ StageSpec vae_stage(Role role, const ModelConfig& model, const RequestShape& r, 
   TileGraphs tiled = encodes ? encoder_graphs(model.vae, o.decoder, grid, o.dtype)
                              : decoder_graphs(model.vae, o.decoder, grid, o.dtype);
   const StageComponents components;
-  const std::string_view name = encodes ? "vae_encoder" : "vae_decoder";
+  const std::string_view name = encodes ? kEncoderStage : "vae_decoder";
   StageSpec stage{usual ? std::string(name) : fmt::format("{}_{}", name, number + 1), role,
                   o.decoder.tiny ? components.tiny_vae : components.vae};
   for (Graph& graph : tiled.graphs) stage.programs.push_back(build(std::move(graph), role, target, o));

@@ -86,6 +86,9 @@ struct Stages {
   const StageSpec* of_size(Role role, size_t loop, const RequestShape& request) const;
 };
 
+// The name of the encoder's stage.
+inline constexpr std::string_view kEncoderStage = "vae_encoder";
+
 // The components of the opened sources that stages read.
 struct StageComponents {
   ComponentRef text_encoder{SourceId::model, "text_encoder"}, text_encoder_2{SourceId::model, "text_encoder_2"};

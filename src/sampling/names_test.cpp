@@ -12,7 +12,6 @@
 namespace tempera {
 namespace {
 using testing::HasSubstr;
-using testing::Not;
 
 std::string refusal(const std::function<void()>& f) {
   try {

@@ -101,9 +101,11 @@ TEST(ScheduleTypes, BetaQuantiles) {
 }
 
 TEST(ScheduleTypes, BetweenArcusTangents) {
-  std::vector<double> expected;
-  for (int i = 0; i < 6; ++i)
-    expected.push_back(std::tan(std::atan(kTable[999]) * (5 - i) / 5 + std::atan(kTable[0]) * i / 5));
+  std::vector<double> expected(6);
+  for (size_t i = 0; i < 6; ++i) {
+    const auto share = static_cast<double>(i) / 5;
+    expected[i] = std::tan(std::atan(kTable[999]) * (1 - share) + std::atan(kTable[0]) * share);
+  }
   expect_sigmas("kl_optimal", 6, expected);
 }
 

@@ -16,6 +16,7 @@ class AdapterInfos : public ::testing::Test {
   std::filesystem::path write(const std::vector<std::pair<std::string, std::vector<int64_t>>>& tensors,
                               const std::map<std::string, std::string>& metadata = {}) const {
     std::vector<TensorSpec> specs;
+    specs.reserve(tensors.size());
     for (const auto& [name, dims] : tensors) specs.push_back({name, DType::f16, dims});
     SafetensorsWriter writer(folder_ / "style.safetensors", specs, metadata);
     for (const TensorSpec& spec : specs) writer.append(std::vector<std::byte>(spec.bytes()));

@@ -91,6 +91,7 @@ class AdapterFiles : public ::testing::Test {
   std::filesystem::path write(const std::vector<std::pair<std::string, std::vector<int64_t>>>& tensors,
                               const std::map<std::string, std::string>& metadata = {}) const {
     std::vector<TensorSpec> specs;
+    specs.reserve(tensors.size());
     for (const auto& [name, dims] : tensors) specs.push_back({name, DType::f16, dims});
     SafetensorsWriter writer(folder_ / "a.safetensors", specs, metadata);
     for (const TensorSpec& spec : specs) writer.append(std::vector<std::byte>(spec.bytes()));

@@ -19,7 +19,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 std::optional<StepDistilled> found(const std::string& name, MadeCheckpoint::Metadata metadata = {},
-                                   std::string_view scheduler = "", UnetConfig config = {}) {
+                                   std::string_view scheduler = "", const UnetConfig& config = {}) {
   return step_distilled(MadeCheckpoint({}, "x", std::move(metadata)), config, scheduler, name);
 }
 

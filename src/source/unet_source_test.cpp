@@ -157,7 +157,7 @@ class ReplacedUnet : public UnetSource {
  protected:
   // A diffusers folder without its UNet's weights; with its config if `config`.
   fs::path model_without_unet(bool config) {
-    const fs::path root = folder_ / "without";
+    fs::path root = folder_ / "without";
     for (const auto& [component, tensors] : model_tensors(model_))
       if (component != kUnet)
         write_zeros(root / component / (std::string(component_kind(component).weights_stem()) + ".safetensors"),

@@ -18,7 +18,6 @@ namespace tempera {
 namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 class VaeFile : public testing::Test {
  protected:

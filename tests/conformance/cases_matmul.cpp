@@ -107,6 +107,8 @@ void add_quick_convolutions(std::vector<Case>& cases, DType d) {
   conv(cases, d, {2, 5, 77, 4}, 328, kThree);
   conv(cases, d, {1, 3, 67, 2}, 8, with_residual(kThree));
   conv(cases, d, {1, 6, 65, 4}, 40, {3, 1, 0, 0});
+  conv(cases, d, {2, 5, 77, 9}, 328, kThree);
+  conv(cases, d, {1, 4, 66, 5}, 8, with_residual(kThree));
   conv(cases, d, {3, 1, 1, 1}, 24, kThree);
   conv(cases, d, {2, 17, 33, 40}, 4, kThree);
   conv(cases, d, {1, 19, 16, 8}, 1, with_residual(kThree));

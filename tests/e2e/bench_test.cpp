@@ -80,6 +80,17 @@ TEST(BenchOps, PrintsATableForOneComponent) {
   EXPECT_THAT(ran.out, testing::Not(HasSubstr("unet")));
 }
 
+// This request encodes no picture.
+TEST(BenchOps, MeasuresTheEncoder) {
+  const json bench =
+      json_of(with({"bench", "ops", "--preset", "tiny"}, {"--repeats", "1", "--component", "vae_encoder", "--json"}));
+  ASSERT_EQ(bench.at("parts").size(), 1u);
+  const json& part = bench.at("parts").at(0);
+  EXPECT_EQ(part.at("component"), "vae_encoder");
+  EXPECT_EQ(part.at("runs"), 1);
+  EXPECT_GT(part.at("flops"), 0);
+}
+
 TEST(BenchTrace, HoldsEveryStepOfTheGeneration) {
   const TemporaryFolder folder;
   Surroundings here;

@@ -7,6 +7,7 @@
 #include "backend/cuda/kernels/hopper_product.h"
 #include "backend/cuda/rows.h"
 #include "backend/cuda/table.h"
+#include "backend/cuda/weights.h"
 #include "base/error.h"
 
 namespace tempera::cuda {
@@ -163,9 +164,10 @@ ConvArgs conv_args(const Problem& p, const Binding& b) {
   args.out_height = static_cast<int>(y[1]);
   args.out_width = static_cast<int>(y[2]);
   args.out_channels = static_cast<int>(y[3]);
-  args.kernel = op.kernel;
+  const CudaWindow window = cuda_window(op);
+  args.kernel = window.kernel;
   args.stride = op.stride;
-  args.pad = op.pad_before;
+  args.pad = window.pad;
   args.activation = op.activation;
   return args;
 }
@@ -190,7 +192,8 @@ Enqueue bind_conv2d_cudnn(Machine& machine, const Problem& p, const Binding& b) 
   const auto& op = std::get<Conv2d>(p.op);
   const Shape &x = p.inputs[0].shape, &y = p.output.shape;
   const DType to = p.output.dtype;
-  ConvolutionSpec spec{x[0], x[1], x[2], x[3], y[1], y[2], y[3], op.kernel, op.stride, op.pad_before};
+  const CudaWindow window = cuda_window(op);
+  ConvolutionSpec spec{x[0], x[1], x[2], x[3], y[1], y[2], y[3], window.kernel, op.stride, window.pad};
   spec.type = p.inputs[0].dtype;
   spec.to = to;
   ConvolutionArgs args;

@@ -46,11 +46,9 @@ Refusal refuse_tail(const Problem& p) {
   return any_float(p);
 }
 
-// Tensor cores read channels eight at a time; the paddings of a side are one number in cuDNN's engines.
+// Tensor cores read channels eight at a time.
 Refusal refuse_cudnn(const Problem& p) {
-  const auto& op = std::get<Conv2d>(p.op);
   if (p.inputs[0].shape[3] % 8 != 0 || p.output.shape[3] % 8 != 0) return "needs channels divisible by 8";
-  if (op.pad_before != op.pad_after) return "needs the same padding on both sides";
   if (Refusal tail = refuse_tail(p)) return tail;
   return refuse_product(p);
 }
@@ -65,9 +63,10 @@ Refusal refuse_few_outputs(const Problem& p) {
 }
 Refusal refuse_few_inputs(const Problem& p) {
   const auto& op = std::get<Conv2d>(p.op);
-  if (p.inputs[0].shape[3] > kCudaNarrow) return fmt::format("reads at most {} channels", kCudaNarrow);
+  if (p.inputs[0].shape[3] > kCudaFewInputs) return fmt::format("reads at most {} channels", kCudaFewInputs);
   if (p.output.shape[3] % 8 != 0) return "needs output channels divisible by 8";
-  if (op.kernel != 3 || op.stride != 1) return "needs a kernel of 3 x 3 pixels and stride 1";
+  if (op.kernel != 3 || op.stride != 1 || op.pad_before != op.pad_after)
+    return "needs a kernel of 3 x 3 pixels, stride 1, and the same padding on both sides";
   if (op.activation != Activation::none) return "computes no activation";
   if (p.inputs[0].dtype != p.inputs[1].dtype) return "takes operands of one type only";
   return any_float(p);

@@ -18,8 +18,10 @@ inline constexpr int kCudaSamplerSlots = 8;
 // The largest number of channels for scale, whose factors and offsets are kernel arguments.
 inline constexpr int kCudaScaleChannels = 64;
 
-// Channels on the narrow side of a convolution that kernels for few inputs or outputs hold in registers.
+// Output channels that kernels for few outputs hold in registers.
 inline constexpr int kCudaNarrow = 4;
+// Input channels of kernels for few inputs: those of UNets for inpainting.
+inline constexpr int kCudaFewInputs = 9;
 
 // The row that only Hopper (compute capability 9.0) can run. The targets of other cards do not have it.
 inline constexpr std::string_view kCudaHopperRow = "geglu_linear/hopper";

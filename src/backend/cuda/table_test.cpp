@@ -71,6 +71,13 @@ TEST(CudaTable, TakesTheFastRows) {
   EXPECT_GT(cudnn, 30);
 }
 
+// The downsamplers have paddings on one side only.
+TEST(CudaTable, TakesTheFastRowsForTheEncoder) {
+  const auto rows = rows_of(optimize(std::move(sdxl_graphs(DType::f16, false)[4])));
+  EXPECT_TRUE(rows.contains("conv2d/cudnn"));
+  EXPECT_FALSE(rows.contains("conv2d/direct"));
+}
+
 // The conditioning is concatenated. Skip connections are not, except the largest one if that saves memory.
 TEST(CudaTable, ReadsSkipConnectionsInPlace) {
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
@@ -116,7 +123,10 @@ TEST(CudaTable, RefusesWhatItsKernelsCannotRun) {
   const Conv2d three{3, 1, 1, 1, false}, uneven{3, 2, 0, 1, false}, one{1, 1, 0, 0, false};
   EXPECT_FALSE(row("conv2d/cudnn").refuse(conv(64, 64, three)));
   EXPECT_TRUE(row("conv2d/cudnn").refuse(conv(4, 64, three)));
-  EXPECT_TRUE(row("conv2d/cudnn").refuse(conv(64, 64, uneven)));
+  EXPECT_FALSE(row("conv2d/cudnn").refuse(conv(64, 64, uneven)));
+  EXPECT_FALSE(row("conv2d/few_inputs").refuse(conv(9, 64, three)));
+  EXPECT_TRUE(row("conv2d/few_inputs").refuse(conv(10, 64, three)));
+  EXPECT_TRUE(row("conv2d/few_inputs").refuse(conv(4, 64, {3, 1, 0, 1, false})));
   EXPECT_TRUE(row("conv2d/gemm").refuse(conv(64, 64, three)));
   EXPECT_FALSE(row("conv2d/gemm").refuse(conv(3, 5, one)));
   EXPECT_FALSE(row("conv2d/direct").refuse(conv(3, 5, uneven)));

@@ -42,6 +42,23 @@ TEST(CudaWeights, ConvolutionsHaveTheirChannelsLast) {
   }
 }
 
+// One tap becomes a window of two by two, with zeros before it or after it.
+TEST(CudaWeights, ConvolutionsOfUnequalPaddingsHaveALargerWindow) {
+  const auto problem = [](int before, int after) {
+    Problem p{Conv2d{1, 2, before, after, false}, {{DType::f16, {1, 4, 4, 2}}, {DType::f16, {2, 2, 1, 1}}}, {}};
+    p.output = infer(p.op, p.inputs);
+    return p;
+  };
+  const std::vector<std::vector<float>> taps = {{1, 2}, {3, 4}};
+  EXPECT_THAT(packed(problem(0, 1), 1, taps, DType::f16), ElementsAre(0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4));
+  EXPECT_THAT(packed(problem(1, 0), 1, taps, DType::f16), ElementsAre(1, 2, 0, 0, 0, 0, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0));
+  EXPECT_NE(cuda_packed(problem(0, 1), 1).layout, cuda_packed(problem(1, 0), 1).layout);
+  const CudaWindow window = cuda_window({3, 2, 0, 1});
+  EXPECT_EQ(window.kernel, 4);
+  EXPECT_EQ(window.pad, 1);
+  EXPECT_EQ(window.before, 1);
+}
+
 TEST(CudaWeights, BiasesHaveTheTypeOfTheOutput) {
   const Problem p = convolution(DType::f16);
   EXPECT_EQ(cuda_packed(p, 2).bytes, 4u);

@@ -1,7 +1,7 @@
-// Convolutions with few input or output channels, without tensor cores: SDXL's first layer (4 -> 320) and last layers
-// (320 -> 4, 128 -> 3). Both kernels read or write their wide side once, in vectors of eight channels, and keep the
-// narrow side in registers. They are used for f32, whose products stay f32. few_outputs_kernel also computes the
-// problems in half precision that conv_few_outputs.cu does not support.
+// Convolutions with few input or output channels, without tensor cores: SDXL's first layer (4 or 9 -> 320) and last
+// layers (320 -> 4, 128 -> 3). Both kernels read or write their wide side once, in vectors of eight channels, and keep
+// the narrow side in registers. They are used for f32, whose products stay f32, and for the problems in half precision
+// that conv_few_outputs.cu and conv_few_inputs.cu do not support.
 #include <algorithm>
 
 #include "backend/cuda/kernels/conv_narrow.cuh"
@@ -76,6 +76,7 @@ __global__ void __launch_bounds__(32 * kWarps) few_outputs_kernel(ConvArgs a, in
 }
 
 constexpr int kThreads = 256, kColumns = 32;  // of a block; groups of eight output channels of a block
+constexpr int kWeights = 12288;               // floats of a block: 48 KiB, which every card has
 constexpr unsigned kMostBlocks = 512;         // loading the weights costs a block as much as several runs
 
 // Computes eight channels of a run, from `channel` on. weights: of these channels, (9 in) rows of `channels`.
@@ -111,10 +112,12 @@ __device__ inline void few_inputs_run(const ConvArgs& a, const Run& run, const f
 }
 
 // Stride 1, kernels of 3 x 3. A block computes up to 256 output channels and keeps their weights in shared memory as
-// (tap, channel). A thread computes eight of them for several runs of pixels, and reads each row of their windows once.
+// f32 (tap, channel). A thread computes eight of them for several runs of pixels, and reads each row of their windows
+// once.
+template <DType T>
 __global__ void __launch_bounds__(kThreads) few_inputs_kernel(ConvArgs a, int64_t runs, int channels) {
   extern __shared__ float weights[];  // (9 in, channels)
-  a.x.type = a.weights.type = DType::f32;
+  a.x.type = a.weights.type = T;
   const int first = static_cast<int>(blockIdx.y) * channels, taps = 9 * a.in;
   const int mine = min(channels, a.out_channels - first);
   const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
@@ -154,14 +157,16 @@ void conv_few_outputs(const ConvArgs& a, cudaStream_t stream) {
 }
 
 void conv_few_inputs(const ConvArgs& a, cudaStream_t stream) {
-  if (a.x.type != DType::f32) return few_inputs_by_mma(a, stream);
+  if (a.x.type != DType::f32 && a.in <= 4) return few_inputs_by_mma(a, stream);
   const int64_t runs = runs_of(a);
-  const int eights = a.out_channels / kVector, parts = (eights + kColumns - 1) / kColumns;
+  const int most = std::min(kColumns, kWeights / (9 * a.in * kVector));
+  const int eights = a.out_channels / kVector, parts = (eights + most - 1) / most;
   const int columns = (eights + parts - 1) / parts, channels = columns * kVector;
   const dim3 block(static_cast<unsigned>(columns), static_cast<unsigned>(kThreads / columns));
   const dim3 grid(std::min(blocks_for(runs, block.y), kMostBlocks), static_cast<unsigned>(parts));
   const size_t shared = static_cast<size_t>(9 * a.in * channels) * sizeof(float);
-  few_inputs_kernel<<<grid, block, shared, stream>>>(a, runs, channels);
+  with_type(a.x.type,
+            [&](auto type) { few_inputs_kernel<type()><<<grid, block, shared, stream>>>(a, runs, channels); });
 }
 
 }  // namespace tempera::cuda

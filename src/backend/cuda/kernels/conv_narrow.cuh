@@ -22,7 +22,7 @@ __device__ inline void finish(const ConvArgs& a, Numbers<V> y, int64_t pixel, in
   store<V>(a.out, pixel + channel, y);
 }
 
-// conv_few_inputs.cu: like conv_few_inputs(), for f16 and bf16.
+// conv_few_inputs.cu: like conv_few_inputs(), for f16 and bf16 and at most four input channels.
 void few_inputs_by_mma(const ConvArgs& a, cudaStream_t stream);
 // conv_few_outputs.cu: like conv_few_outputs(), for f16 and bf16, 3 x 3, stride 1 and weights that fit into shared
 // memory. Returns false for other problems and does nothing.

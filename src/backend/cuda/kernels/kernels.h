@@ -175,7 +175,7 @@ struct ConvArgs {
 // conv_direct.cu: any size and type.
 void conv_direct(const ConvArgs& args, cudaStream_t stream);
 // conv_narrow.cu (conv_few_inputs.cu and conv_few_outputs.cu for halves). x and weights have one type; no activation.
-// conv_few_outputs: at most four output channels, input channels a multiple of 8. conv_few_inputs: at most four input
+// conv_few_outputs: at most four output channels, input channels a multiple of 8. conv_few_inputs: at most nine input
 // channels, output channels a multiple of 8, 3 x 3, stride 1.
 void conv_few_outputs(const ConvArgs& args, cudaStream_t stream);
 void conv_few_inputs(const ConvArgs& args, cudaStream_t stream);
