@@ -119,13 +119,13 @@ TEST(Stages, WordsAreAnInputOfTheTextEncoders) {
 
 TEST(Stages, HaveAnEncoderForPicturesThatAreEncoded) {
   const PlanTarget target = plan_target("cuda");
-  RequestShape shape{.width = 256, .height = 192, .latent_width = 32, .latent_height = 24, .images = 3};
+  RequestShape shape{.loops = {{.width = 256, .height = 192, .latent_width = 32, .latent_height = 24}}, .images = 3};
   ProgramOptions options{.dtype = DType::f16};
   const auto build = [&] { return build_stages(preset("tiny"), shape, *target.target, options); };
   EXPECT_EQ(build().find("vae_encoder"), nullptr);
   shape.encodings = 2;
   const Stages whole = build();
-  const StageSpec& encoder = whole.only(Role::encode);
+  const StageSpec& encoder = *whole.encoder(0, shape);
   EXPECT_EQ(&encoder + 1, whole.find("unet"));
   EXPECT_EQ(encoder.component, StageComponents().vae);
   EXPECT_EQ(encoder.runs, 2u);
@@ -135,9 +135,9 @@ TEST(Stages, HaveAnEncoderForPicturesThatAreEncoded) {
 
   options.decoder = {.tiny = tiny_vae_preset("tiny"), .tiling = true, .tile_pixels = 128};
   const Stages tiled = build();
-  const StageSpec& tiny = tiled.only(Role::encode);
+  const StageSpec& tiny = *tiled.encoder(0, shape);
   EXPECT_EQ(tiny.component, StageComponents().tiny_vae);
-  EXPECT_EQ(tiny.tiles.grid, tiled.only(Role::decode).tiles.grid);
+  EXPECT_EQ(tiny.tiles.grid, tiled.decoder(0, shape)->tiles.grid);
   EXPECT_EQ(tiny.calls, (std::vector<size_t>{2, 1, 2, 1}));
   EXPECT_EQ(tiny.programs[0].input("image").ref.desc, (TensorDesc{DType::f32, {1, 128, 128, 3}}));
   EXPECT_EQ(tiny.programs[0].output("latent").ref.desc, (TensorDesc{DType::f32, {1, 16, 16, 4}}));
@@ -149,7 +149,7 @@ TEST(Stages, HaveAnEncoderForPicturesThatAreEncoded) {
 
 TEST(Stages, MasksAndOriginalLatentsAreInThePlan) {
   const PlanTarget target = plan_target("cuda");
-  RequestShape shape{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32, .images = 3};
+  RequestShape shape{.loops = {{.width = 256, .height = 256, .latent_width = 32, .latent_height = 32}}, .images = 3};
   const ProgramOptions options{.dtype = DType::f16, .images_per_forward = 2};
   const auto io = [&](const ModelConfig& model) {
     return make_plan(model, build_stages(model, shape, *target.target, options), shape, *target.target, options)
@@ -160,15 +160,50 @@ TEST(Stages, MasksAndOriginalLatentsAreInThePlan) {
   ModelConfig inpainting = preset("tiny");
   inpainting.unet.in_channels = 9;
   EXPECT_EQ(io(inpainting), plain + rows * 5 * pixels);
-  shape.blend = true;
+  shape.loops[0].blend = true;
   EXPECT_EQ(io(preset("tiny")), plain + rows * 9 * pixels);
+}
+
+// A second pass, and a refiner after it: three loops with two UNets, and a decoder for each size.
+TEST(Stages, AreThoseOfAllLoops) {
+  const PlanTarget target = plan_target("cuda");
+  const LoopShape small{.width = 256, .height = 192, .latent_width = 32, .latent_height = 24, .evaluations = 4};
+  LoopShape large = small;
+  large.width = large.height = 512;
+  large.latent_width = large.latent_height = 64;
+  LoopShape refined = large;
+  refined.refiner = true;
+  RequestShape shape{.loops = {small, large, refined}, .images = 2};
+  ProgramOptions options{.dtype = DType::f16};
+  options.refiner = preset("tiny");
+  const auto names = [&] {
+    std::vector<std::string> list;
+    for (const StageSpec& stage : build_stages(preset("tiny"), shape, *target.target, options).list)
+      if (stage.role != Role::text) list.push_back(stage.name);
+    return list;
+  };
+  EXPECT_EQ(names(), (std::vector<std::string>{"unet", "vae_decoder_1", "unet_2", "refiner_unet", "vae_decoder"}));
+  const Stages stages = build_stages(preset("tiny"), shape, *target.target, options);
+  EXPECT_EQ(stages.denoise(2).component, StageComponents().refiner);
+  EXPECT_EQ(stages.denoise(2).role, Role::refine);
+  EXPECT_EQ(stages.decoder(1, shape), stages.find("vae_decoder"));
+  EXPECT_EQ(stages.decoder(2, shape), stages.find("vae_decoder"));
+  EXPECT_EQ(stages.decoder(0, shape)->runs, 0u);  // for previews only
+  const Plan plan = make_plan(preset("tiny"), stages, shape, *target.target, options);
+  EXPECT_EQ(plan.width, 512);
+  shape.redraws = true;
+  EXPECT_EQ(names(), (std::vector<std::string>{"unet", "vae_decoder_1", "vae_encoder_2", "unet_2", "refiner_unet",
+                                               "vae_decoder"}));
+  shape.redraws = shape.decodes = false;
+  EXPECT_EQ(names(), (std::vector<std::string>{"unet", "unet_2", "refiner_unet"}));
 }
 
 // The last way needs less memory than the first one also if the encoder needs the most.
 TEST(Stages, AnEncoderFitsLikeADecoder) {
   const ModelConfig model = preset("tiny");
   const RequestShape shape{
-      .width = 1024, .height = 1024, .latent_width = 128, .latent_height = 128, .evaluations = 2, .encodings = 1};
+      .loops = {{.width = 1024, .height = 1024, .latent_width = 128, .latent_height = 128, .evaluations = 2}},
+      .encodings = 1};
   const PlanTarget target = plan_target("cuda");
   const ProgramOptions options{.dtype = DType::f16};
   const auto fitted = [&](size_t budget) {
@@ -177,7 +212,7 @@ TEST(Stages, AnEncoderFitsLikeADecoder) {
   const size_t first = fitted(size_t{1} << 40).plan.memory.peak_bytes;
   const Fitted tiled = fitted(first / 2);
   EXPECT_LE(tiled.plan.memory.peak_bytes, first / 2);
-  EXPECT_TRUE(tiled.stages.only(Role::encode).tiles.several());
+  EXPECT_TRUE(tiled.stages.encoder(0, shape)->tiles.several());
   bool in_turn = false;
   for (const BudgetChoice& choice : tiled.plan.choices)
     in_turn = in_turn || choice.mode.find("encoder in turn") != std::string::npos;
