@@ -76,6 +76,9 @@ struct Request {
   std::string inpaint_fill = "original";  // under the mask at the start: "original", "noise" or "blur"
   // Outpainting: pixels to add on the left, at the top, on the right and at the bottom of init_image.
   std::array<int, 4> extend = {0, 0, 0, 0};
+  // Inpainting: the seed of the generator that samples the encoded picture; if absent: that of the first picture. One
+  // sample is used for all pictures that start from one file, as in diffusers.
+  std::optional<uint64_t> sample_seed = {};
   std::string paste = "auto";  // pixels under black mask are those of init_image: "on", "off"; auto: on with a crop
   // What a refiner reads in addition to the prompts.
   double aesthetic_score = 6.0, negative_aesthetic_score = 2.5;

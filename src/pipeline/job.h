@@ -44,8 +44,10 @@ class Job::Impl {
   const ResolvedRequest& request() const { return request_; }
   int images() const { return request_.request.num_images_per_prompt; }
 
-  // A new generator of a picture, as each loop has one.
-  PictureNoise noise(int image, size_t loop) const;
+  // The seed of a picture.
+  uint64_t seed(int image) const { return *request_.request.seed + static_cast<uint64_t>(image); }
+  // A new generator, as each loop of a picture has one.
+  PictureNoise noise(uint64_t seed, size_t loop) const;
   // Begins a loop, with the generator and the start of each picture.
   void begin(size_t loop, std::vector<PictureNoise> noise, std::vector<PictureStart> starts);
   size_t loop() const { return loop_; }

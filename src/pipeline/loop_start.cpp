@@ -37,26 +37,29 @@ std::vector<float> condition_of(std::span<const float> mask, std::span<const flo
 class FirstStart {
  public:
   FirstStart(const ResolvedRequest& r, const VaeConfig& vae, const TinyVaeConfig* tiny, const StartPicture& from,
-             PictureNoise& noise)
+             const StartNoise& noise)
       : r_(r), loop_(r.loops.front()), vae_(vae), tiny_(tiny), from_(from), noise_(noise) {}
 
   PictureStart make() {
     PictureStart start;
     if (!loop_.reads_mask && loop_.blending == Blending::none) {
       start.state = latents(false);
-      if (loop_.start == LoopStart::picture) start.state = with_noise(loop_, std::move(start.state), noise_.values());
+      if (loop_.start == LoopStart::picture)
+        start.state = with_noise(loop_, std::move(start.state), noise_.own.values());
       return start;
     }
     std::vector<float> original;
     if (loop_.reads_picture()) original = latents(false);
-    std::vector<float> draw = noise_.values();
+    std::vector<float> draw = noise_.own.values();
+    if (noise_.sampler != nullptr) noise_.sampler->values();  // as its own picture does
     std::vector<float> mask = latent_mask(from_.prepared, vae_.scale());
     if (r_.request.inpaint_fill == "noise") fill(original, draw, mask);
     start.state = first_state(original, draw);
     if (loop_.reads_mask) {
       start.mask_inputs["inpaint_condition"] = condition_of(mask, latents(true));
     } else {
-      if (tiny_ == nullptr) noise_.values();  // diffusers samples the masked picture for these UNets too
+      if (tiny_ == nullptr && noise_.sampler == nullptr)
+        noise_.own.values();  // diffusers samples the masked picture for these UNets too
       start.mask_inputs["original"] = std::move(original);
       start.mask_inputs["start_noise"] = std::move(draw);
       start.mask_inputs["mask"] = std::move(mask);
@@ -70,7 +73,8 @@ class FirstStart {
     if (!from_.latents.empty()) return from_.latents;
     const std::vector<float>& encoded = masked ? from_.encoded_masked : from_.encoded;
     // Inpainting does not apply the statistics of the latents (diffusers _encode_vae_image).
-    return to_latents(vae_, tiny_, encoded, noise_, !loop_.reads_mask && loop_.blending == Blending::none);
+    return to_latents(vae_, tiny_, encoded, noise_.sampler == nullptr ? noise_.own : *noise_.sampler,
+                      !loop_.reads_mask && loop_.blending == Blending::none);
   }
 
   std::vector<float> first_state(const std::vector<float>& original, const std::vector<float>& draw) const {
@@ -91,18 +95,22 @@ class FirstStart {
   const VaeConfig& vae_;
   const TinyVaeConfig* tiny_;
   const StartPicture& from_;
-  PictureNoise& noise_;
+  const StartNoise& noise_;
 };
 
 }  // namespace
 
 PictureStart first_start(const ResolvedRequest& r, const VaeConfig& vae, const TinyVaeConfig* tiny,
-                         const StartPicture* from, PictureNoise& noise) {
+                         const StartPicture* from, const StartNoise& noise) {
   const Loop& loop = r.loops.front();
   if (from == nullptr) return {};
   if (loop.start == LoopStart::noise && !loop.reads_mask && loop.blending == Blending::none)
     return {scaled(from->latents, loop.schedule.init_noise_sigma)};
   return FirstStart(r, vae, tiny, *from, noise).make();
+}
+
+uint64_t sample_seed(const Request& request, int image, size_t files) {
+  return request.sample_seed.value_or(*request.seed) + static_cast<size_t>(image) % std::max<size_t>(1, files);
 }
 
 std::vector<float> to_latents(const VaeConfig& vae, const TinyVaeConfig* tiny, std::vector<float> encoded,

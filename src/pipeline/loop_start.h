@@ -32,10 +32,21 @@ struct PictureStart {
   MaskInputs mask_inputs = {};
 };
 
-// The first loop of a picture. `noise` is the generator of the picture in this loop, which has drawn nothing. tiny: the
-// tiny autoencoder has encoded the picture; then the results are latents and nothing is sampled. from: nullptr without.
+// The generators of a picture in its first loop. They have drawn nothing.
+struct StartNoise {
+  PictureNoise& own;
+  // Of another seed (Request::sample_seed): samples the encoded picture. nullptr: `own` does that.
+  PictureNoise* sampler = nullptr;
+};
+
+// The first loop of a picture. tiny: the tiny autoencoder has encoded the picture; then the results are latents and
+// nothing is sampled. from: nullptr without.
 PictureStart first_start(const ResolvedRequest& request, const VaeConfig& vae, const TinyVaeConfig* tiny,
-                         const StartPicture* from, PictureNoise& noise);
+                         const StartPicture* from, const StartNoise& noise);
+
+// The seed of the generator that samples the encoded picture of picture `image`, with a mask. files: the number of
+// different pictures to start from.
+uint64_t sample_seed(const Request& request, int image, size_t files);
 
 // The latents of an encoded picture: a sample of the distribution in `encoded`, or `encoded` itself from a tiny
 // autoencoder. normalize: as in scale_latents (posterior.h).

@@ -44,8 +44,8 @@ Schedule from(int first, const SchedulerConfig& scheduler, ScheduleOptions optio
 
 void require_steps(const Schedule& schedule, FieldName field, double value) {
   if (schedule.evaluations.empty())
-    fail(ErrorCode::invalid_argument, "{} {} leaves no step: give another fraction or a larger {}", field, value,
-         FieldName{"num_inference_steps"});
+    fail(ErrorCode::invalid_argument, "{} {} leaves no step: give a {} fraction or a larger {}", field, value,
+         field.name == "denoising_end" ? "larger" : "smaller", FieldName{"num_inference_steps"});
 }
 
 class Maker {

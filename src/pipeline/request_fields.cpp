@@ -233,6 +233,9 @@ constexpr Field kFields[] = {
        std::ranges::copy(sides, r.extend.begin());
      },
      [](const R& r, const E&) -> Shown { return fmt::format("{}", fmt::join(r.extend, ",")); }},
+    {"sample_seed", "--sample-seed", "N", "inpainting: seed of the generator that samples the encoded picture (default: `seed`)", kRequest, kNone,
+     [](R& r, E&, Text t) { r.sample_seed = number<uint64_t>("sample_seed", t, 0, UINT64_MAX, "a whole number from 0 to 2^64 - 1"); },
+     [](const R& r, const E&) { return shown(r.sample_seed); }},
     {"paste", "--paste", "auto|on|off", "on: pixels under black mask are those of the input; auto: on with `padding_mask_crop`", kRequest, kInMetadata,
      [](R& r, E&, Text t) { choose(r.paste, "paste", t, {"auto", "on", "off"}, "auto, on or off"); },
      [](const R& r, const E&) -> Shown { return r.paste; }},

@@ -89,7 +89,8 @@ void TextStage::encode(const ResolvedRequest& r, const Stages& stages, std::span
   for (PromptTokenizer& tokenizer : tokenizers_) tokenizer.set_words(r.words);
   warn_of_unused_words(r);
   const std::vector<int> skips = text_skips(r.request);
-  for (const int encoder : {0, 1}) unknown_texts(encoder, r, skips);  // marks the cached ones as used
+  for (const int encoder : {0, 1})
+    if (encoder == 1 || source_.config.text_encoder) unknown_texts(encoder, r, skips);  // marks the cached ones as used
   forget_others(remember ? kMostRemembered : 0);
   std::set<std::pair<int, std::string>> encoded;
   size_t i = 0;
