@@ -140,7 +140,7 @@ std::string segment(char marker, const std::string& data) {
 // Of a JPEG with these segments.
 PictureText jpeg_text(const std::string& segments) {
   const std::string jpeg = file("grey.jpg"), with = jpeg.substr(0, 2) + segments + jpeg.substr(2);
-  const PictureText text = read_picture_text(bytes(with), "p");
+  PictureText text = read_picture_text(bytes(with), "p");
   EXPECT_EQ(read_picture(bytes(with), "p").text, text);
   return text;
 }
