@@ -101,8 +101,8 @@ TEST(Exif, CommentInItsCharacterSets) {
 }
 
 TEST(Exif, IllFormedUtf16IsRepaired) {
-  EXPECT_EQ(comment_of(kUnicode + utf16(std::u16string{u'a', 0xD800, u'b', 0xDC00, 0xD83D}, true)),
-            "a\uFFFDb\uFFFD\uFFFD");
+  EXPECT_EQ(comment_of(kUnicode + utf16(std::u16string{u'a', 0xD800, u'b', u'c', 0xDC00, 0xD83D}, true)),
+            "a\uFFFDbc\uFFFD\uFFFD");
   EXPECT_EQ(comment_of(kUnicode + utf16(std::u16string{u'a', u'b', 0, 0}, false) + "x"), "ab");
   EXPECT_EQ(comment_of(kUnicode), "");
 }
@@ -111,7 +111,7 @@ TEST(Exif, TextsOfTheFirstFolder) {
   // ComfyUI stores its graph in Make and Model; Fooocus the comment as a text of the first folder.
   Writer writer(true);
   writer.number(8, 4).number(3, 2).entry(271, 2, 12).number(50, 4).entry(272, 2, 4).raw(std::string("p:3\0", 4));
-  writer.entry(37510, 2, 5).number(62, 4).number(0, 4).raw("workflow:{}\0").raw(std::string(1, '\0')).raw("{...}");
+  writer.entry(37510, 2, 5).number(62, 4).number(0, 4).raw("workflow:{}").raw(std::string(1, '\0')).raw("{...}");
   EXPECT_THAT(parse(writer.text()).text,
               ElementsAre(Pair("Make", "workflow:{}"), Pair("Model", "p:3"), Pair("UserComment", "{...}")));
 }

@@ -66,7 +66,7 @@ bool keeps_colours(cmsHTRANSFORM transform) {
 }
 
 std::vector<uint8_t> greys_through(cmsHPROFILE profile) {
-  const std::vector<uint8_t> same = equal_values();
+  std::vector<uint8_t> same = equal_values();
   std::vector<uint8_t> rgb(same.size());
   if (cmsGetColorSpace(profile) == cmsSigRgbData) {
     const std::shared_ptr<void> transform = transform_of(profile, TYPE_RGB_8);

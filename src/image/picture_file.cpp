@@ -22,7 +22,7 @@ struct Format {
 constexpr Format kFormats[] = {
     {"PNG", [](std::string_view b) { return b.starts_with("\x89PNG\r\n\x1a\n"sv); }, scan_png, decode_png},
     {"JPEG", [](std::string_view b) { return b.starts_with("\xFF\xD8\xFF"sv); }, scan_jpeg, decode_jpeg},
-    {"WebP", [](std::string_view b) { return b.starts_with("RIFF"sv) && b.substr(4).substr(4).starts_with("WEBP"sv); },
+    {"WebP", [](std::string_view b) { return b.size() >= 12 && b.starts_with("RIFF"sv) && b.substr(8, 4) == "WEBP"sv; },
      scan_webp, decode_webp},
 };
 

@@ -7,6 +7,7 @@
 //    more than 4 MiB is an error.
 // 2. 16 bits of grey keep the upper 8, as those of colours do.
 // 3. A JPEG with damaged pixels is an error. Pillow gives a picture with grey in their place.
+// 4. Colours that the palette of a PNG does not have are black, as in libpng. Pillow shows greys.
 //
 // Limits, checked before pixels are decoded: 8192 pixels a side (64 Mpx), 32 MiB encoded, one frame; for JPEG 64 scans,
 // and 448 MiB for a progressive picture.
@@ -38,7 +39,7 @@ struct PictureFile {
 
 // Throws Error(bad_file), one sentence with `what` (the name of the file).
 PictureFile read_picture(std::span<const std::byte> bytes, std::string_view what);
-// Reads at most 32 MiB of the file. Throws also Error(io).
+// Throws Error(bad_file) also for a path that cannot be read as a file.
 PictureFile load_picture(const std::filesystem::path& path);
 
 // The texts alone, without decoding pixels. Throws as read_picture for a file that is no picture.

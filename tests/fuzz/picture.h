@@ -11,8 +11,8 @@
 
 namespace tempera {
 
-// Any bytes are a picture or give Error(bad_file). Pictures of more than 4096 pixels are not decoded, so that most inputs
-// take less than a millisecond. The texts are the same with and without the pixels.
+// Any bytes are a picture or give Error(bad_file). Pictures of more than 4096 pixels are not decoded, so that most
+// inputs take less than a millisecond. The texts are the same with and without the pixels.
 inline std::optional<PictureFile> read_small_picture(std::span<const std::byte> bytes, std::string_view format,
                                                      PictureParts (*scan)(const PictureSource&)) {
   constexpr int64_t kMaxPixels = 4096;
