@@ -9,7 +9,7 @@ RgbView view_of(const Image& image) {
   return {image.width, image.height, image.rgb};
 }
 
-PngText text_of(const Image& image) {
+PictureText text_of(const Image& image) {
   return {{"parameters", image.parameters}};
 }
 

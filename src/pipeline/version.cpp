@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "image/decoders.h"
 #include "image/png.h"
 #include "pipeline/commit.h"
 #include "pipeline/devices.h"
@@ -20,6 +21,8 @@ BuildInfo build_info() {
   const auto dotted = [](int major, int minor, int patch) { return fmt::format("{}.{}.{}", major, minor, patch); };
   BuildInfo info{.commit = commit(), .backends = built_backends(), .libraries = backend_libraries()};
   info.libraries.push_back({"libpng", libpng_version()});
+  info.libraries.push_back({"zlib", zlib_library_version()});
+  info.libraries.push_back({"LittleCMS", lcms_library_version()});
   info.libraries.push_back({"SQLite", sqlite_library_version()});
   info.libraries.push_back({"nettle", nettle_library_version()});
   info.libraries.push_back({"utf8proc", unicode_library_version()});
