@@ -43,13 +43,20 @@ std::vector<StartPicture> Engine::Impl::start_pictures(const ResolvedRequest& r,
 
 void Engine::Impl::begin_first(Job::Impl& job) {
   const std::optional<TinyVaeConfig>& tiny = job.prepared().fitted.options.decoder.tiny;
+  const ResolvedRequest& r = job.request();
+  const Loop& first = r.loops.front();
   std::vector<PictureNoise> noise;
   std::vector<PictureStart> starts;
   for (int i = 0; i < job.images(); ++i) {
-    noise.push_back(job.noise(i, 0));
-    const auto from = static_cast<size_t>(i) % std::max<size_t>(1, job.starts.size());
-    starts.push_back(first_start(job.request(), facts_.config.vae, tiny ? &*tiny : nullptr,
-                                 job.starts.empty() ? nullptr : &job.starts[from], noise.back()));
+    const size_t files = job.starts.size();
+    noise.push_back(job.noise(job.seed(i), 0));
+    std::optional<PictureNoise> sampler;
+    const bool masked = first.reads_mask || first.blending != Blending::none;
+    const uint64_t seed = sample_seed(r.request, i, files);
+    if (masked && seed != job.seed(i)) sampler.emplace(job.noise(seed, 0));
+    const StartPicture* from = files == 0 ? nullptr : &job.starts[static_cast<size_t>(i) % files];
+    starts.push_back(first_start(r, facts_.config.vae, tiny ? &*tiny : nullptr, from,
+                                 {noise.back(), sampler ? &*sampler : nullptr}));
   }
   for (StartPicture& start : job.starts)
     start.encoded = start.encoded_masked = start.latents = {};  // they are in the states now
@@ -79,7 +86,7 @@ void Engine::Impl::begin_next(Job::Impl& job, const CheckCancelled& check) {
   std::vector<PictureNoise> noise;
   std::vector<PictureStart> starts(static_cast<size_t>(job.images()));
   for (int i = 0; i < job.images(); ++i) {
-    noise.push_back(job.noise(i, next));
+    noise.push_back(job.noise(job.seed(i), next));
     if (!loop.enlarges) continue;
     std::vector<float> latents =
         job.prepared().shape.redraws

@@ -38,10 +38,10 @@ void Job::Impl::set_mask_inputs(std::vector<Picture>& pictures, const std::vecto
   }
 }
 
-PictureNoise Job::Impl::noise(int image, size_t loop) const {
+PictureNoise Job::Impl::noise(uint64_t seed, size_t loop) const {
   const Shape& latent = prepared_->denoise(loop).programs.front().input("noise").ref.desc.shape;
-  return {request_.request.rng == "cuda" ? Rng::cuda : Rng::cpu, *request_.request.seed + static_cast<uint64_t>(image),
-          static_cast<int>(latent[3]), static_cast<size_t>(latent[1] * latent[2])};
+  return {request_.request.rng == "cuda" ? Rng::cuda : Rng::cpu, seed, static_cast<int>(latent[3]),
+          static_cast<size_t>(latent[1] * latent[2])};
 }
 
 void Job::Impl::begin(size_t loop, std::vector<PictureNoise> noise, std::vector<PictureStart> begun_with) {
