@@ -41,7 +41,7 @@ struct PictureParts {
   size_t scans = 0;  // of a JPEG
 };
 
-// Appends a text that is within the limits of picture_file.h.
+// Appends a text that is within the limits of picture_file.h. It ends at the first NUL: no format allows NUL in texts.
 void add_text(PictureText& text, std::string_view key, std::string value);
 
 PictureParts scan_png(const PictureSource& source);

@@ -22,6 +22,14 @@ std::shared_ptr<void> open_profile(std::span<const std::byte> bytes) {
   return {profile, cmsCloseProfile};
 }
 
+// In the header of a profile (ICC.1:2022, 7.2). LittleCMS has an enumeration for it, in which unknown values of a file
+// would be undefined behaviour.
+constexpr std::string_view kGrey = "GRAY", kRgb = "RGB ", kCmyk = "CMYK";
+std::string_view colour_space(std::span<const std::byte> profile) {
+  constexpr size_t kAt = 16, kBytes = 4;
+  return as_text(profile.subspan(kAt, kBytes));
+}
+
 // Null if the profile cannot be used for this type of samples.
 std::shared_ptr<void> transform_of(cmsHPROFILE profile, cmsUInt32Number samples) {
   const std::shared_ptr<void> srgb(cmsCreate_sRGBProfile(), [](void* p) {
@@ -65,10 +73,10 @@ bool keeps_colours(cmsHTRANSFORM transform) {
   return nearly_equal(colours, converted);
 }
 
-std::vector<uint8_t> greys_through(cmsHPROFILE profile) {
+std::vector<uint8_t> greys_through(cmsHPROFILE profile, std::string_view space) {
   std::vector<uint8_t> same = equal_values();
   std::vector<uint8_t> rgb(same.size());
-  if (cmsGetColorSpace(profile) == cmsSigRgbData) {
+  if (space == kRgb) {
     const std::shared_ptr<void> transform = transform_of(profile, TYPE_RGB_8);
     if (transform == nullptr) return same;
     cmsDoTransform(transform.get(), same.data(), rgb.data(), kLevels);
@@ -92,14 +100,13 @@ int times(int a, int b) {
 
 ToSrgb::ToSrgb(std::span<const std::byte> bytes, Samples samples) : samples_(samples) {
   const std::shared_ptr<void> profile = open_profile(bytes);
-  const cmsColorSpaceSignature space = profile != nullptr ? cmsGetColorSpace(profile.get()) : cmsColorSpaceSignature{};
+  const std::string_view space = profile != nullptr ? colour_space(bytes) : "";
   if (samples == Samples::grey) {
-    const bool usable = space == cmsSigGrayData || space == cmsSigRgbData;
-    rgb_of_grey_ = usable ? greys_through(profile.get()) : equal_values();
-  } else if (samples == Samples::rgb && space == cmsSigRgbData) {
+    rgb_of_grey_ = space == kGrey || space == kRgb ? greys_through(profile.get(), space) : equal_values();
+  } else if (samples == Samples::rgb && space == kRgb) {
     transform_ = transform_of(profile.get(), TYPE_RGB_8);
     if (transform_ != nullptr && keeps_colours(transform_.get())) transform_ = nullptr;
-  } else if (samples == Samples::ink_left && space == cmsSigCmykData) {
+  } else if (samples == Samples::ink_left && space == kCmyk) {
     transform_ = transform_of(profile.get(), TYPE_CMYK_8_REV);
   }
 }

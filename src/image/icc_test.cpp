@@ -81,6 +81,10 @@ TEST(ToSrgb, UnusableProfilesAreIgnored) {
     EXPECT_TRUE(ToSrgb(part, Samples::rgb).is_identity()) << size;
     EXPECT_EQ(converted(part, Samples::grey, {7}, 1), (Row{7, 7, 7})) << size;
   }
+  // A colour space that does not exist.
+  std::vector<std::byte> unknown = p3;
+  unknown[16] = std::byte{0xFF};
+  EXPECT_TRUE(ToSrgb(unknown, Samples::rgb).is_identity());
   // A profile of RGB does not say what inks look like.
   EXPECT_EQ(converted(p3, Samples::ink_left, {255, 255, 255, 255}, 1), (Row{255, 255, 255}));
 }

@@ -100,7 +100,7 @@ class Reader {
       parts_.height = u16(data, 1);
       parts_.width = u16(data, 3);
     } else if (marker == kCom) {
-      add_text(parts_.text, "Comment", valid_utf8(text.substr(0, text.find('\0'))));
+      add_text(parts_.text, "Comment", valid_utf8(text));
     } else if (marker == kApp1 && text.starts_with(kExifPrefix)) {
       append(parts_.exif, data.subspan(kExifPrefix.size()));  // data of more than 64 KiB continues in the next segment
     } else if (marker == kApp1 && text.starts_with(kXmpPrefix)) {

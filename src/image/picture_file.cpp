@@ -120,6 +120,7 @@ void PictureSource::refuse(std::string_view why) const {
 }
 
 void add_text(PictureText& text, std::string_view key, std::string value) {
+  value.resize(std::min(value.size(), value.find('\0')));
   if (value.size() <= kMaxTextBytes && text.size() < kMaxTexts) text.emplace_back(key, std::move(value));
 }
 

@@ -110,9 +110,7 @@ void read_text(const Chunk& chunk, PictureText& text) {
   if (international && (!cut(rest) || !cut(rest))) return;
   const std::optional<std::string> value = unpacked(rest, compressed);
   if (!value) return;
-  // As in C strings, a Latin-1 text ends at a NUL.
-  const std::string key = from_latin1(*keyword);
-  add_text(text, key, international ? valid_utf8(*value) : from_latin1(value->substr(0, value->find('\0'))));
+  add_text(text, from_latin1(*keyword), international ? valid_utf8(*value) : from_latin1(*value));
 }
 
 // A profile that cannot be decompressed is ignored, as one that cannot be read (image/icc.h).

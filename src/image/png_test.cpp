@@ -154,6 +154,12 @@ TEST(Png, ReadsTextFromAnywhere) {
               ElementsAre(Pair("k\u00E9", "v\u00FC"), Pair("z", "caf\u00E9"), Pair("i", "\u2615")));
 }
 
+TEST(Png, TextsEndAtNul) {
+  const std::string texts = chunk("tEXt", std::string("k\0v\0w", 5)) + chunk("iTXt", std::string("i\0\0\0\0\0v\0w", 9));
+  const std::string file = png_of(header(1, 1, 8, 0) + texts + chunk("IDAT", packed(std::string("\0\x05", 2))));
+  EXPECT_THAT(read_picture(bytes(file), "x").text, ElementsAre(Pair("k", "v"), Pair("i", "v")));
+}
+
 TEST(Png, LeavesOutTextsThatAreDamaged) {
   const std::string picture = chunk("IDAT", packed(std::string("\0\x05", 2)));
   std::string wrong_checksum = chunk("tEXt", std::string("k\0v", 3));
