@@ -77,8 +77,8 @@ Taps make_taps(int size, int begin, int end, int new_size, Filter filter) {
   std::vector<double> values(taps.most);
   for (int x = 0; x < new_size; ++x) {
     const double center = begin + (x + 0.5) * scale;
-    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(center + support + 0.5), size) - first;
+    const int first = std::max(static_cast<int>(std::lround(center - support)), 0);
+    const int count = std::min(static_cast<int>(std::lround(center + support)), size) - first;
     double sum = 0.0;
     for (int i = 0; i < count; ++i) {
       values[i] = filter.value((i + first - center + 0.5) * inverse);

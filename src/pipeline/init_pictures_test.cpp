@@ -95,7 +95,7 @@ TEST(FinishPicture, PastesTheInputAndNotItsFill) {
   EXPECT_EQ(picture.original.rgb, init.image.rgb);
   const Image8 finished = finish_picture(request, picture, plain(8, 8, 0));
   for (int i = 0; i < 96; ++i) EXPECT_EQ(finished.rgb[i], init.image.rgb[i]) << i;
-  for (int i = 96; i < 192; ++i) EXPECT_NEAR(finished.rgb[i], init.image.rgb[i] * 155 / 255, 2) << i;
+  for (int i = 96; i < 192; ++i) EXPECT_NEAR(finished.rgb[i], init.image.rgb[i] * (155.0 / 255.0), 2) << i;
 }
 
 TEST(FinishPicture, WithoutPastingTheRegionIsReplaced) {
