@@ -62,8 +62,9 @@ TEST(BlendStep, ThresholdsMeetTheGreysOfBytes) {
     const Schedule schedule = euler(steps);
     for (int i = 0; i < steps; ++i) {
       if ((steps - i) * 255 % steps != 0) continue;
-      const float grey = static_cast<float>((steps - i) * 255 / steps) / 255;
-      EXPECT_EQ(grey, static_cast<float>(blend_step(Blending::soft, schedule, static_cast<size_t>(i)).threshold))
+      const int byte = (steps - i) * 255 / steps;
+      EXPECT_EQ(static_cast<float>(byte) / 255,
+                static_cast<float>(blend_step(Blending::soft, schedule, static_cast<size_t>(i)).threshold))
           << i << " of " << steps;
     }
   }

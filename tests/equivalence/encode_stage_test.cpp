@@ -9,6 +9,7 @@
 
 #include "models/vae.h"
 #include "passes/passes.h"
+#include "pipeline/placement.h"
 #include "support/backends.h"
 #include "support/random_checkpoint.h"
 #include "support/reference.h"
@@ -44,8 +45,9 @@ class EncodeStage : public ::testing::TestWithParam<std::string> {
 
   Executable& loaded(const Graph& graph) {
     checkpoints_.push_back(std::make_unique<test::RandomCheckpoint>(graph));
-    lone_.push_back(std::make_unique<LoneExecutable>(lower(optimize(graph), backend_->target()), *backend_, *queue_,
-                                                     *checkpoints_.back()));
+    Program program =
+        place(lower(optimize(graph), backend_->target()), Role::encode, placement_, backend_->target().alignment);
+    lone_.push_back(std::make_unique<LoneExecutable>(std::move(program), *backend_, *queue_, *checkpoints_.back()));
     (*lone_.back())->load();
     return **lone_.back();
   }
@@ -72,6 +74,7 @@ class EncodeStage : public ::testing::TestWithParam<std::string> {
     return {height, width, options.tiny ? 4 : 8, e.read_output(options.tiny ? "latent" : "moments")};
   }
 
+  Placement placement_ = {};
   const VaeConfig vae_ = preset("tiny").vae;
   const std::unique_ptr<Backend> backend_ = test::make_backend(GetParam());
   const std::unique_ptr<Queue> queue_ = backend_->make_queue();
@@ -151,6 +154,20 @@ TEST_P(EncodeStage, EncodesAWholePictureInOneRun) {
     if (tiny) options.tiny = tiny_vae_preset("tiny");
     EXPECT_EQ(encoded(options, picture.values), encode_alone(options, picture, 0, 0, kHeight, kWidth).values);
     EXPECT_EQ(reports_, (std::vector<std::pair<size_t, size_t>>{{1, 1}}));
+  }
+}
+
+// Wherever the parameters are.
+TEST_P(EncodeStage, OffloadingChangesNoBit) {
+  const Array picture = random_picture();
+  for (const bool tiling : {false, true}) {
+    const DecoderOptions options{.tiling = tiling, .tile_pixels = kTile * kScale};
+    placement_ = {};
+    const Floats resident = encoded(options, picture.values);
+    for (const char* offload : {"none", "model", "sequential"}) {
+      placement_ = placement_for(offload);
+      EXPECT_EQ(encoded(options, picture.values), resident) << offload;
+    }
   }
 }
 
