@@ -65,6 +65,8 @@ VENDORS = {
     "cublas": ["src/backend/cuda/"],
     "omp.h": ["src/base/", "src/backend/cpu/", "tests/threads/"],
     "png.h": ["src/image/"],
+    "jpeglib.h": ["src/image/"],
+    "webp/": ["src/image/"],
     "zlib.h": ["src/image/"],
     "utf8proc.h": ["src/text/"],
     "sqlite3.h": ["src/source/catalog/"],

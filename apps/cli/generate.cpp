@@ -1,4 +1,4 @@
-// tempera generate: draws the pictures of a prompt and writes PNG files.
+// tempera generate: draws the pictures of a prompt and writes them to files.
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
@@ -17,7 +17,7 @@
 #include "fields.h"
 #include "interrupt.h"
 #include "json_text.h"
-#include "output_pattern.h"
+#include "picture_output.h"
 #include "plan_output.h"
 #include "progress_bar.h"
 #include "save_pictures.h"
@@ -29,7 +29,7 @@ namespace {
 
 struct Options {
   Inputs inputs;
-  std::string output;  // empty: kDefaultOutput, and nothing is replaced
+  PictureOutput output;
   bool json = false;
 };
 
@@ -134,14 +134,7 @@ std::string footer() {
 Run add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field& field) { return !field.has(FieldTrait::for_plans_only); });
-  app.add_option(
-         "-o,--output", options->output,
-         fmt::format(
-             "file to write, a name or a pattern with {{seed}} and {{index}} (default {}); - for standard output",
-             kDefaultOutput))
-      ->type_name("NAME.png")
-      ->group("Output")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_picture_output(app, options->output);
   app.add_flag("--json", options->json, "print files, times and memory as JSON on standard output")->group("Output");
   app.footer(footer());
   return [options] { return run(*options); };
