@@ -6,7 +6,7 @@
 set -euo pipefail
 
 declare -A packages=(
-  [build]="g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libcli11-dev libdnnl-dev libhwy-dev libpng-dev libjpeg-dev libwebp-dev libutf8proc-dev libsqlite3-dev nettle-dev"
+  [build]="g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libcli11-dev libdnnl-dev libhwy-dev libpng-dev libjpeg-dev libwebp-dev liblcms2-dev libutf8proc-dev libsqlite3-dev nettle-dev"
   [test]="pkgconf libgtest-dev libgmock-dev libbenchmark-dev"
   [check]="git python3 flake8 ccache clang clang-format clang-tidy libclang-rt-dev libomp-dev valgrind"
 )

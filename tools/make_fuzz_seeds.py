@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes tests/fuzz/seeds/{adapter,gguf,png,infotext,tokenizer}: small inputs with which the fuzzers of the same names start.
+"""Makes tests/fuzz/seeds/{adapter,exif,gguf,jpeg,png,infotext,tokenizer,webp}: small inputs with which the fuzzers of the same
+names start. Some pictures are those of tests/data/pictures (make_picture_goldens.py).
 
 Run from the repository root. Needs only Python.
 """
@@ -9,6 +10,9 @@ import pathlib
 import struct
 import zlib
 
+import picture_files
+
+PICTURES = pathlib.Path("tests/data/pictures")
 SEEDS = pathlib.Path("tests/fuzz/seeds")
 
 
@@ -32,6 +36,16 @@ def texts():
     after = chunk(b"zTXt", b"z\0\0" + zlib.compress(b"text"))
     after += chunk(b"iTXt", b"i\0\1\0de\0i\0" + zlib.compress("☕".encode()))
     return before, after
+
+
+def pictures(*names):
+    return {pathlib.Path(name).stem: (PICTURES / name).read_bytes() for name in names}
+
+
+def exifs():
+    comments = {"utf16": b"UNICODE\0" + "Steps: 20 ☕😀".encode("utf-16-be"), "ascii": b"ASCII\0\0\0text", "jis": b"JIS\0\0\0\0\0x"}
+    seeds = {name: picture_files.exif(6, comment, ">") for name, comment in comments.items()}
+    return {**seeds, "little": b"Exif\0\0" + picture_files.exif(3, b"UNICODE\0" + "ab".encode("utf-16-le"))}
 
 
 def tokenizer_folder(*files, prompt):
@@ -138,7 +152,10 @@ def main():
     }
     seeds = {
         "adapter": adapters(),
+        "exif": exifs(),
         "gguf": ggufs(),
+        "jpeg": pictures("420.jpg", "444-progressive.jpg", "cmyk.jpg", "ycck-progressive.jpg", "grey.jpg", "orientation6.jpg",
+                         "profile-grey.jpg"),
         "png": {
             "rgb_texts": png(3, 5, 8, 2, rows(5, 9), before, after),
             "rgba": png(3, 5, 8, 6, rows(5, 12)),
@@ -146,9 +163,12 @@ def main():
             "grey1": png(9, 5, 1, 0, rows(5, 2)),
             "palette2": png(3, 5, 2, 3, rows(5, 1), palette),
             "interlaced": png(2, 2, 8, 0, b"\0\1\0\2\0\3\4", interlace=1),
+            "exif": png(1, 1, 8, 0, rows(1, 1), chunk(b"eXIf", picture_files.exif(2, b"ASCII\0\0\0text"))),
+            **pictures("profile-grey.png"),
         },
         "infotext": {name: text.encode() for name, text in infotext.items()},
         "tokenizer": tokenizers(),
+        "webp": pictures("lossless-alpha.webp", "lossy.webp", "lossy-alpha.webp", "orientation.webp"),
     }
     for folder, files in seeds.items():
         (SEEDS / folder).mkdir(parents=True, exist_ok=True)

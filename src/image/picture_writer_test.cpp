@@ -182,7 +182,7 @@ TEST(PictureWriter, XmpInPngIsInternational) {
   const Image8 image = gradient(4, 4);
   const auto file = encode_png(view(image), {{"parameters", "p"}, {std::string(kXmpKeyword), "<x/>"}});
   EXPECT_THAT(text_of(file), HasSubstr(std::string("iTXtXML:com.adobe.xmp\0\0\0\0\0<x/>", 30)));
-  EXPECT_THAT(read_png(file, "x").text, ElementsAre(Pair("parameters", "p"), Pair("XML:com.adobe.xmp", "<x/>")));
+  EXPECT_THAT(read_picture(file, "x").text, ElementsAre(Pair("parameters", "p"), Pair("XML:com.adobe.xmp", "<x/>")));
 }
 
 }  // namespace

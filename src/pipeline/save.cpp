@@ -19,8 +19,8 @@ PictureMetadata metadata_of(const Image& image, const PictureOptions& options) {
   return {image.parameters, options.ai_mark ? xmp_source_type(image.composite) : ""};
 }
 
-PngText text_of(const PictureMetadata& metadata) {
-  PngText text{{std::string(kParametersKeyword), metadata.parameters}};
+PictureText text_of(const PictureMetadata& metadata) {
+  PictureText text{{std::string(kParametersKeyword), metadata.parameters}};
   if (!metadata.xmp.empty()) text.emplace_back(kXmpKeyword, metadata.xmp);
   return text;
 }

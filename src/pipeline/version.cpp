@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "image/decoders.h"
 #include "image/jpeg_writer.h"
 #include "image/png.h"
 #include "image/webp_writer.h"
@@ -24,6 +25,8 @@ BuildInfo build_info() {
   info.libraries.push_back({"libpng", libpng_version()});
   info.libraries.push_back({"libjpeg-turbo", libjpeg_version()});
   info.libraries.push_back({"libwebp", libwebp_version()});
+  info.libraries.push_back({"zlib", zlib_library_version()});
+  info.libraries.push_back({"LittleCMS", lcms_library_version()});
   info.libraries.push_back({"SQLite", sqlite_library_version()});
   info.libraries.push_back({"nettle", nettle_library_version()});
   info.libraries.push_back({"utf8proc", unicode_library_version()});

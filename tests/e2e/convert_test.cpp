@@ -6,7 +6,7 @@
 #include <csignal>
 #include <utility>
 
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "program.h"
 #include "tiny_model.h"
 
@@ -38,7 +38,7 @@ class Convert : public testing::Test {
     const Ran ran = run(arguments);
     EXPECT_EQ(ran.status, 0) << ran.err;
     const std::string bytes = read_file(folder_ / "p.png");
-    return read_png(std::as_bytes(std::span(bytes)), "p.png").image.rgb;
+    return read_picture(std::as_bytes(std::span(bytes)), "p.png").image.rgb;
   }
   TemporaryFolder folder_;
 };

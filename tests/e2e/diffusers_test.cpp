@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "npy.h"
 #include "program.h"
 #include "support/reference.h"
@@ -210,7 +210,7 @@ std::vector<Image8> drawn_by_program(const std::vector<std::string>& words, cons
   for (int index = 0; index < images; ++index) {
     const std::string file = index == 0 ? "a.png" : fmt::format("a-{}.png", index);
     const std::string png = read_file(folder / file);
-    pictures.push_back(read_png(std::as_bytes(std::span(png)), file).image);
+    pictures.push_back(read_picture(std::as_bytes(std::span(png)), file).image);
   }
   return pictures;
 }

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "image/infotext.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "program.h"
 #include "tiny_model.h"
 
@@ -29,9 +29,9 @@ using testing::Not;
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 
-PngFile png_of(const fs::path& path) {
+PictureFile png_of(const fs::path& path) {
   const std::string bytes = read_file(path);
-  return read_png(std::as_bytes(std::span(bytes)), path.string());
+  return read_picture(std::as_bytes(std::span(bytes)), path.string());
 }
 
 Infotext text_of(const fs::path& path) {

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "program.h"
 #include "tiny_model.h"
 
@@ -61,7 +61,7 @@ class Memory : public ::testing::Test {
     EXPECT_LE(measured, (1 + bounds.share) * planned + bounds.more) << said;
     EXPECT_GE(measured, (1 - bounds.share) * planned - bounds.less) << said;
     const std::string bytes = read_file(picture);
-    return read_png(std::as_bytes(std::span(bytes)), picture).image.rgb;
+    return read_picture(std::as_bytes(std::span(bytes)), picture).image.rgb;
   }
 
   static inline std::unique_ptr<TemporaryFolder> folder_;

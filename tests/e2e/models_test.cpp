@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "image/infotext.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "program.h"
 #include "tiny_model.h"
 
@@ -45,9 +45,9 @@ class Models : public testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(generate_arguments(arguments));
   }
-  PngFile png() const {
+  PictureFile png() const {
     const std::string bytes = read_file(folder_ / "a.png");
-    return read_png(std::as_bytes(std::span(bytes)), "a.png");
+    return read_picture(std::as_bytes(std::span(bytes)), "a.png");
   }
   Infotext settings() const { return parse_infotext(png().text.at(0).second); }
 

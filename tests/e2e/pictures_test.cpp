@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "image/infotext.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "program.h"
 #include "tiny_model.h"
 
@@ -23,9 +23,9 @@ using testing::IsEmpty;
 using testing::Not;
 namespace fs = std::filesystem;
 
-PngFile png_of(const fs::path& path) {
+PictureFile png_of(const fs::path& path) {
   const std::string bytes = read_file(path);
-  return read_png(std::as_bytes(std::span(bytes)), path.string());
+  return read_picture(std::as_bytes(std::span(bytes)), path.string());
 }
 
 class Pictures : public testing::Test {
@@ -106,7 +106,7 @@ TEST_F(Pictures, OfASamplerByAnotherName) {
   ASSERT_EQ(generate({"--scheduler", "DPM++ 2M", "--schedule", "Karras", "--output", "a.png"}).status, 0);
   ASSERT_EQ(generate({"--scheduler", "dpmpp_2m_karras", "--output", "b.png"}).status, 0);
   ASSERT_EQ(generate({"--scheduler", "dpmpp_2m", "--output", "c.png"}).status, 0);
-  const PngFile a = png_of(folder_.path() / "a.png");
+  const PictureFile a = png_of(folder_.path() / "a.png");
   EXPECT_EQ(a.image.rgb, png_of(folder_.path() / "b.png").image.rgb);
   EXPECT_NE(a.image.rgb, png_of(folder_.path() / "c.png").image.rgb);
   const Infotext info = parse_infotext(a.text.at(0).second);
@@ -120,7 +120,7 @@ TEST_F(Pictures, OfOwnLevelsSayThem) {
   ASSERT_EQ(generate({"--scheduler", "euler", "--timesteps", "800,300", "--output", "a.png"}).status, 0);
   ASSERT_EQ(generate({"--scheduler", "ddim", "--eta", "0.5", "--output", "b.png"}).status, 0);
   ASSERT_EQ(generate({"--scheduler", "ddim", "--output", "c.png"}).status, 0);
-  const PngFile b = png_of(folder_.path() / "b.png");
+  const PictureFile b = png_of(folder_.path() / "b.png");
   EXPECT_NE(b.image.rgb, png_of(folder_.path() / "c.png").image.rgb);
   EXPECT_EQ(parse_infotext(png_of(folder_.path() / "a.png").text.at(0).second).find("timesteps"), "800,300");
   EXPECT_EQ(parse_infotext(b.text.at(0).second).find("eta"), "0.5");
@@ -128,7 +128,7 @@ TEST_F(Pictures, OfOwnLevelsSayThem) {
 
 TEST_F(Pictures, CarryTheirParameters) {
   ASSERT_EQ(generate({"--negative-prompt", "blurry", "--guidance-scale", "4.5", "--output", "a.png"}).status, 0);
-  const PngFile file = png_of(folder_.path() / "a.png");
+  const PictureFile file = png_of(folder_.path() / "a.png");
   ASSERT_EQ(file.text.size(), 2u);
   EXPECT_EQ(file.text[0].first, "parameters");
   const Infotext info = parse_infotext(file.text[0].second);
@@ -182,7 +182,7 @@ TEST_F(Pictures, CanBeDecodedInTilesAndByATinyAutoencoder) {
   for (std::vector<std::string> way : ways) {
     way.insert(way.end(), {"--width", "160", "--output", "a.png"});
     ASSERT_EQ(generate(way).status, 0);
-    PngFile file = png_of(folder_.path() / "a.png");
+    PictureFile file = png_of(folder_.path() / "a.png");
     EXPECT_EQ(file.image.width, 160);
     texts.push_back(file.text.at(0).second);
     pictures.push_back(std::move(file.image.rgb));
@@ -216,7 +216,7 @@ TEST_F(Pictures, CanBeDecodedByAnotherAutoencoder) {
     more.insert(more.end(), {"--output", "a.png"});
     const Ran ran = generate(more);
     EXPECT_EQ(ran.status, 0) << ran.err;
-    PngFile file = png_of(folder_.path() / "a.png");
+    PictureFile file = png_of(folder_.path() / "a.png");
     return Drawn{std::move(file.image.rgb), parse_infotext(file.text.at(0).second).find("VAE")};
   };
   const Drawn plain = drawn({}), own = drawn({"--vae", tiny_folder() / "vae"}),
@@ -277,7 +277,7 @@ TEST_F(Pictures, AreDrawnWithAnotherUnet) {
   ASSERT_EQ(generate({"--output", "own.png"}).status, 0);
   const Ran ran = generate({"--model", model, "--unet", unet, "--output", "other.png"});
   ASSERT_EQ(ran.status, 0) << ran.err;
-  const PngFile own = png_of(folder_.path() / "own.png"), other = png_of(folder_.path() / "other.png");
+  const PictureFile own = png_of(folder_.path() / "own.png"), other = png_of(folder_.path() / "other.png");
   EXPECT_EQ(other.image.rgb, own.image.rgb);
   EXPECT_EQ(parse_infotext(own.text.at(0).second).find("UNet"), std::nullopt);
   EXPECT_EQ(parse_infotext(other.text.at(0).second).find("UNet"), "other");

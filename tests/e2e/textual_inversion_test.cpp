@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "image/png.h"
+#include "image/picture_file.h"
 #include "program.h"
 #include "support/test_files.h"
 #include "tiny_model.h"
@@ -64,7 +64,7 @@ class TextualInversion : public testing::Test {
     const Ran ran = draw(prompt, more);
     EXPECT_EQ(ran.status, 0) << ran.err;
     const std::string bytes = read_file(folder_ / "a.png");
-    const PngFile file = read_png(std::as_bytes(std::span(bytes)), "a.png");
+    const PictureFile file = read_picture(std::as_bytes(std::span(bytes)), "a.png");
     text_ = file.text.at(0).second;
     return file.image.rgb;
   }

@@ -5,7 +5,7 @@
 #include "e2e/program.h"
 #include "e2e/tiny_model.h"
 #include "glyphs.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 
 namespace tempera::test {
 namespace {
@@ -17,7 +17,7 @@ TEST(EmojiByDefault, Generates) {
   const std::filesystem::path file = folder.path() / "apple.png";
   const Ran ran = run_tempera({"generate", "a red apple", "--steps", "4", "--seed", "1", "--output", file});
   ASSERT_EQ(ran.status, 0) << ran.err;
-  const Image8 image = read_picture(file);
+  const Image8 image = load_picture(file).image;
   EXPECT_EQ(image.width, 256);
   EXPECT_EQ(image.height, 256);
   const Glyphs glyphs;
@@ -60,10 +60,7 @@ TEST(EmojiByDefault, DecodesWithItsTinyAutoencoderWhereNothingElseFits) {
   EXPECT_THAT(chosen, HasSubstr(", tiny decoder "));
   const std::string asked = generate("asked.png", {"--memory-budget", budget, "--tiny-vae", "model"});
   EXPECT_THAT(generate("full.png", {}), HasSubstr("\"decoder\": \"AutoencoderKL\""));
-  const auto png = [&](const char* file) {
-    const std::string bytes = read_file(folder.path() / file);
-    return read_png(std::as_bytes(std::span(bytes)), file);
-  };
+  const auto png = [&](const char* file) { return load_picture(folder.path() / file); };
   EXPECT_EQ(png("chosen.png").image.rgb, png("asked.png").image.rgb);
   EXPECT_EQ(png("chosen.png").text, png("asked.png").text);
   EXPECT_THAT(png("chosen.png").text.at(0).second, HasSubstr("VAE: vae_tiny"));

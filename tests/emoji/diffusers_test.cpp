@@ -43,7 +43,7 @@ Request request_of(const nlohmann::json& fields) {
 }
 
 void expect_same(const Image& image, const std::string& name) {
-  const Image8 expected = read_picture(kFolder / (name + ".png"));
+  const Image8 expected = load_picture(kFolder / (name + ".png")).image;
   ASSERT_EQ(image.width, expected.width) << name;
   ASSERT_EQ(image.height, expected.height) << name;
   double sum = 0;
@@ -87,7 +87,7 @@ TEST(EmojiInDiffusers, NoCaseEqualsAnother) {
   std::set<std::vector<uint8_t>> seen;
   for (const auto& file : std::filesystem::directory_iterator(kFolder))
     if (file.path().extension() == ".png" && file.path().stem() != "scheduler_euler_vpred") {
-      EXPECT_TRUE(seen.insert(read_picture(file.path()).rgb).second) << file.path();
+      EXPECT_TRUE(seen.insert(load_picture(file.path()).image.rgb).second) << file.path();
     }
 }
 

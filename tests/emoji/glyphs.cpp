@@ -7,12 +7,11 @@
 #include <stdexcept>
 
 #include "base/json.h"
-#include "image/png.h"
+#include "image/picture_file.h"
 
 namespace tempera::test {
 namespace {
 
-constexpr size_t kMostBytes = 1 << 25;
 const std::filesystem::path kFolder = std::filesystem::path(TEMPERA_SOURCE_DIR) / "tests/data/emoji";
 
 // One tile of a sheet, without means.
@@ -30,11 +29,6 @@ Tile tile_of(const Image8& sheet, int left, int top) {
 
 std::filesystem::path emoji_model() {
   return std::filesystem::path(TEMPERA_SOURCE_DIR) / "models/emoji-xl";
-}
-
-Image8 read_picture(const std::filesystem::path& file) {
-  const std::string bytes = read_text_file(file, kMostBytes);
-  return read_png(std::as_bytes(std::span(bytes)), file.string()).image;
 }
 
 Tile reduced(const Image& image) {
@@ -60,7 +54,7 @@ float distance(const Tile& a, const Tile& b) {
 }
 
 Glyphs::Glyphs() {
-  const Image8 sheet = read_picture(kFolder / "glyphs.png");
+  const Image8 sheet = load_picture(kFolder / "glyphs.png").image;
   const nlohmann::json list = read_json_file(kFolder / "glyphs.json");
   const int columns = list.at("columns").get<int>();
   if (list.at("tile").get<int>() != kTile) throw std::runtime_error("glyphs.json is of another tile");

@@ -9,13 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include "image/image.h"
+#include "image/picture_file.h"
 #include "tempera/tempera.h"
 
 namespace tempera::test {
 
 std::filesystem::path emoji_model();  // models/emoji-xl of the source tree
-Image8 read_picture(const std::filesystem::path& file);
 
 // The means of the 16 x 16 blocks of a picture of 256 x 256: (16, 16, 3), 0 to 255.
 constexpr int kTile = 16;

@@ -113,7 +113,7 @@ class EmojiSharp : public testing::Test {
 
 // The pictures are in one row of the sheet.
 TEST_F(EmojiSharp, SomeGlyphs) {
-  const Image8 sheet = read_picture(std::filesystem::path(TEMPERA_TEST_DATA) / "emoji/whole.png");
+  const Image8 sheet = load_picture(std::filesystem::path(TEMPERA_TEST_DATA) / "emoji/whole.png").image;
   ASSERT_EQ(sheet.width % kSide, 0);
   Sharpness sum;
   for (int left = 0; left < sheet.width; left += kSide) {
