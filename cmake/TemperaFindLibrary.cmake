@@ -1,7 +1,7 @@
 # tempera_find_library(NAME HEADER): defines the imported target tempera::NAME if the header and the library are found.
 # It is for libraries whose CMake packages cannot be used: Debian's package of oneDNN needs OpenCL, which no kernel here
-# uses, and utf8proc, nettle, libwebp and LittleCMS have no package. The build and the installed package (temperaConfig.cmake) both use this
-# function.
+# uses, and utf8proc, nettle, libwebp and LittleCMS have no package. The build and the installed package
+# (temperaConfig.cmake) both use this function.
 function(tempera_find_library name header)
   string(TOUPPER ${name} variable)
   find_path(${variable}_INCLUDE_DIR ${header})

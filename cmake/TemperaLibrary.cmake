@@ -41,9 +41,9 @@ target_include_directories(tempera_library INTERFACE
 
 # The libraries that the layers link, in three forms: targets, names for pkg-config, and flags for pkg-config if a
 # library has no pkg-config file. temperaConfig.cmake.in finds the targets.
-set(pc_requires "fmt libpng zlib libjpeg libwebp libwebpdemux lcms2 sqlite3 nettle")
+set(pc_requires "fmt libpng zlib libjpeg libwebp libwebpdemux libwebpmux lcms2 sqlite3 nettle")
 set(pc_libs "-pthread")
-target_link_libraries(tempera_library PRIVATE fmt::fmt PNG::PNG ZLIB::ZLIB JPEG::JPEG tempera::webp tempera::webpdemux tempera::lcms2 SQLite::SQLite3 tempera::nettle tempera::utf8proc Threads::Threads)
+target_link_libraries(tempera_library PRIVATE fmt::fmt PNG::PNG ZLIB::ZLIB JPEG::JPEG tempera::webpdemux tempera::webpmux tempera::webp tempera::lcms2 SQLite::SQLite3 tempera::nettle tempera::utf8proc Threads::Threads)
 tempera_link_flags(pc_libs ${UTF8PROC_LIBRARY})
 if(TEMPERA_OPENMP)
   target_link_libraries(tempera_library PRIVATE OpenMP::OpenMP_CXX)

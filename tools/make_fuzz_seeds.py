@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/fuzz/seeds/{adapter,exif,gguf,jpeg,png,infotext,tokenizer,webp}: small inputs with which the fuzzers of the same
+"""Makes tests/fuzz/seeds/{adapter,exif,gguf,jpeg,png,infotext,settings,tokenizer,webp}: small inputs with which the fuzzers of the same
 names start. Some pictures are those of tests/data/pictures (make_picture_goldens.py).
 
 Run from the repository root. Needs only Python.
@@ -142,6 +142,28 @@ def adapters():
     return {name: "\n".join(content).encode() for name, content in files.items()}
 
 
+def comfyui_graph():
+    def node(kind, **inputs):
+        return {"class_type": kind, "inputs": inputs}
+    return {"1": node("CheckpointLoaderSimple", ckpt_name="m"), "2": node("CLIPTextEncode", text=["8", 0], clip=["9", 0]),
+            "3": node("EmptyLatentImage", width=64, height=32, batch_size=1),
+            "4": node("KSampler", seed=1, steps=2, cfg=3, sampler_name="euler", scheduler="normal", denoise=1, model=["5", 0],
+                      positive=["2", 0], negative=["2", 0], latent_image=["3", 0]),
+            "5": node("LoraLoader", lora_name="l", strength_model=1, strength_clip=0.5, model=["1", 0]),
+            "6": node("LatentUpscaleBy", scale_by=2, upscale_method="bicubic", samples=["4", 0]),
+            "7": node("KSampler", seed=1, steps=2, denoise=0.5, model=["1", 0], latent_image=["6", 0]),
+            "8": node("Text", value="a"), "9": node("CLIPSetLastLayer", stop_at_clip_layer=-3),
+            "10": node("SaveImage", images=["11", 0]), "11": node("VAEDecode", samples=["7", 0])}
+
+
+def comfyui_workflow():
+    return {"nodes": [{"id": 1, "type": "KSampler", "widgets_values": [1, "fixed", 2, 3, "euler", "normal", 1],
+                       "inputs": [{"name": "positive", "link": 1}, {"name": "latent_image", "link": 2}]},
+                      {"id": 2, "type": "CLIPTextEncode", "widgets_values": ["a"]},
+                      {"id": 3, "type": "EmptyLatentImage", "widgets_values": [64, 32, 1]}],
+            "links": [[1, 2, 0, 1, 0, "CONDITIONING"], [2, 3, 0, 1, 1, "LATENT"]]}
+
+
 def main():
     before, after = texts()
     palette = chunk(b"PLTE", bytes(range(12))) + chunk(b"tRNS", b"\x00\x80")
@@ -150,7 +172,20 @@ def main():
                   'Karras, Size: 512x768, Lora hashes: "a: 12, b: \\"34\\"", Version: v1',
         "json": 'p\nSteps: 4, Sampler: euler_a, Hashes: {"model": "ab", "x, y": [1, 2]}, Civitai resources: [{"n":"]"}], RNG: CPU',
     }
+    settings = {
+        "a1111": "\0" + 'a <lora:x:0.5:1> (b:1.2)\nNegative prompt: c\nSteps: 20, Sampler: DPM++ 2M, Seed: 1, Size: 512x768, '
+                 'Clip skip: 3, Model hash: 31e35c80fc, Model: m, Hires upscale: 2, Hires upscaler: Latent, ENSD: 1, '
+                 'TI hashes: "t: 0123456789ab"',
+        "tempera": "\0" + 'a\nSteps: 2, CFG scale: 3, Seed: 1, Size: 64x64, init_image: a.png, init_image hash: 00ff, '
+                   'lora: "[\\"a, b:1\\"]", negative_prompt: "", timesteps: "9,3", Version: tempera 0.2.0',
+        "fooocus": "\0" + json.dumps({"base_model": "m", "prompt": "a", "resolution": "(64, 32)", "loras": [["l", 0.5, "ab"]], "vae": "v"}),
+        "comfyui": "\1" + json.dumps(comfyui_graph()),
+        "comfyui_workflow": "\2" + json.dumps(comfyui_workflow()),
+        "invokeai": "\3" + json.dumps({"positive_prompt": "a", "scheduler": "euler_k", "model": {"name": "m"}, "loras": [
+            {"lora": {"model_name": "l"}, "weight": 1}]}),
+    }
     seeds = {
+        "settings": {name: text.encode() for name, text in settings.items()},
         "adapter": adapters(),
         "exif": exifs(),
         "gguf": ggufs(),

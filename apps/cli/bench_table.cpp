@@ -30,7 +30,7 @@ constexpr double kGuidance = 5;
 void fill_in(TableOptions& options) {
   const Conditions& usual = options.quick ? kQuick : kUsual;
   Request& request = options.inputs.request;
-  if (!options.inputs.prompt_given) request.prompt = kBenchPrompt;
+  if (!options.inputs.gives("prompt")) request.prompt = kBenchPrompt;
   if (request.num_images_per_prompt == 0) request.num_images_per_prompt = usual.images;
   if (request.width == 0) request.width = usual.side;
   if (request.height == 0) request.height = usual.side;

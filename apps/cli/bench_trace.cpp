@@ -34,7 +34,7 @@ int run(const Options& options) {
   catch_interrupts();
   ignore_write_signals();
   Request request = options.inputs.request;
-  if (!options.inputs.prompt_given) request.prompt = kBenchPrompt;
+  if (!options.inputs.gives("prompt")) request.prompt = kBenchPrompt;
 
   ProgressBar bar(stderr);
   std::vector<TraceEvent> events;

@@ -35,7 +35,7 @@ nlohmann::ordered_json result_json(const EncodeResult& result, const std::string
 
 int run(const Options& options) {
   const Inputs& inputs = options.inputs;
-  if (!inputs.prompt_given) {
+  if (!inputs.gives("prompt")) {
     throw Error(ErrorCode::invalid_argument,
                 "no prompt: give one, as in tempera encode \"a red apple\" --output apple.safetensors");
   }

@@ -61,7 +61,16 @@ void refuse_flag_as_value(const CLI::App& app, const Field& field, const std::st
                           field.placeholder, value, command_name(app)));
 }
 
+void set_given(Inputs& inputs, const Field& field, const std::string& value) {
+  field.set(inputs.request, inputs.engine, value);
+  inputs.given.push_back({std::string(field.name), value});
+}
+
 }  // namespace
+
+bool Inputs::gives(std::string_view field) const {
+  return std::ranges::any_of(given, [field](const FieldText& value) { return value.field == field; });
+}
 
 std::string flag_of(std::string_view name) {
   const std::span<const Field> fields = request_fields();
@@ -85,9 +94,7 @@ void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Fi
     if (field.placeholder.empty()) {
       app.add_flag_function(
              names_of(field),
-             [&field, &inputs](int64_t count) {
-               field.set(inputs.request, inputs.engine, count > 0 ? "true" : "false");
-             },
+             [&field, &inputs](int64_t count) { set_given(inputs, field, count > 0 ? "true" : "false"); },
              help_of(field))
           ->group(group);
       continue;
@@ -98,9 +105,8 @@ void add_fields(CLI::App& app, Inputs& inputs, const std::function<bool(const Fi
       const size_t count = field.has(FieldTrait::repeats) ? values.size() : 1;
       for (size_t i = 0; i < count; ++i) {
         refuse_flag_as_value(app, field, values[i]);
-        field.set(inputs.request, inputs.engine, values[i]);
+        set_given(inputs, field, values[i]);
       }
-      inputs.prompt_given = inputs.prompt_given || field.name == "prompt";
       return true;
     };
     CLI::Option* option = app.add_option(names_of(field), set, help_of(field));

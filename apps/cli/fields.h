@@ -5,9 +5,11 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tempera/error.h"
 #include "tempera/request.h"
+#include "tempera/settings.h"
 
 namespace CLI {
 class App;
@@ -16,9 +18,11 @@ class App;
 namespace tempera::cli {
 
 struct Inputs {
-  Request request;
-  EngineOptions engine;
-  bool prompt_given = false;
+  Request request = {};
+  EngineOptions engine = {};
+  std::vector<FieldText> given = {};  // the options on the command line, in their order
+
+  bool gives(std::string_view field) const;
 };
 
 // Adds an option for every field in `wanted`. Each has its name in the list and its name in diffusers ("--steps",

@@ -1,4 +1,4 @@
-// tempera generate: draws the pictures of a prompt and writes PNG files.
+// tempera generate: draws the pictures of a prompt and writes them to files.
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
@@ -17,10 +17,11 @@
 #include "fields.h"
 #include "interrupt.h"
 #include "json_text.h"
-#include "output_pattern.h"
+#include "picture_output.h"
 #include "plan_output.h"
 #include "progress_bar.h"
 #include "save_pictures.h"
+#include "tempera/settings.h"
 #include "tempera/tempera.h"
 #include "units.h"
 
@@ -29,7 +30,8 @@ namespace {
 
 struct Options {
   Inputs inputs;
-  std::string output;  // empty: kDefaultOutput, and nothing is replaced
+  std::string from;  // a picture whose settings are used; empty: none
+  PictureOutput output;
   bool json = false;
 };
 
@@ -84,9 +86,17 @@ void report_finished(const PictureSaver& saver) {
   if (!saver.problem().empty()) print_error(fmt::format("tempera: error: {}", saver.problem()));
 }
 
+// The settings of the picture, and then the options of the command line.
+Inputs inputs_from(const Options& options) {
+  Inputs inputs{.given = options.inputs.given};
+  const PictureSettings settings = read_settings(options.from);
+  use_settings(settings, options.from, inputs.given, inputs.request, inputs.engine, warnings_to_console());
+  return inputs;
+}
+
 int run(const Options& options) {
-  const Inputs& inputs = options.inputs;
-  if (!inputs.prompt_given && inputs.request.prompt_embeds.empty()) {
+  const Inputs inputs = options.from.empty() ? options.inputs : inputs_from(options);
+  if (options.from.empty() && !inputs.gives("prompt") && inputs.request.prompt_embeds.empty()) {
     throw Error(ErrorCode::invalid_argument, "no prompt: give one, as in tempera generate \"a red apple\"");
   }
   PictureSaver saver(options.output, inputs.request);
@@ -134,14 +144,13 @@ std::string footer() {
 Run add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_fields(app, options->inputs, [](const Field& field) { return !field.has(FieldTrait::for_plans_only); });
-  app.add_option(
-         "-o,--output", options->output,
-         fmt::format(
-             "file to write, a name or a pattern with {{seed}} and {{index}} (default {}); - for standard output",
-             kDefaultOutput))
-      ->type_name("NAME.png")
-      ->group("Output")
+  app.add_option("--from", options->from,
+                 "start from the settings in a picture of tempera, A1111, stable-diffusion.cpp, ComfyUI, InvokeAI or "
+                 "Fooocus; other options replace them")
+      ->type_name("PICTURE")
+      ->group("Picture")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add_picture_output(app, options->output);
   app.add_flag("--json", options->json, "print files, times and memory as JSON on standard output")->group("Output");
   app.footer(footer());
   return [options] { return run(*options); };

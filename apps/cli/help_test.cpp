@@ -46,7 +46,7 @@ struct CommandOfAllFields {
 TEST(Fields, AreReadByBothNames) {
   CommandOfAllFields command;
   EXPECT_EQ(command.error_of({"a red apple", "--steps", "7", "--num-images-per-prompt=2", "--eager"}), "");
-  EXPECT_TRUE(command.inputs.prompt_given);
+  EXPECT_TRUE(command.inputs.gives("prompt"));
   EXPECT_EQ(command.inputs.request.prompt, "a red apple");
   EXPECT_EQ(command.inputs.request.num_inference_steps, 7);
   EXPECT_EQ(command.inputs.request.num_images_per_prompt, 2);

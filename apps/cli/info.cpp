@@ -1,4 +1,4 @@
-// tempera info: the properties of a model, or of an adapter.
+// tempera info: the properties of a model or of an adapter, or the settings in a picture.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -13,6 +13,8 @@
 #include "console.h"
 #include "fields.h"
 #include "json_text.h"
+#include "settings_output.h"
+#include "tempera/settings.h"
 #include "tempera/tempera.h"
 #include "units.h"
 
@@ -61,6 +63,11 @@ nlohmann::ordered_json info_json(const ModelInfo& info) {
 }
 
 int run(const Options& options) {
+  if (is_picture_file(options.model)) {
+    const PictureSettings settings = read_settings(options.model);
+    print_out(options.json ? json_text(settings_json(settings)) : settings_text(settings));
+    return 0;
+  }
   EngineOptions engine = options.inputs.engine;
   engine.model = options.model;
   if (const std::optional<AdapterInfo> adapter = adapter_info(engine)) {
@@ -77,7 +84,8 @@ int run(const Options& options) {
 Run add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("model,--model", options->model,
-                 "any model that tempera generate --model accepts (default: the one that comes with tempera)")
+                 "any model that tempera generate --model accepts (default: the one that comes with tempera), or a "
+                 "picture, whose settings are shown")
       ->type_name("MODEL")
       ->group("Engine");
   add_fields(app, options->inputs, [](const Field& field) {

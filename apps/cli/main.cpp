@@ -87,7 +87,7 @@ class CommandLine {
     add("generate", "generate pictures from a prompt", add_generate);
     add("encode", "write the embeddings of a prompt, for use without text encoders", add_encode);
     add("plan", "show memory and arithmetic of a request, without reading weights", add_plan);
-    add("info", "show the components of a model", add_info);
+    add("info", "show the components of a model, or the settings in a picture", add_info);
     add("models", "list the models of this machine, show or verify one of them", add_models);
     add("convert", "convert a model between a single file, a diffusers folder and GGUF", add_convert);
     add("synth", "write a model with random weights, for measurements", add_synth);

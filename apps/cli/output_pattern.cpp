@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -71,13 +70,6 @@ void check_creation(const fs::path& folder) {
   ::unlink(probe.c_str());
 }
 
-bool ends_in_png(const std::string& name) {
-  std::string extension = fs::path(name).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".png";
-}
-
 }  // namespace
 
 OutputPattern::OutputPattern(std::string pattern) : pattern_(std::move(pattern)) {
@@ -90,9 +82,6 @@ OutputPattern::OutputPattern(std::string pattern) : pattern_(std::move(pattern))
   if (fs::path(pattern_).parent_path().string().find('{') != std::string::npos) {
     refuse(fmt::format(
         "--output '{}' has a placeholder in its folder: use {{seed}} and {{index}} in the file name only", pattern_));
-  }
-  if (!ends_in_png(pattern_)) {
-    refuse(fmt::format("--output '{}' does not end in .png: pictures are written as PNG only", pattern_));
   }
 }
 

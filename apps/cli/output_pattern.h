@@ -15,8 +15,6 @@
 
 namespace tempera::cli {
 
-inline constexpr std::string_view kDefaultOutput = "tempera-{seed}.png";
-
 // Called before the work. Throws Error(invalid_argument) in these cases:
 // 1. The folder in --output is missing, no file can be created in it, or less than `bytes` are free.
 // 2. The name is that of a folder, a pipe or a device, or the file system does not allow it (too long).
@@ -25,8 +23,7 @@ void check_output(const std::filesystem::path& path, uintmax_t bytes = 1);
 
 class OutputPattern {
  public:
-  // Throws Error(invalid_argument) for a placeholder other than {seed} and {index}, for one in the folder's name, and
-  // for a name that does not end in .png.
+  // Throws Error(invalid_argument) for a placeholder other than {seed} and {index}, and for one in the folder's name.
   explicit OutputPattern(std::string pattern);
 
   // The name for picture `index`. If `taken` returns true for it, a number is added before the extension, from `number`

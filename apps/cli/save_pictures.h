@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "output_pattern.h"
+#include "picture_output.h"
 #include "picture_stream.h"
 #include "tempera/tempera.h"
 
@@ -15,10 +16,10 @@ namespace tempera::cli {
 
 class PictureSaver {
  public:
-  // `output`: that of the command line. Files that it names are replaced. Empty: kDefaultOutput, and a free number is
-  // added to names that exist. Throws Error(invalid_argument) before the work if the pictures of this request cannot be
-  // written (OutputPattern, PictureStream).
-  PictureSaver(const std::string& output, const Request& request);
+  // Files that `output` names are replaced. Without a name: default_name(), and a free number is added to names that
+  // exist. Throws Error(invalid_argument) before the work if the pictures of this request cannot be written
+  // (OutputPattern, PictureStream, format_of).
+  PictureSaver(PictureOutput output, const Request& request);
 
   // Called with the pictures of the request in their order. An error is kept for check().
   void save(const Image& image);
@@ -33,8 +34,8 @@ class PictureSaver {
   bool to_standard_output() const { return stream_ && stream_->is_standard_output(); }
 
  private:
-  std::string output_;  // of a stream: its name
-  bool replace_;
+  PictureOutput output_;
+  PictureFormat format_ = PictureFormat::png;
   std::optional<PictureStream> stream_;
   std::optional<OutputPattern> pattern_;  // without a stream
   size_t saved_ = 0;                      // calls of save()

@@ -5,7 +5,7 @@
 //   tempera::Job apple = engine.start({.prompt = "a red apple", .seed = 1});
 //   tempera::Job pear = engine.start({.prompt = "a pear", .seed = 2, .scheduler = "dpmpp_2m_karras"});
 //   while (!apple.finished() || !pear.finished()) engine.step({&apple, &pear});
-//   tempera::save_png("apple.png", engine.decode(apple, 0));
+//   tempera::save_picture("apple.png", engine.decode(apple, 0));
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@
 //
 //   tempera::Pipeline pipeline({.model = "models/sdxl"});
 //   tempera::Result result = pipeline.generate({.prompt = "a red apple", .seed = 1});
-//   tempera::save_png("apple.png", result.images[0]);
+//   tempera::save_picture("apple.png", result.images[0]);
 #pragma once
 
 #include <cstddef>
@@ -203,12 +203,30 @@ void synth(const SynthOptions& options, const std::filesystem::path& out,
            const std::function<void(size_t done, size_t total)>& progress = {},
            const std::function<bool()>& cancelled = {});
 
-// Writes a picture with its parameters as metadata. An incomplete file never appears. If `replace` is false, an
-// existing file is an Error(invalid_argument).
-void save_png(const std::filesystem::path& path, const Image& image, bool replace = true);
+// How a picture is written. Every format contains Image::parameters: PNG in a text chunk, JPEG and WebP in the user
+// comment of EXIF data.
+enum class PictureFormat { png, jpeg, webp };
+struct PictureOptions {
+  // 1 (small) to 100 (best). If absent: JPEG has 95, WebP is lossless. PNG is always lossless and has none.
+  std::optional<int> quality = {};
+  // XMP with IPTC's DigitalSourceType: trainedAlgorithmicMedia, or compositeWithTrainedAlgorithmicMedia for a picture
+  // with Image::composite.
+  bool ai_mark = true;
+};
 
-// The bytes of that file.
-std::vector<std::byte> png_bytes(const Image& image);
+// By the extension: .png, .jpg or .jpeg, .webp, in any case of letters. Throws Error(invalid_argument) for others.
+PictureFormat picture_format(const std::filesystem::path& path);
+// The bytes of a file. Throws Error(invalid_argument) for options that the format does not have, for a picture that is
+// too large for it (JPEG 65500, WebP 16383 pixels a side), and for parameters that do not fit in a JPEG (about 32,000
+// characters).
+std::vector<std::byte> picture_bytes(const Image& image, PictureFormat format = PictureFormat::png,
+                                     const PictureOptions& options = {});
+// Writes picture_bytes() in the format of the path's extension. An incomplete file never appears. If `replace` is
+// false, an existing file is an Error(invalid_argument).
+void save_picture(const std::filesystem::path& path, const Image& image, const PictureOptions& options = {},
+                  bool replace = true);
+// Throws as picture_bytes() for these options, before there is a picture. Sides of 0 pixels are not checked.
+void check_picture_options(PictureFormat format, const PictureOptions& options, int width = 0, int height = 0);
 
 // Writes the latents of pictures of one size to a safetensors file, for Request::latents: a tensor "latents" (N, C, h, w)
 // in f32. `path` ends in .safetensors. An incomplete file never appears. If `replace` is false, an existing

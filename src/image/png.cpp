@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "image/picture_metadata.h"
 #include "image/png_structs.h"
 
 namespace tempera {
@@ -54,18 +55,15 @@ std::pair<bool, std::string> text_chunk(const std::string& keyword, std::string_
   TEMPERA_ASSERT(!keyword.empty() && keyword.size() <= 79 && std::all_of(keyword.begin(), keyword.end(), printable));
   std::string text = valid_utf8(raw);
   std::erase(text, '\0');
-  std::string chunk = keyword + '\0';
-  for (size_t at = 0; at < text.size();) {
+  std::string latin1;
+  bool international = keyword == kXmpKeyword;
+  for (size_t at = 0; at < text.size() && !international;) {
     const char32_t code = next_code_point(text, at);
-    if (code > 0xFF) {
-      // Not compressed (two bytes), no language, no translated keyword.
-      std::string international = keyword;
-      international.append(5, '\0').append(text);
-      return {true, std::move(international)};
-    }
-    chunk += static_cast<char>(code);
+    international = code > 0xFF;
+    latin1 += static_cast<char>(code);
   }
-  return {false, std::move(chunk)};
+  // An iTXt chunk begins with more zeros: not compressed (two bytes), no language, no translated keyword.
+  return {international, keyword + std::string(international ? 5 : 1, '\0') + (international ? text : latin1)};
 }
 
 }  // namespace
@@ -83,10 +81,6 @@ std::vector<std::byte> encode_png(RgbView image, const PictureText& text) {
          structs.info == nullptr ? "out of memory" : output.message.text.data());
   }
   return std::move(output.bytes);
-}
-
-void write_png(const std::filesystem::path& path, RgbView image, const PictureText& text, IfExists if_exists) {
-  write_file_atomically(path, encode_png(image, text), if_exists);
 }
 
 std::string libpng_version() {

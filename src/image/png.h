@@ -2,12 +2,10 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "base/atomic_file.h"
 #include "image/image.h"
 #include "image/picture_file.h"
 
@@ -20,13 +18,9 @@ struct RgbView {
 };
 
 // The file's bytes, with compression level 2. Texts become tEXt chunks if they fit in Latin-1, else iTXt chunks, before
-// the picture, as in Pillow's PngInfo.add_text. Invalid UTF-8 becomes U+FFFD. NUL is left out, since PNG cannot store
-// it. A keyword is 1 to 79 printable ASCII characters.
+// the picture, as in Pillow's PngInfo.add_text; an XMP packet (kXmpKeyword) is always an iTXt chunk. Invalid UTF-8
+// becomes U+FFFD. NUL is left out, since PNG cannot store it. A keyword is 1 to 79 printable ASCII characters.
 std::vector<std::byte> encode_png(RgbView image, const PictureText& text = {});
-
-// encode_png and write_file_atomically. It throws their errors.
-void write_png(const std::filesystem::path& path, RgbView image, const PictureText& text = {},
-               IfExists if_exists = IfExists::replace);
 
 std::string libpng_version();  // of the library loaded: "1.6.39"
 

@@ -227,18 +227,6 @@ TEST(Png, TextBombsAreLeftOut) {
   EXPECT_LE(read_picture(bytes(png_of(header(1, 1, 8, 0) + many + picture)), "x").text.size(), 64u);
 }
 
-TEST(Png, WritesFilesWholeAndNotOverOthers) {
-  std::string name = (std::filesystem::temp_directory_path() / "tempera-png-XXXXXX").string();
-  const std::filesystem::path folder = ::mkdtemp(name.data());
-  const Image8 image = noise(4, 4);
-  write_png(folder / "a.png", view(image), {{"parameters", "p"}}, IfExists::fail);
-  const std::string file = read_text_file(folder / "a.png", 1 << 20);
-  EXPECT_EQ(read_picture(bytes(file), "a").image.rgb, image.rgb);
-  EXPECT_THROW(write_png(folder / "a.png", view(noise(4, 4)), {}, IfExists::fail), Error);
-  EXPECT_EQ(read_text_file(folder / "a.png", 1 << 20), file);
-  std::filesystem::remove_all(folder);
-}
-
 TEST(Png, ReadsTheReferencePictures) {
   const auto path = std::filesystem::path(TEMPERA_REFERENCE) / "dev" / "init.png";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no reference folder";

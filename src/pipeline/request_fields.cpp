@@ -245,7 +245,7 @@ constexpr Field kFields[] = {
     {"negative_aesthetic_score", "--negative-aesthetic-score", "X", "aesthetic score that a refiner reads with the negative prompt", kRequest, kInMetadata,
      [](R& r, E&, Text t) { r.negative_aesthetic_score = number("negative_aesthetic_score", t, 0.0, 100.0, "a number from 0 to 100"); },
      [](const R& r, const E&) -> Shown { return fmt::format("{}", r.negative_aesthetic_score); }},
-    {"refiner_start", "--refiner-start", "X", "fraction of the schedule from which `refiner` draws (default 0.8)", kRequest, kShapes | kInMetadata,
+    {"refiner_start", "--refiner-start", "X", "fraction of the schedule from which `refiner` draws (default 0.8)", kRequest, kShapes,
      [](R& r, E&, Text t) { r.refiner_start = number("refiner_start", t, 0.0, 1.0, "a fraction from 0 to 1"); },
      [](const R& r, const E&) { return shown(r.refiner_start); }},
     {"output_type", "--output-type", "image|latent", "latent: the result is the latents; nothing is decoded", kRequest, kShapes,

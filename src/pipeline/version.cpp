@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "image/decoders.h"
+#include "image/jpeg_writer.h"
 #include "image/png.h"
+#include "image/webp_writer.h"
 #include "pipeline/commit.h"
 #include "pipeline/devices.h"
 #include "source/catalog/hash_store.h"
@@ -21,6 +23,8 @@ BuildInfo build_info() {
   const auto dotted = [](int major, int minor, int patch) { return fmt::format("{}.{}.{}", major, minor, patch); };
   BuildInfo info{.commit = commit(), .backends = built_backends(), .libraries = backend_libraries()};
   info.libraries.push_back({"libpng", libpng_version()});
+  info.libraries.push_back({"libjpeg-turbo", libjpeg_version()});
+  info.libraries.push_back({"libwebp", libwebp_version()});
   info.libraries.push_back({"zlib", zlib_library_version()});
   info.libraries.push_back({"LittleCMS", lcms_library_version()});
   info.libraries.push_back({"SQLite", sqlite_library_version()});

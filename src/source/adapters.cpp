@@ -42,8 +42,10 @@ std::string some_of(const std::vector<std::string>& names) {
 }  // namespace
 
 std::string AdapterUse::text() const {
-  return text_weight == unet_weight ? fmt::format("{}:{}", adapter->label, unet_weight)
-                                    : fmt::format("{}:{}:{}", adapter->label, unet_weight, text_weight);
+  // After a name with a colon, both weights are necessary to find the end of the name (split_adapter_name).
+  const bool one = text_weight == unet_weight && adapter->label.find(':') == std::string::npos;
+  return one ? fmt::format("{}:{}", adapter->label, unet_weight)
+             : fmt::format("{}:{}:{}", adapter->label, unet_weight, text_weight);
 }
 
 std::vector<AdapterUse> Adapters::open(const EngineOptions& engine, std::span<const std::string> lora) {

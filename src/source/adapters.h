@@ -39,7 +39,7 @@ struct AdapterUse {
   double unet_weight = 1, text_weight = 1;  // multipliers of its changes
 
   bool operator==(const AdapterUse&) const = default;
-  // "NAME:UNET_WEIGHT:TEXT_WEIGHT", without a path; the text weight only if it differs.
+  // "NAME:UNET_WEIGHT:TEXT_WEIGHT", without a path; the text weight only if it differs or NAME contains a colon.
   std::string text() const;
 };
 

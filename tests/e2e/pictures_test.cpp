@@ -129,7 +129,7 @@ TEST_F(Pictures, OfOwnLevelsSayThem) {
 TEST_F(Pictures, CarryTheirParameters) {
   ASSERT_EQ(generate({"--negative-prompt", "blurry", "--guidance-scale", "4.5", "--output", "a.png"}).status, 0);
   const PictureFile file = png_of(folder_.path() / "a.png");
-  ASSERT_EQ(file.text.size(), 1u);
+  ASSERT_EQ(file.text.size(), 2u);
   EXPECT_EQ(file.text[0].first, "parameters");
   const Infotext info = parse_infotext(file.text[0].second);
   EXPECT_EQ(info.prompt, "a red apple");

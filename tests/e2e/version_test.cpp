@@ -28,8 +28,8 @@ TEST(Version, NamesCommitBackendsAndLibraries) {
   EXPECT_THAT(ran.out, ContainsRegex("\ncommit    ([0-9a-f]{12,40}(-modified)?|unknown)\n"));
   const std::string backends = kHasCpu ? (kHasCuda ? "cpu, cuda" : "cpu") : (kHasCuda ? "cuda" : "none");
   EXPECT_THAT(ran.out, HasSubstr("\nbackends  " + backends + "\n"));
-  for (const char* library :
-       {"libpng", "zlib", "LittleCMS", "SQLite", "nettle", "utf8proc", "fmt", "nlohmann/json", "CLI11"})
+  for (const char* library : {"libpng", "libjpeg-turbo", "libwebp", "zlib", "LittleCMS", "SQLite", "nettle", "utf8proc",
+                              "fmt", "nlohmann/json", "CLI11"})
     expect_listed(ran.out, library, true);
   for (const char* library : {"oneDNN", "Highway"}) expect_listed(ran.out, library, kHasCpu);
   for (const char* library : {"CUDA", "cuBLASLt", "cuDNN"}) expect_listed(ran.out, library, kHasCuda);
