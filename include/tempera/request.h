@@ -52,7 +52,7 @@ struct Request {
   std::vector<std::string> textual_inversion = {};
 
   // Pictures to start from (picture to picture): files. Picture i starts from file i modulo their number. At least as
-  // many pictures are drawn as files are named.
+  // many pictures are drawn as there are files.
   std::vector<std::string> init_image = {};
   // Masks for inpainting, one for all pictures or one for each of init_image. White parts are painted.
   std::vector<std::string> mask_image = {};
@@ -65,6 +65,7 @@ struct Request {
   // A file of latents (Image::latents, save_latents). Alone: the noise to start from. With strength or denoising_start:
   // the latents of a picture, instead of init_image.
   std::string latents = {};
+  std::optional<int> latents_index = {};  // uses only this picture of that file, counted from 0
   // The way to bring init_image to the size of the pictures: "default" (stretched), "crop" (filled and cut) or "fill"
   // (whole, with repeated edges).
   std::string resize_mode = "default";

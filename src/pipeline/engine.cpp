@@ -298,7 +298,7 @@ Image Engine::Impl::decode(Job::Impl& job, int index, const Callbacks& callbacks
   }
   EngineOptions chosen = options_;
   if (prepared.fitted.options.decoder.tiny && chosen.tiny_vae.empty()) chosen.tiny_vae = kModelsOwnTinyVae;
-  image.parameters = parameters_text(r, chosen, model(), stage == nullptr ? TileGrid{} : stage->tiles.grid, image.seed);
+  image.parameters = settings_text(job, index, chosen, stage == nullptr ? TileGrid{} : stage->tiles.grid);
   return image;
 }
 

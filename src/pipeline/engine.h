@@ -58,6 +58,7 @@ class Engine::Impl {
   };
 
   ModelSource& model() { return sources_.model(); }
+  const ModelSource& model() const { return sources_.model(); }
   TextStage& text();
   JobEmbeddings text_embeddings(const ResolvedRequest& request);
   JobEmbeddings embeddings_of(const EmbeddingsFile& file, const ResolvedRequest& request) const;
@@ -70,6 +71,7 @@ class Engine::Impl {
 
   // Makes the programs of these jobs, and of a batch of them, the programs in use.
   void use_for(std::span<Job::Impl* const> jobs, const Program* merged);
+  std::string settings_text(const Job::Impl& job, int image, const EngineOptions& engine, const TileGrid& tiles) const;
   void place_in_input(const Job::Impl& job, int image, Image& drawn) const;
   // `exact`: only these. With Others::keep, others are dropped when memory is short.
   // component: that of `merged`.

@@ -27,13 +27,20 @@ std::vector<uint8_t> Engine::Impl::decode_latent(const StageSpec& stage, const s
 std::vector<StartPicture> Engine::Impl::start_pictures(const ResolvedRequest& r, const Prepared& prepared,
                                                        StartFiles files, const CheckCancelled& check) {
   std::vector<StartPicture> starts;
-  for (std::vector<float>& latents : files.latents.pictures) starts.push_back({{}, {}, {}, std::move(latents)});
+  for (std::vector<float>& latents : files.latents.pictures) {
+    StartPicture& start = starts.emplace_back();
+    start.latents = std::move(latents);
+    start.files.push_back(
+        {"latents", std::filesystem::path(r.request.latents).filename().string(), files.latents.sha256});
+  }
   const Loop& first = r.loops.front();
   for (size_t i = 0; i < files.pictures.init.size(); ++i) {
     const std::vector<InputPicture>& masks = files.pictures.mask;
     const InputPicture* mask = masks.empty() ? nullptr : &masks[i % masks.size()];
     StartPicture& start = starts.emplace_back();
     start.prepared = prepare_picture(r.request, files.pictures.init[i], mask, first.width, first.height);
+    start.files.push_back({"init_image", files.pictures.init[i].label, files.pictures.init[i].sha256});
+    if (mask != nullptr && !mask->label.empty()) start.files.push_back({"mask_image", mask->label, mask->sha256});
     const StageSpec* stage = prepared.fitted.stages.encoder(0, prepared.shape);
     if (first.reads_picture()) start.encoded = encode_picture(*stage, encoder_input(start.prepared, false), check);
     if (first.reads_mask) start.encoded_masked = encode_picture(*stage, encoder_input(start.prepared, true), check);
@@ -95,6 +102,20 @@ void Engine::Impl::begin_next(Job::Impl& job, const CheckCancelled& check) {
     starts[static_cast<size_t>(i)].state = with_noise(loop, std::move(latents), noise.back().values());
   }
   job.begin(next, std::move(noise), std::move(starts));
+}
+
+// The text draws this picture alone.
+std::string Engine::Impl::settings_text(const Job::Impl& job, int image, const EngineOptions& engine,
+                                        const TileGrid& tiles) const {
+  if (job.starts.empty()) return parameters_text(job.request(), engine, model(), tiles, job.seed(image));
+  ResolvedRequest r = job.request();
+  const size_t number = static_cast<size_t>(image) % job.starts.size();
+  if (!r.request.latents.empty()) r.request.latents_index = r.request.latents_index.value_or(static_cast<int>(number));
+  const Loop& first = r.loops.front();
+  const uint64_t sampled = sample_seed(r.request, image, job.starts.size());
+  const bool masked = first.reads_mask || first.blending != Blending::none;
+  r.request.sample_seed = masked && sampled != job.seed(image) ? std::optional(sampled) : std::nullopt;
+  return parameters_text(r, engine, model(), tiles, job.seed(image), job.starts[number].files);
 }
 
 void Engine::Impl::place_in_input(const Job::Impl& job, int image, Image& drawn) const {

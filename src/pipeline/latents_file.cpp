@@ -5,6 +5,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "source/catalog/sha256.h"
 #include "tempera/tempera.h"
 #include "weights/safetensors.h"
 #include "weights/safetensors_writer.h"
@@ -17,7 +18,7 @@ constexpr int64_t kMostSide = 8192, kMostPictures = 10000;
 
 }  // namespace
 
-LatentsFile read_latents(const std::filesystem::path& path, const VaeConfig& vae) {
+LatentsFile read_latents(const std::filesystem::path& path, std::optional<int> index, const VaeConfig& vae) {
   const SafetensorsFile file(path);
   const std::optional<CheckpointTensor> tensor = file.find(kName);
   if (!tensor)
@@ -37,9 +38,14 @@ LatentsFile read_latents(const std::filesystem::path& path, const VaeConfig& vae
   if (!std::ranges::all_of(values, [](float x) { return std::isfinite(x); }))
     fail(ErrorCode::bad_file, "{} holds values that are no numbers: give {} a file that is whole", file.origin(kName),
          FieldName{"latents"});
-  LatentsFile out{static_cast<int>(dims[3]), static_cast<int>(dims[2]), {}};
+  if (index && *index >= dims[0])
+    fail(ErrorCode::invalid_argument, "{} is {}, but '{}' has {} pictures, counted from 0: give a smaller number",
+         FieldName{"latents_index"}, *index, path.string(), dims[0]);
+  LatentsFile out{static_cast<int>(dims[3]), static_cast<int>(dims[2]), {}, sha256_of_file(path)};
   const auto channels = static_cast<size_t>(dims[1]), pixels = static_cast<size_t>(dims[2] * dims[3]);
-  for (size_t n = 0; n < static_cast<size_t>(dims[0]); ++n) {
+  const auto first = static_cast<size_t>(index.value_or(0));
+  const size_t end = index ? first + 1 : static_cast<size_t>(dims[0]);
+  for (size_t n = first; n < end; ++n) {
     std::vector<float>& picture = out.pictures.emplace_back(channels * pixels);
     const float* planar = &values[n * channels * pixels];
     for (size_t c = 0; c < channels; ++c)

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "models/config.h"
@@ -12,10 +14,12 @@ namespace tempera {
 struct LatentsFile {
   int width = 0, height = 0;                 // of the latents
   std::vector<std::vector<float>> pictures;  // (h, w, C) each
+  std::string sha256 = {};                   // of the file
 };
 
-// Throws Error(bad_file) with the file and the remedy when the tensor is missing, has another number of channels than
-// the model, is too large, or has a value that is not a number.
-LatentsFile read_latents(const std::filesystem::path& path, const VaeConfig& vae);
+// All pictures, or only number `index`. Throws Error(bad_file) with the file and the remedy when the tensor is missing,
+// has another number of channels than the model, is too large, or has a value that is not a number;
+// Error(invalid_argument) if there is no picture of this number.
+LatentsFile read_latents(const std::filesystem::path& path, std::optional<int> index, const VaeConfig& vae);
 
 }  // namespace tempera

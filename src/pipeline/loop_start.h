@@ -9,6 +9,7 @@
 
 #include "models/config.h"
 #include "pipeline/init_pictures.h"
+#include "pipeline/metadata.h"
 #include "pipeline/picture.h"
 
 namespace tempera {
@@ -19,6 +20,7 @@ struct StartPicture {
   // Results of the encoder (encode_stage.h); empty if the first loop does not need them.
   std::vector<float> encoded = {}, encoded_masked = {};
   std::vector<float> latents = {};  // of Request::latents, (h, w, C)
+  std::vector<RecordedInput> files = {};
 };
 
 // The inputs of denoise_graph of one picture with a mask, by name: (h, w, channels).

@@ -10,9 +10,6 @@ namespace {
 
 constexpr double kRefinerStart = 0.8;  // of the published refiner: the last fifth
 
-// diffusers' defaults of StableDiffusionXLImg2ImgPipeline and StableDiffusionXLInpaintPipeline.
-constexpr double kStrength = 0.3, kStrengthOfMask = 0.9999;
-
 // The evaluations that are left out for a strength (diffusers get_timesteps): whole steps.
 int first_for(double strength, const Schedule& whole, int steps, FieldName field) {
   const int run = std::min(static_cast<int>(steps * strength), steps);
@@ -89,9 +86,8 @@ class Maker {
       loop.start = LoopStart::latents;
       first = first_from(*r_.denoising_start, whole);
     } else if (in_.picture) {
-      const double strength = r_.strength.value_or(in_.mask ? kStrengthOfMask : kStrength);
-      loop.start = in_.mask && strength == 1 ? LoopStart::noise : LoopStart::picture;
-      first = first_for(strength, whole, options_.steps, {"strength"});
+      loop.start = in_.mask && *r_.strength == 1 ? LoopStart::noise : LoopStart::picture;
+      first = first_for(*r_.strength, whole, options_.steps, {"strength"});
     }
     if (std::cmp_greater_equal(first, whole.evaluations.size()))
       require_steps({}, {"denoising_start"}, *r_.denoising_start);

@@ -52,8 +52,8 @@ struct LoopInputs {
   int width = 0, height = 0;  // of the first loop, in pixels
 };
 
-// Of a request whose steps and guidance are set. Throws Error(invalid_argument) with the fields for a part of the
-// schedule that has no step, and for fields that contradict each other.
+// Of a request whose steps, guidance and strength (for a picture) are set. Throws Error(invalid_argument) with the
+// fields for a part of the schedule that has no step, and for fields that contradict each other.
 std::vector<Loop> make_loops(const Request& request, const LoopInputs& inputs, const SchedulerConfig& scheduler,
                              const ScheduleOptions& options);
 

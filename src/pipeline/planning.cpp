@@ -91,7 +91,7 @@ StartFiles read_start_files(const Request& request, const ModelFacts& model) {
   if (!files.pictures.init.empty())
     fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"init_image"},
          FieldName{"latents"});
-  files.latents = read_latents(request.latents, model.config.vae);
+  files.latents = read_latents(request.latents, request.latents_index, model.config.vae);
   return files;
 }
 

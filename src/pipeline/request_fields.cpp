@@ -211,6 +211,9 @@ constexpr Field kFields[] = {
     {"latents", "--latents", "FILE", "a .safetensors file of latents (written by an output of that name): noise to start from, or with `strength` or `denoising_start` those of a picture", kRequest, kShapes,
      [](R& r, E&, Text t) { r.latents = t; },
      [](const R& r, const E&) { return shown(r.latents); }},
+    {"latents_index", "--latents-index", "N", "use only this picture of the file of `latents`, counted from 0 (default: all of them)", kRequest, kInMetadata,
+     [](R& r, E&, Text t) { r.latents_index = number("latents_index", t, 0, 9999, "a number from 0 to 9999"); },
+     [](const R& r, const E&) { return shown(r.latents_index); }},
     {"resize_mode", "--resize-mode", "default|crop|fill", "how a picture of another shape is brought to the size: stretched, cut, or whole with repeated edges", kRequest, kInMetadata,
      [](R& r, E&, Text t) { choose(r.resize_mode, "resize_mode", t, {"default", "crop", "fill"}, "default, crop or fill"); },
      [](const R& r, const E&) -> Shown { return r.resize_mode; }},
@@ -233,7 +236,7 @@ constexpr Field kFields[] = {
        std::ranges::copy(sides, r.extend.begin());
      },
      [](const R& r, const E&) -> Shown { return fmt::format("{}", fmt::join(r.extend, ",")); }},
-    {"sample_seed", "--sample-seed", "N", "inpainting: seed of the generator that samples the encoded picture (default: `seed`)", kRequest, kNone,
+    {"sample_seed", "--sample-seed", "N", "inpainting: seed of the generator that samples the encoded picture (default: `seed`)", kRequest, kInMetadata,
      [](R& r, E&, Text t) { r.sample_seed = number<uint64_t>("sample_seed", t, 0, UINT64_MAX, "a whole number from 0 to 2^64 - 1"); },
      [](const R& r, const E&) { return shown(r.sample_seed); }},
     {"paste", "--paste", "auto|on|off", "on: pixels under black mask are those of the input; auto: on with `padding_mask_crop`", kRequest, kInMetadata,

@@ -12,6 +12,9 @@ namespace {
 
 constexpr int64_t kMaxPixels = int64_t{1} << 26;  // 8192 x 8192: tensors stay within the kernels' 32-bit strides
 
+// diffusers' defaults of StableDiffusionXLImg2ImgPipeline and StableDiffusionXLInpaintPipeline.
+constexpr double kStrength = 0.3, kStrengthOfMask = 0.9999;
+
 SchedulerConfig own_scheduler(const SchedulerSource& source) {
   if (source.json.empty())
     fail(ErrorCode::bad_file, "the model has no sampler, '{}' is missing: choose one with {}", source.origin,
@@ -147,6 +150,9 @@ void check_model(const Request& r, const ModelConfig& model, const RequestInputs
 // Fields that need another field.
 void check_fields(const Request& r, const RequestInputs& inputs) {
   const bool from_picture = inputs.pictures || !r.latents.empty();
+  if (r.latents_index && r.latents.empty())
+    fail(ErrorCode::invalid_argument, "{} is {}, but there is no file: give {}, or leave {} out",
+         FieldName{"latents_index"}, *r.latents_index, FieldName{"latents"}, FieldName{"latents_index"});
   if (r.strength && r.denoising_start)
     fail(ErrorCode::invalid_argument, "{} and {} are both given: give one of them", FieldName{"strength"},
          FieldName{"denoising_start"});
@@ -212,6 +218,7 @@ ResolvedRequest resolve(const Request& request, const ModelConfig& model, const 
     fail(ErrorCode::invalid_argument, "{} is {}: give a number of pictures, 1 or more",
          FieldName{"num_images_per_prompt"}, r.num_images_per_prompt);
   r.num_images_per_prompt = std::max(r.num_images_per_prompt, static_cast<int>(inputs.images));
+  if (inputs.pictures && !r.denoising_start && !r.strength) r.strength = inputs.masks ? kStrengthOfMask : kStrength;
   // 32 bits are enough for distinct pictures, and short in a file name.
   if (!r.seed) r.seed = std::random_device{}();
 
