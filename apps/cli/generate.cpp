@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "fields.h"
 #include "interrupt.h"
 #include "json_text.h"
+#include "latents_output.h"
 #include "picture_output.h"
 #include "plan_output.h"
 #include "progress_bar.h"
@@ -35,11 +37,11 @@ struct Options {
   bool json = false;
 };
 
-Callbacks callbacks_for(ProgressBar& bar, PictureSaver& saver) {
+Callbacks callbacks_for(ProgressBar& bar, std::optional<PictureSaver>& saver) {
   Callbacks callbacks;
   callbacks.picture = [&bar, &saver](int, const Image& image) {
     bar.clear();
-    saver.save(image);
+    if (saver) saver->save(image);
   };
   callbacks.progress = [&bar](const Progress& progress) {
     const std::string which = progress.images > 1
@@ -54,10 +56,8 @@ Callbacks callbacks_for(ProgressBar& bar, PictureSaver& saver) {
 nlohmann::ordered_json result_json(const Result& result, const std::vector<std::filesystem::path>& files,
                                    double total_seconds) {
   nlohmann::ordered_json names = nlohmann::ordered_json::array(), seeds = names;
-  for (size_t i = 0; i < files.size(); ++i) {
-    names.push_back(files[i].string());
-    seeds.push_back(result.images[i].seed);
-  }
+  for (const std::filesystem::path& file : files) names.push_back(file.string());
+  for (const Image& image : result.images) seeds.push_back(image.seed);
   nlohmann::ordered_json seconds = nlohmann::ordered_json::object();
   for (const Stage& stage : result.stages) seconds[stage.name] = stage.seconds;
   seconds["total"] = total_seconds;
@@ -95,11 +95,13 @@ Inputs inputs_from(const Options& options) {
 }
 
 int run(const Options& options) {
-  const Inputs inputs = options.from.empty() ? options.inputs : inputs_from(options);
+  Inputs inputs = options.from.empty() ? options.inputs : inputs_from(options);
   if (options.from.empty() && !inputs.gives("prompt") && inputs.request.prompt_embeds.empty()) {
     throw Error(ErrorCode::invalid_argument, "no prompt: give one, as in tempera generate \"a red apple\"");
   }
-  PictureSaver saver(options.output, inputs.request);
+  const std::optional<LatentsOutput> latents = LatentsOutput::of(options.output.output, inputs.request);
+  std::optional<PictureSaver> saver;
+  if (!latents) saver.emplace(options.output, inputs.request);
   catch_interrupts();
   ignore_write_signals();
 
@@ -111,18 +113,20 @@ int run(const Options& options) {
     result = pipeline.generate(inputs.request, callbacks_for(bar, saver));
   } catch (...) {
     bar.clear();
-    report_finished(saver);
+    if (saver) report_finished(*saver);
     throw;
   }
-  saver.check();
+  if (saver) saver->check();
+  if (latents) latents->save(result);
+  const std::vector<std::filesystem::path> files = saver ? saver->files() : std::vector{latents->path()};
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   bar.clear();
 
   if (bar.is_terminal()) print_error(summary(result, seconds));
   if (options.json) {
-    print_out(json_text(result_json(result, saver.files(), seconds)));
-  } else if (!saver.to_standard_output()) {
-    for (const std::filesystem::path& file : saver.files()) print_out(file.string() + "\n");
+    print_out(json_text(result_json(result, files, seconds)));
+  } else if (!saver || !saver->to_standard_output()) {
+    for (const std::filesystem::path& file : files) print_out(file.string() + "\n");
   }
   start_background_hash(result.plan.model);
   for (const std::string& file : result.plan.adapters) start_background_hash(file);

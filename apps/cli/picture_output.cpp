@@ -35,7 +35,7 @@ void add_picture_output(CLI::App& app, PictureOutput& output) {
   app.add_option(
          "-o,--output", output.output,
          "file to write, a name or a pattern with {seed} and {index} (default tempera-{seed}.png); the extension "
-         "decides the format: .png, .jpg, .jpeg or .webp; - for standard output")
+         "decides the format: .png, .jpg, .jpeg or .webp; .safetensors for latents; - for standard output")
       ->type_name("NAME")
       ->group("Output")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

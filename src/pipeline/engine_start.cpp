@@ -123,6 +123,7 @@ void Engine::Impl::place_in_input(const Job::Impl& job, int image, Image& drawn)
   const StartPicture& start = job.starts[static_cast<size_t>(image) % job.starts.size()];
   if (start.prepared.image.rgb.empty()) return;
   drawn.composite = true;
+  if (start.prepared.mask.empty()) return;
   Image8 finished =
       finish_picture(job.request().request, start.prepared, {drawn.width, drawn.height, std::move(drawn.rgb)});
   drawn.width = finished.width;
