@@ -44,7 +44,8 @@ bool is_picture_file(const std::filesystem::path& path);
 // one without settings; Error(io).
 PictureSettings read_settings(const std::filesystem::path& picture);
 
-// Sets the fields of `request` and `engine` from the settings of `picture`, and then from `overrides`. A field in
+// Sets the fields of `request` and `engine` from the settings of `picture`, and then from `overrides`. Other fields are
+// not changed. A field in
 // `overrides` replaces all values of that field, and the fields that contradict it: a number of steps replaces
 // timesteps, a sampler replaces a schedule, and so on (docs/PICTURES.md has the table).
 //

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/atomic_file.h"
 #include "image/mask.h"
 #include "image/png.h"
 #include "pipeline/init_pictures.h"
@@ -20,7 +21,7 @@ class ReadInputPictures : public ::testing::Test {
   // A PNG of noise; its path.
   std::string picture(const char* name, int width, int height, uint32_t seed = 1) {
     const Image8 image = noise_picture(seed, width, height);
-    write_png(folder_ / name, {width, height, image.rgb});
+    write_file_atomically(folder_ / name, encode_png({width, height, image.rgb}));
     return (folder_ / name).string();
   }
 

@@ -127,6 +127,14 @@ class FileFinder {
   const EngineOptions& engine_;
 };
 
+// The settings may be from anywhere, so a path to another place than a model folder counts by its last part.
+std::string without_place(const std::string& name) {
+  const fs::path path(name);
+  const bool elsewhere =
+      path.is_absolute() || name.starts_with('~') || std::ranges::find(path, fs::path("..")) != path.end();
+  return elsewhere ? path.filename().string() : name;
+}
+
 }  // namespace
 
 void find_settings_files(const PictureSettings& settings, const fs::path& picture,
@@ -144,14 +152,21 @@ void find_settings_files(const PictureSettings& settings, const fs::path& pictur
                              {"vae", FileKind::vae, engine.vae},
                              {"tiny_vae", FileKind::tiny_vae, engine.tiny_vae},
                              {"refiner", FileKind::checkpoint, engine.refiner}}) {
-    if (from_picture(model.field) && model.name != kModelsOwnTinyVae)
-      finder.find_model(model.field, model.kind, model.name);
+    if (!from_picture(model.field) || model.name == kModelsOwnTinyVae) continue;
+    model.name = without_place(model.name);
+    finder.find_model(model.field, model.kind, model.name);
   }
+  for (const auto& [field, name] : {std::pair("model_config", &engine.model_config),
+                                    {"tokenizer", &engine.tokenizer},
+                                    {"unet_config", &engine.unet_config}})
+    if (from_picture(field)) *name = without_place(*name);
+  if (from_picture("scheduler_config") && !request.scheduler_config.starts_with('{'))
+    request.scheduler_config = without_place(request.scheduler_config);
   if (from_picture("lora"))
-    for (std::string& lora : request.lora) finder.find_adapter("lora", FileKind::lora, 2, lora);
+    for (std::string& lora : request.lora) finder.find_adapter("lora", FileKind::lora, 2, lora = without_place(lora));
   if (from_picture("textual_inversion"))
     for (std::string& word : request.textual_inversion)
-      finder.find_adapter("textual_inversion", FileKind::embedding, 1, word);
+      finder.find_adapter("textual_inversion", FileKind::embedding, 1, word = without_place(word));
   if (from_picture("init_image"))
     for (std::string& name : request.init_image) finder.find_input("init_image", name);
   if (from_picture("mask_image"))

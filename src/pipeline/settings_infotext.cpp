@@ -106,10 +106,34 @@ bool has_syntax(std::string_view prompt) {
   return prompt.find("BREAK") != std::string_view::npos || prompt.find(" AND ") != std::string_view::npos;
 }
 
-const Field* field_of(std::string_view name) {
-  for (const Field& field : request_fields())
-    if (field.name == name) return &field;
-  return nullptr;
+// Keys of tempera that are names of fields, in addition to those with FieldTrait::in_metadata (parameters_text writes
+// them). A picture sets no others, because it may be from anywhere: it adds no folders and chooses no device.
+constexpr std::array kOwnKeys = {std::string_view("prompt"),
+                                 std::string_view("negative_prompt"),
+                                 std::string_view("prompt_embeds"),
+                                 std::string_view("clip_skip"),
+                                 std::string_view("scheduler_config"),
+                                 std::string_view("model_config"),
+                                 std::string_view("tokenizer"),
+                                 std::string_view("variant"),
+                                 std::string_view("dtype"),
+                                 std::string_view("attention"),
+                                 std::string_view("eager"),
+                                 std::string_view("vae_dtype"),
+                                 std::string_view("tiny_vae"),
+                                 std::string_view("vae_tile_size"),
+                                 std::string_view("hires_strength"),
+                                 std::string_view("init_image"),
+                                 std::string_view("mask_image"),
+                                 std::string_view("latents"),
+                                 std::string_view("lora"),
+                                 std::string_view("textual_inversion")};
+
+bool is_own_key(std::string_view name) {
+  if (std::ranges::find(kOwnKeys, name) != kOwnKeys.end()) return true;
+  return std::ranges::any_of(request_fields(), [name](const Field& field) {
+    return field.name == name && field.has(FieldTrait::in_metadata);
+  });
 }
 
 class InfotextReader {
@@ -197,8 +221,7 @@ class InfotextReader {
 
   bool read_own(Value key, Value value) {
     if (key == "Sampler") return true;  // "scheduler" and "scheduler_config" have the request's
-    const Field* field = field_of(key);
-    if (field == nullptr) return false;
+    if (!is_own_key(key)) return false;
     if (key == "lora" || key == "textual_inversion") {
       for (std::string& entry : split_list(value)) add_field(settings_, key, std::move(entry));
     } else {

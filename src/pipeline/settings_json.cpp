@@ -48,7 +48,8 @@ class ObjectReader {
   }
   void finish() {
     for (const auto& [name, value] : object_.items()) {
-      const bool is_default = value.is_null() || value == false || value == "" || value == json::array();
+      const bool is_empty = value.is_string() ? value.get_ref<const std::string&>().empty() : value.empty();
+      const bool is_default = is_empty || value == false;
       if (is_default || std::ranges::find(read_, name) != read_.end()) continue;
       settings.unused.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
     }

@@ -152,6 +152,16 @@ TEST(Settings, OfTemperaWithPromptsThatTheTextCannotHold) {
   EXPECT_EQ(find_field(settings, "negative_prompt"), nullptr);
 }
 
+TEST(Settings, OfTemperaSetNoOtherFields) {
+  const PictureSettings settings = read(
+      "a\nSteps: 2, Seed: 1, Size: 64x64, models_dir: /tmp, device: cuda, num_images_per_prompt: 99, eta: 0.5, "
+      "Version: "
+      "tempera 0.2.0");
+  EXPECT_THAT(settings.unused,
+              ElementsAre(Pair("models_dir", "/tmp"), Pair("device", "cuda"), Pair("num_images_per_prompt", "99")));
+  EXPECT_EQ(*find_field(settings, "eta"), "0.5");
+}
+
 TEST(Settings, ListsReadBack) {
   const std::vector<std::vector<std::string>> lists = {{},        {"a:1"},     {"a:1", "b:2"}, {"a, b:1", "c"},
                                                        {"[x]:1"}, {"x,", "y"}, {"a\"b\\c"},    {"a\nb:1"},
@@ -443,6 +453,29 @@ TEST_F(UseSettings, TheDefaultModelIsFoundByItsName) {
   use({.fields = {field("model", "emoji-xl")}});
   EXPECT_EQ(engine_.model, "");
   EXPECT_THAT(problem([&] { use({.fields = {field("model", "no-such-model")}}); }), HasSubstr("no-such-model"));
+}
+
+TEST_F(UseSettings, OtherFieldsKeepTheirValues) {
+  Request request{.lora = {"/a/mine:1"}, .init_image = {"/a/b.png"}};
+  EngineOptions engine{.model = "/a/model", .tokenizer = "/a/tokenizer"};
+  write_file(folder_ / "c.png", "x");
+  use_settings({.fields = {field("prompt", "p"), field("init_image", "c.png")}}, folder_ / "x.png", {}, request,
+               engine);
+  EXPECT_EQ(engine.model, "/a/model");
+  EXPECT_EQ(engine.tokenizer, "/a/tokenizer");
+  EXPECT_THAT(request.lora, ElementsAre("/a/mine:1"));
+  EXPECT_THAT(request.init_image, ElementsAre((folder_ / "c.png").string()));
+}
+
+TEST_F(UseSettings, PathsCountByTheirLastPart) {
+  write_file(folder_ / "secret", "x");
+  for (const std::string& path : {(folder_ / "secret").string(), std::string("../secret"), std::string("~/secret")}) {
+    EXPECT_THAT(problem([&] { use({.fields = {field("model", path)}}); }), HasSubstr("'secret'")) << path;
+    EXPECT_THAT(problem([&] { use({.fields = {field("lora", path + ":1")}}); }), HasSubstr("'secret'")) << path;
+  }
+  use({.fields = {field("scheduler_config", "/etc/hostname"), field("tokenizer", "/etc")}});
+  EXPECT_EQ(request_.scheduler_config, "hostname");
+  EXPECT_EQ(engine_.tokenizer, "etc");
 }
 
 TEST_F(UseSettings, FilesByAnotherNameAreFoundByTheirHash) {

@@ -1,6 +1,7 @@
 // use_settings(): a request from the settings of a picture and the values that replace them.
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <initializer_list>
 
 #include "base/error.h"
@@ -45,6 +46,15 @@ void set(const FieldText& value, Request& request, EngineOptions& engine) {
   fail(ErrorCode::invalid_argument, "there is no field '{}': give a name of request_fields()", value.field);
 }
 
+// Field::set adds to fields that repeat.
+void clear_repeated(const std::function<bool(std::string_view field)>& from_picture, Request& request) {
+  for (const auto& [field, values] : {std::pair("lora", &request.lora),
+                                      {"textual_inversion", &request.textual_inversion},
+                                      {"init_image", &request.init_image},
+                                      {"mask_image", &request.mask_image}})
+    if (from_picture(field)) values->clear();
+}
+
 void report(const PictureSettings& settings, const std::filesystem::path& picture, const LogSink& log) {
   if (!log) return;
   for (const std::string& remark : settings.remarks)
@@ -62,9 +72,12 @@ void report(const PictureSettings& settings, const std::filesystem::path& pictur
 
 void use_settings(const PictureSettings& settings, const std::filesystem::path& picture,
                   std::span<const FieldText> overrides, Request& request, EngineOptions& engine, const LogSink& log) {
-  const auto from_picture = [overrides](std::string_view field) {
-    return std::ranges::none_of(overrides, [field](const FieldText& given) { return replaces(given.field, field); });
+  const auto from_picture = [&settings, overrides](std::string_view field) {
+    const auto named = [field](const FieldText& value) { return value.field == field; };
+    const auto replaced = [field](const FieldText& given) { return replaces(given.field, field); };
+    return std::ranges::any_of(settings.fields, named) && std::ranges::none_of(overrides, replaced);
   };
+  clear_repeated(from_picture, request);
   for (const FieldText& value : settings.fields) {
     if (!from_picture(value.field)) continue;
     try {

@@ -70,7 +70,7 @@ TEST_F(Mistakes, OnTheCommandLine) {
   expect_error(generate_arguments({"--sigmas", "9,,0"}), kMistake, {"--sigmas is '9,,0'", "between commas"});
   expect_error(generate_arguments({"--eta", "2"}), kMistake, {"--eta is '2'", "0 to 1"});
   expect_error(generate_arguments({"--clip-skip", "60"}), kMistake, {"clip"});
-  expect_error(generate_arguments({"--output", "a.jpg"}), kMistake, {"--output", "a.jpg", ".png"});
+  expect_error(generate_arguments({"--output", "a.gif"}), kMistake, {"--output", "a.gif", ".png"});
   expect_error(generate_arguments({"--output", "a-{sed}.png"}), kMistake, {"{sed}", "{seed}"});
   expect_error(generate_arguments({"--output", "missing/a.png"}), kMistake, {"'missing'", "create it"});
   expect_error({"generate", "--model", tiny_folder()}, kMistake, {"no prompt"});
