@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -60,22 +61,17 @@ void add_sampler_cases(std::vector<Case>& cases) {
   }
 }
 
-// The cases of dev/more with adapters and embeddings of words.
-void add_adapter_cases(std::vector<Case>& cases) {
+// The cases of dev/more with adapters, embeddings of words, and pictures that go in.
+void add_file_cases(std::vector<Case>& cases) {
   const std::filesystem::path file = reference_dir() / "more/cases.json";
   if (!std::filesystem::exists(file)) return;
   const json parsed = read_json(file);
-  for (const json& spec : parsed.at("cases"))
-    if (spec.at("section") == "lora" || spec.at("section") == "textual_inversion" || spec.at("name") == "rescale_lora")
+  for (const json& spec : parsed.at("cases")) {
+    const std::string section = spec.at("section");
+    if (section == "lora" || section == "textual_inversion" || section == "pictures" ||
+        spec.at("name") == "rescale_lora")
       cases.push_back({spec, false, {}, true});
-}
-
-// False for tasks other than text to picture, and for arguments that this program does not support.
-bool is_text_to_picture(const json& arguments) {
-  for (const char* other : {"init_image", "model"}) {
-    if (arguments.contains(other)) return false;
   }
-  return true;
 }
 
 std::vector<Case> all_cases() {
@@ -84,12 +80,12 @@ std::vector<Case> all_cases() {
   std::ifstream file(reference_dir() / "cases.json");
   const json parsed = json::parse(file);
   for (const json& spec : parsed.at("cases")) {
-    if (!is_text_to_picture(spec.at("args"))) continue;
+    if (spec.at("args").contains("model")) continue;  // the refiner alone: its folder has no autoencoder
     cases.push_back({spec, false});
     cases.push_back({spec, true});
   }
   add_sampler_cases(cases);
-  add_adapter_cases(cases);
+  add_file_cases(cases);
   return cases;
 }
 
@@ -106,7 +102,9 @@ std::string as_argument(const std::string& name, const json& value) {
   if (name == "original_size" || name == "target_size") {
     return fmt::format("{}x{}", value.at(1).get<int>(), value.at(0).get<int>());
   }
-  if (name == "tiny_vae") return reference_dir() / value.get<std::string>();
+  constexpr std::array<std::string_view, 7> kFiles = {"init_image", "mask_image",  "tiny_vae", "vae",
+                                                      "unet",       "unet_config", "refiner"};
+  if (std::ranges::find(kFiles, name) != kFiles.end()) return reference_dir() / value.get<std::string>();
   if (name == "crops_coords_top_left") return fmt::format("{},{}", value.at(1).get<int>(), value.at(0).get<int>());
   if (value.is_array()) {
     const std::string text = value.dump();
@@ -169,6 +167,8 @@ std::vector<std::string> command(const Case& one, const std::filesystem::path& o
     std::replace(flag.begin(), flag.end(), '_', '-');
     if (value.is_boolean()) {
       words.push_back(flag);  // a switch
+    } else if (name == "init_image" && value.is_array()) {
+      for (const json& file : value) add(flag, as_argument(name, file));
     } else {
       add(flag, as_argument(name, value));
     }

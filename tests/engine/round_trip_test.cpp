@@ -11,6 +11,7 @@
 #include <map>
 #include <random>
 
+#include "input_pictures.h"
 #include "support/test_files.h"
 #include "tempera/settings.h"
 #include "tempera/tempera.h"
@@ -42,7 +43,9 @@ void write_embedding(const std::filesystem::path& path) {
 
 class RandomRequests {
  public:
-  explicit RandomRequests(EngineOptions engine) : engine_(std::move(engine)) {}
+  // `pictures`: a folder with picture-0.png, picture-1.png, mask.png and latents.safetensors.
+  RandomRequests(EngineOptions engine, std::filesystem::path pictures)
+      : engine_(std::move(engine)), pictures_(std::move(pictures)) {}
 
   struct Drawn {
     Request request;
@@ -126,6 +129,7 @@ class RandomRequests {
     if (chance(20)) r.crops_coords_top_left = {below(99), below(99)};
     choose_steps(r);
     choose_files(r);
+    choose_pictures(r);
     choose_engine(e);
     return {r, e};
   }
@@ -159,6 +163,45 @@ class RandomRequests {
     if (chance(20)) r.textual_inversion = {chance(50) ? "word" : "word:<my, word>"};
   }
 
+  // Half of the requests start from a picture, latents or noise of a file; some have a second pass.
+  void choose_pictures(Request& r) {
+    const auto file = [&](const char* name) { return (pictures_ / name).string(); };
+    if (chance(15)) {
+      r.latents = file("latents.safetensors");
+      r.width = r.height = 0;
+      if (chance(50)) r.strength = 0.5 + fraction() / 2;
+      if (chance(50)) r.latents_index = below(2);
+    } else if (chance(50)) {
+      r.init_image.push_back(file("picture-0.png"));
+      if (chance(30)) r.init_image.push_back(file("picture-1.png"));
+      if (chance(60)) r.strength = 0.5 + fraction() / 2;
+      if (chance(30)) r.width = r.height = 0;
+      if (chance(30)) r.resize_mode = chance(50) ? "crop" : "fill";
+      if (chance(50)) choose_mask(r, file("mask.png"));
+      if (chance(10)) r.extend = {8, 0, 16, 8};
+    }
+    if (chance(15)) {
+      if (chance(50))
+        r.hires_scale = 1.5;
+      else
+        r.hires_size = {{96, 104}};
+      static const std::vector<std::string> kUpscalers = {"latent-nearest", "latent-bilinear", "latent-bicubic",
+                                                          "lanczos"};
+      r.hires_upscaler = one_of(kUpscalers);
+      r.hires_strength = 0.5 + fraction() / 2;
+      if (chance(50)) r.hires_steps = 2 + below(3);
+    }
+  }
+
+  void choose_mask(Request& r, const std::string& file) {
+    r.mask_image = {file};
+    if (chance(30)) r.mask_mode = "soft";
+    if (chance(30)) r.mask_blur = 1 + below(4);
+    if (chance(30)) r.padding_mask_crop = below(9);
+    if (chance(40)) r.inpaint_fill = chance(50) ? "noise" : "blur";
+    if (chance(30)) r.paste = chance(50) ? "on" : "off";
+  }
+
   void choose_engine(EngineOptions& e) {
     if (chance(20)) e.tiny_vae = "model";
     if (chance(15)) e.vae_tile_size = 64;
@@ -168,6 +211,7 @@ class RandomRequests {
   }
 
   EngineOptions engine_;
+  std::filesystem::path pictures_;
   std::mt19937 random_{20};
 };
 
@@ -179,6 +223,17 @@ class RoundTrip : public testing::Test {
     for (const char* name : {"plain", "od, d", "a: b", "[x]", "\xC3\xA4 \"q\"", "1.5"})
       write_lora(folder_ / "models/loras" / (std::string(name) + ".safetensors"), value += 0.02F);
     write_embedding(folder_ / "models/embeddings/word.safetensors");
+    save_picture(folder_ / "picture-0.png", waves(72, 64, 5));
+    save_picture(folder_ / "picture-1.png", waves(100, 90, 9));
+    save_picture(folder_ / "mask.png", disc(72, 64));
+    const Request latents{.prompt = "a pear",
+                          .width = 72,
+                          .height = 64,
+                          .num_inference_steps = 2,
+                          .seed = 3,
+                          .num_images_per_prompt = 2,
+                          .output_type = "latent"};
+    save_latents(folder_ / "latents.safetensors", Pipeline(engine()).generate(latents).images);
   }
   ~RoundTrip() override { unsetenv("XDG_CACHE_HOME"); }
 
@@ -199,7 +254,7 @@ class RoundTrip : public testing::Test {
   }
 
   void check(int first, int last) {
-    RandomRequests requests(engine());
+    RandomRequests requests(engine(), folder_.path());
     const std::array<std::string, 3> extensions = {".png", ".jpg", ".webp"};
     for (int i = 0; i < last; ++i) {
       const RandomRequests::Drawn drawn = requests.next();
@@ -242,6 +297,23 @@ TEST_F(RoundTrip, SlowRandomRequests) {
                             "denoising_end",
                             "lora",
                             "textual_inversion",
+                            "init_image",
+                            "mask_image",
+                            "strength",
+                            "latents",
+                            "latents_index",
+                            "resize_mode",
+                            "mask_mode",
+                            "mask_blur",
+                            "padding_mask_crop",
+                            "inpaint_fill",
+                            "extend",
+                            "paste",
+                            "hires_scale",
+                            "hires_size",
+                            "hires_strength",
+                            "hires_steps",
+                            "hires_upscaler",
                             "tiny_vae",
                             "vae_tile_size",
                             "eager",
