@@ -17,11 +17,15 @@ TEST(EmojiByDefault, Generates) {
   const std::filesystem::path file = folder.path() / "apple.png";
   const Ran ran = run_tempera({"generate", "a red apple", "--steps", "4", "--seed", "1", "--output", file});
   ASSERT_EQ(ran.status, 0) << ran.err;
-  const Image8 image = load_picture(file).image;
-  EXPECT_EQ(image.width, 256);
-  EXPECT_EQ(image.height, 256);
+  Image8 read = load_picture(file).image;
+  EXPECT_EQ(read.width, 256);
+  EXPECT_EQ(read.height, 256);
   const Glyphs glyphs;
-  const Tile picture = reduced({image.width, image.height, image.rgb, 1, ""});
+  Image image;
+  image.width = read.width;
+  image.height = read.height;
+  image.rgb = std::move(read.rgb);
+  const Tile picture = reduced(image);
   EXPECT_THAT(nearest(picture, glyphs.of_style("noto")).name, HasSubstr("apple"));
 }
 

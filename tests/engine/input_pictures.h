@@ -10,7 +10,9 @@ namespace tempera::test {
 
 // Coloured waves of this length in pixels.
 inline Image waves(int width, int height, int length) {
-  Image image{.width = width, .height = height};
+  Image image;
+  image.width = width;
+  image.height = height;
   const auto byte = [](double value) { return static_cast<uint8_t>(std::lround(127 + 120 * value)); };
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
@@ -21,7 +23,9 @@ inline Image waves(int width, int height, int length) {
 
 // White in the middle with a grey border, else black.
 inline Image disc(int width, int height) {
-  Image image{.width = width, .height = height};
+  Image image;
+  image.width = width;
+  image.height = height;
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
       const double distance = std::hypot(x - width / 2.0, y - height / 2.0) - std::min(width, height) / 4.0;
