@@ -84,7 +84,7 @@ struct Request {
   // What a refiner reads in addition to the prompts.
   double aesthetic_score = 6.0, negative_aesthetic_score = 2.5;
   std::optional<double> refiner_start = {};  // fraction of the schedule before EngineOptions::refiner; if absent: 0.8
-  std::string output_type = "image";  // "latent": the result has latents and no pixels
+  std::string output_type = "image";         // "latent": the result has latents and no pixels
   // A second pass at a larger size. hires_scale 1 and no hires_size: none.
   double hires_scale = 1;
   std::optional<std::array<int, 2>> hires_size = {};  // width, height

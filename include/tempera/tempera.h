@@ -228,9 +228,9 @@ void save_picture(const std::filesystem::path& path, const Image& image, const P
 // Throws as picture_bytes() for these options, before there is a picture. Sides of 0 pixels are not checked.
 void check_picture_options(PictureFormat format, const PictureOptions& options, int width = 0, int height = 0);
 
-// Writes the latents of pictures of one size to a safetensors file, for Request::latents: a tensor "latents" (N, C, h, w)
-// in f32. `path` ends in .safetensors. An incomplete file never appears. If `replace` is false, an existing
-// file is an Error(invalid_argument).
+// Writes the latents of pictures of one size to a safetensors file, for Request::latents: a tensor "latents" (N, C, h,
+// w) in f32. `path` ends in .safetensors. An incomplete file never appears. If `replace` is false, an existing file is
+// an Error(invalid_argument).
 void save_latents(const std::filesystem::path& path, std::span<const Image> images, bool replace = true);
 
 // Names for the command line's help.

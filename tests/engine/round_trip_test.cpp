@@ -177,8 +177,8 @@ class RandomRequests {
       if (chance(60)) r.strength = 0.5 + fraction() / 2;
       if (chance(30)) r.width = r.height = 0;
       if (chance(30)) r.resize_mode = chance(50) ? "crop" : "fill";
-      if (chance(50)) choose_mask(r, file("mask.png"));
-      if (chance(10)) r.extend = {8, 0, 16, 8};
+      if (chance(60)) choose_mask(r, file("mask.png"));
+      if (chance(25)) r.extend = {8, 0, 16, 8};
     }
     if (chance(15)) {
       if (chance(50))
@@ -196,10 +196,10 @@ class RandomRequests {
   void choose_mask(Request& r, const std::string& file) {
     r.mask_image = {file};
     if (chance(30)) r.mask_mode = "soft";
-    if (chance(30)) r.mask_blur = 1 + below(4);
+    if (chance(50)) r.mask_blur = 1 + below(4);
     if (chance(30)) r.padding_mask_crop = below(9);
     if (chance(40)) r.inpaint_fill = chance(50) ? "noise" : "blur";
-    if (chance(30)) r.paste = chance(50) ? "on" : "off";
+    if (chance(60)) r.paste = chance(50) ? "on" : "off";
   }
 
   void choose_engine(EngineOptions& e) {
