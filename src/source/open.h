@@ -13,8 +13,8 @@ ModelSource open_model_of(const EngineOptions& options, const LogSink& log, bool
 // Throws as locate does for the names of files.
 OpenOptions open_options(const EngineOptions& options, const LogSink& log);
 
-// The model of EngineOptions::refiner, without its text encoders and its autoencoder, which need not be there. Throws as
-// locate and open_model do.
+// The model of EngineOptions::refiner, without its text encoders and its autoencoder, which need not be there. Throws
+// as locate and open_model do.
 ModelSource open_refiner_of(const EngineOptions& options, const LogSink& log);
 
 // The tiny autoencoder that the options name, for the model at this path. Throws as locate and open_tiny_vae do.

@@ -18,7 +18,7 @@ enum class SourceId : uint8_t { model, tiny_vae, refiner };
 
 struct ComponentRef {
   SourceId source = SourceId::model;
-  std::string name;     // models/components.h
+  std::string name;  // models/components.h
 
   auto operator<=>(const ComponentRef&) const = default;
 };
