@@ -28,14 +28,14 @@ AdapterFile read(const Checkpoint& file) {
   static const AdapterNames names(test::some_parameters());
   return read_adapter(file, names, "a.safetensors");
 }
-AdapterFile read(Tensors tensors, MadeCheckpoint::Metadata metadata = {}) {
-  return read(adapter_of(std::move(tensors), std::move(metadata)));
+AdapterFile read(const Tensors& tensors, const MadeCheckpoint::Metadata& metadata = {}) {
+  return read(adapter_of(tensors, metadata));
 }
 std::string message_of(const Tensors& tensors, const MadeCheckpoint::Metadata& metadata = {}) {
   return bad_file_message([&] { read(tensors, metadata); });
 }
 AdapterFormula formula_of(Tensors tensors) {
-  const AdapterFile file = read(std::move(tensors));
+  const AdapterFile file = read(tensors);
   EXPECT_THAT(file.layers, SizeIs(1));
   EXPECT_THAT(file.unmatched, IsEmpty());
   return adapter_formula(file.layers.at(0)).value();

@@ -49,7 +49,9 @@ std::string describe(const Stages& stages, const ProgramOptions& o, size_t pictu
   std::string text;
   for (size_t i = 0; i < stages.list.size(); ++i) {
     const StageSpec& stage = stages.list[i];
-    if (i + 1 < stages.list.size() && stages.list[i + 1].role == stage.role) continue;  // the last speaks for all
+    // The last stage of a role stands for all of them.
+    const auto later = stages.list.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+    if (std::ranges::find(later, stages.list.end(), stage.role, &StageSpec::role) != stages.list.end()) continue;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name_of(stage.role, o),
                         describe(o.placement.of(stage.role), stage.programs.front()));
     if (stage.tiles.several()) text += fmt::format(" in {} tiles", stage.tiles.grid.count());

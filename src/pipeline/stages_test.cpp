@@ -191,6 +191,8 @@ TEST(Stages, AreThoseOfAllLoops) {
   EXPECT_EQ(stages.decoder(0, shape)->runs, 0u);  // for previews only
   const Plan plan = make_plan(preset("tiny"), stages, shape, *target.target, options);
   EXPECT_EQ(plan.width, 512);
+  EXPECT_EQ(plan.residency,
+            "text encoders in turn, UNet resident, refiner resident, decoder resident, one picture at a time");
   shape.redraws = true;
   EXPECT_EQ(names(), (std::vector<std::string>{"unet", "vae_decoder_1", "vae_encoder_2", "unet_2", "refiner_unet",
                                                "vae_decoder"}));
