@@ -107,7 +107,8 @@ class Maker {
     } else {
       // torch.nn.functional.interpolate with a scale factor rounds the size of the latents down.
       const auto scaled = [&](int pixels) {
-        return static_cast<int>(std::floor(pixels / unit * r_.hires_scale)) * unit;
+        const int latent = pixels / unit;
+        return static_cast<int>(std::floor(latent * r_.hires_scale)) * unit;
       };
       size = {scaled(in_.width), scaled(in_.height)};
     }

@@ -17,8 +17,8 @@ void Sources::add(SourceId id, LoneComponent component) {
 }
 
 void Sources::add_entry(SourceId id, Entry entry) {
-  const bool is_new = sources_.try_emplace(id, std::move(entry)).second;
-  TEMPERA_ASSERT(is_new);
+  TEMPERA_ASSERT(!has(id));
+  sources_.emplace(id, std::move(entry));
 }
 
 const Sources::Entry& Sources::entry(SourceId id) const {
