@@ -34,7 +34,7 @@ AdapterFile read(const Tensors& tensors, const MadeCheckpoint::Metadata& metadat
 std::string message_of(const Tensors& tensors, const MadeCheckpoint::Metadata& metadata = {}) {
   return bad_file_message([&] { read(tensors, metadata); });
 }
-AdapterFormula formula_of(Tensors tensors) {
+AdapterFormula formula_of(const Tensors& tensors) {
   const AdapterFile file = read(tensors);
   EXPECT_THAT(file.layers, SizeIs(1));
   EXPECT_THAT(file.unmatched, IsEmpty());
