@@ -1,9 +1,8 @@
-// The times of equal requests in one process, from the first one on. Too large for the test suite: run by hand and by
-// tools/gpu_check.sh.
+// The times of equal requests in one process, from the first one on. Too large for the test suite: run by hand.
 //
 //   engine_repeated_request_check MODEL [IMAGE|- [DEVICE [DTYPE [STEPS [STRENGTH [COUNT]]]]]]
 //
-// Prints the seconds of each stage of each request (StagePlan, Stage). With IMAGE, the requests start from this
+// Prints the seconds of each stage of each request (Stage). With IMAGE, the requests start from this
 // picture.
 #include <cstdio>
 #include <string>
