@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "image/picture_file.h"
+#include "sanitized.h"
 
 namespace tempera::test {
 namespace {
@@ -18,14 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kFiles = TEMPERA_HOSTILE_PICTURES;
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
-constexpr double kMostSeconds = kSanitized ? 10 : 1;
 // The address sanitizer keeps freed memory.
 constexpr size_t kMostMegabytes = kSanitized ? 2048 : 512;
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "models/components.h"
 #include "sampling/config.h"
+#include "sanitized.h"
 #include "source/model_adapter.h"
 #include "source/word_embedding.h"
 #include "weights/safetensors.h"
@@ -24,14 +25,6 @@ namespace fs = std::filesystem;
 
 const fs::path kFiles = TEMPERA_HOSTILE_FILES;
 constexpr size_t kLeastAllowed = size_t{1} << 20;
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
-constexpr double kMostSeconds = kSanitized ? 10 : 1;
 
 void read_tensors(const fs::path& path) {
   const std::shared_ptr<const Checkpoint> file = open_tensor_file(path);
