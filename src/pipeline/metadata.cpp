@@ -84,9 +84,8 @@ void add_models(Values& values, const EngineOptions& engine, const ModelSource& 
 }
 
 std::string upscaler_label(const std::string& name) {
-  if (name == "latent-nearest") return "Latent (nearest)";
-  if (name == "latent-bicubic") return "Latent (bicubic)";
-  return name == "lanczos" ? "Lanczos" : "Latent";
+  const auto known = std::ranges::find(kUpscalerNames, name, &UpscalerName::value);
+  return std::string(known == kUpscalerNames.end() ? std::string_view(name) : known->label);
 }
 
 // Pictures that go in, the refiner and the second pass, under A1111's keys.

@@ -31,9 +31,6 @@ constexpr std::array kKeys = {
     Key{"UNet config", "unet_config"},
     Key{"UNet", "unet"},
 };
-// A1111's names of upscalers.
-constexpr std::array kUpscalers = {Key{"Latent", "latent-bilinear"}, Key{"Latent (nearest)", "latent-nearest"},
-                                   Key{"Latent (bicubic)", "latent-bicubic"}, Key{"Lanczos", "lanczos"}};
 // Keys without a meaning for the picture, or that were read together with others.
 constexpr std::array kSilent = {
     std::string_view("Version"), std::string_view("Hires upscaler"), std::string_view("Denoising strength"),
@@ -253,8 +250,8 @@ class InfotextReader {
   // One key has the strength of picture to picture, or that of the second pass.
   void read_strength() {
     if (const auto name = info_.find("Hires upscaler")) {
-      const auto known = std::ranges::find(kUpscalers, *name, &Key::key);
-      set_field(settings_, "hires_upscaler", known == kUpscalers.end() ? *name : std::string(known->field));
+      const auto known = std::ranges::find(kUpscalerNames, *name, &UpscalerName::label);
+      set_field(settings_, "hires_upscaler", known == kUpscalerNames.end() ? *name : std::string(known->value));
     }
     const auto value = info_.find("Denoising strength");
     if (!value) return;

@@ -2,6 +2,7 @@
 // settings_graph.cpp, settings_json.cpp.
 #pragma once
 
+#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -36,6 +37,14 @@ const std::string* find_field(const PictureSettings& settings, std::string_view 
 
 // "NAME:WEIGHT" or "NAME:WEIGHT:TEXT_WEIGHT", for the field lora.
 std::string lora_text(std::string_view name, std::string_view weight, std::string_view text_weight);
+
+// The values of hires_upscaler and A1111's names for them.
+struct UpscalerName {
+  std::string_view label, value;
+};
+inline constexpr std::array kUpscalerNames = {
+    UpscalerName{"Latent", "latent-bilinear"}, UpscalerName{"Latent (nearest)", "latent-nearest"},
+    UpscalerName{"Latent (bicubic)", "latent-bicubic"}, UpscalerName{"Lanczos", "lanczos"}};
 
 // A list in one text: "a, b", or a JSON array if an entry contains ", " or the text would be ambiguous.
 std::string joined_list(const std::vector<std::string>& entries);
